@@ -1,0 +1,3 @@
+"""tapewatch: order flow of crypto derivatives markets, live and exact."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The field's nouns: instruments, tape rows, views, errors. Imports nothing else of ours."""
