@@ -134,12 +134,15 @@ BIG_FLOW = np.dtype(
         ("trades", np.int64),
         ("open", np.int64),
         ("depth_quote", np.int64),
+        ("vwap", np.float64),
         ("pct_of_adv", np.float64),
     ]
 )
-"""One episode of big flow. `id` names the episode, `seq` rises each time the row changes. `quote` is its notional
-(ticks x lots; for flow rules the largest net flow of the window so far), VWAP is quote / qty, `depth_quote` what the
-opposite side of the book held within 10 bps when it fired (-1: book not live)."""
+"""One episode of big flow. `id` names the episode, `seq` rises each time the row changes. `qty` and `quote` (lots,
+ticks x lots) are the order's size, for flow rules the net flow of the window at its largest; `vwap` (ticks) is the
+average price of the aggressor side's prints; `levels` are distinct prices (parent orders; 0 for flow rules, whose
+`low`..`high` say the range; 64 means 64 or more); `depth_quote` is what the opposite side of the book held within
+10 bps when it fired (-1: book not live)."""
 
 LIQUIDATION = np.dtype(
     [

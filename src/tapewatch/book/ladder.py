@@ -1,0 +1,313 @@
+"""The ladder: every book of a venue in one block of integer pages, as compiled kernels over numpy arrays.
+
+A page holds `PAGE` consecutive ticks of one instrument as signed lots: bids positive, asks negative, zero empty.
+Pages come from one pool and are found through one hash table, so that a book may hold any price at any distance
+and costs memory only where orders stand. All depth received is kept; nothing is cut to N levels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+PAGE_BITS = 8
+PAGE = 1 << PAGE_BITS
+PAGE_MASK = PAGE - 1
+NO_PRICE = -1
+
+_INSTRUMENT_BITS = 16
+_HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_WALK_LIMIT = 64
+"""Neighbouring pages tried before all pages of the pool are searched for the next level."""
+
+OFF, WAITING, LOADED, LIVE, STALE = range(5)
+"""States of `BOOK.state`. LOADED: a snapshot is in, the diff that straddles it has not come yet."""
+
+BOOK = np.dtype(
+    [
+        ("state", np.int64),
+        ("last_id", np.int64),
+        ("snapshot_id", np.int64),
+        ("event_ms", np.int64),
+        ("best_bid", np.int64),
+        ("best_ask", np.int64),
+        ("bids", np.int64),
+        ("asks", np.int64),
+        ("applied", np.int64),
+        ("dropped", np.int64),
+        ("gaps", np.int64),
+        ("resyncs", np.int64),
+    ]
+)
+
+
+class Ladders(NamedTuple):
+    """State of all books; `free[: meta[0]]` is the stack of unused pages."""
+
+    books: NDArray[np.void]
+    lots: NDArray[np.int64]
+    used: NDArray[np.int32]
+    key: NDArray[np.int64]
+    free: NDArray[np.int32]
+    table_key: NDArray[np.int64]
+    table_page: NDArray[np.int32]
+    meta: NDArray[np.int64]
+
+
+def new_ladders(instruments: int, pages: int = 1024) -> Ladders:
+    books = np.zeros(instruments, BOOK)
+    books["best_bid"] = books["best_ask"] = NO_PRICE
+    return Ladders(
+        books=books,
+        lots=np.zeros(pages * PAGE, np.int64),
+        used=np.zeros(pages, np.int32),
+        key=np.full(pages, -1, np.int64),
+        free=np.arange(pages - 1, -1, -1, dtype=np.int32),
+        table_key=np.full(pages * 4, -1, np.int64),
+        table_page=np.zeros(pages * 4, np.int32),
+        meta=np.array([pages], np.int64),
+    )
+
+
+def grow(state: Ladders, pages_wanted: int) -> Ladders:
+    """Return ladders with at least `pages_wanted` unused pages; content unchanged."""
+    old = len(state.used)
+    pages = old
+    while pages - old + int(state.meta[0]) < pages_wanted:
+        pages *= 2
+    if pages == old:
+        return state
+    bigger = new_ladders(0, pages)
+    bigger.lots[: old * PAGE] = state.lots
+    bigger.used[:old] = state.used
+    bigger.key[:old] = state.key
+    free = np.concatenate([np.arange(pages - 1, old - 1, -1, dtype=np.int32), state.free[: state.meta[0]]])
+    bigger.free[: len(free)] = free
+    bigger.meta[0] = len(free)
+    _index_pages(bigger)
+    return bigger._replace(books=state.books)
+
+
+def grow_books(state: Ladders, instruments: int) -> Ladders:
+    """Return ladders with room for more instruments; content unchanged."""
+    books = new_ladders(instruments, 1).books
+    books[: len(state.books)] = state.books
+    return state._replace(books=books)
+
+
+@njit(cache=True, nogil=True)
+def _index_pages(s: Ladders) -> None:
+    for page in range(len(s.used)):
+        if s.key[page] >= 0:
+            slot = _slot_of(s, s.key[page])
+            s.table_key[slot] = s.key[page]
+            s.table_page[slot] = page
+
+
+@njit(cache=True, nogil=True)
+def _home(s: Ladders, key: int) -> int:
+    mask = np.uint64(len(s.table_key) - 1)
+    h = np.uint64(key) * _HASH_FACTOR
+    return np.int64((h ^ (h >> np.uint64(29))) & mask)
+
+
+@njit(cache=True, nogil=True)
+def _slot_of(s: Ladders, key: int) -> int:
+    """Table slot that holds `key`, or the empty slot where it would go."""
+    mask = len(s.table_key) - 1
+    slot = _home(s, key)
+    while s.table_key[slot] != -1 and s.table_key[slot] != key:
+        slot = (slot + 1) & mask
+    return slot
+
+
+@njit(cache=True, nogil=True)
+def _page_key(i: int, tick: int) -> int:
+    return ((tick >> PAGE_BITS) << _INSTRUMENT_BITS) | i
+
+
+@njit(cache=True, nogil=True)
+def _find_page(s: Ladders, key: int) -> int:
+    slot = _slot_of(s, key)
+    return np.int64(s.table_page[slot]) if s.table_key[slot] == key else -1
+
+
+@njit(cache=True, nogil=True)
+def _take_page(s: Ladders, key: int) -> int:
+    slot = _slot_of(s, key)
+    if s.table_key[slot] == key:
+        return np.int64(s.table_page[slot])
+    s.meta[0] -= 1
+    page = s.free[s.meta[0]]
+    s.table_key[slot] = key
+    s.table_page[slot] = page
+    s.key[page] = key
+    return np.int64(page)
+
+
+@njit(cache=True, nogil=True)
+def _release_page(s: Ladders, page: int) -> None:
+    """Give an empty page back and close the hole it leaves in the probe sequence of the table."""
+    mask = len(s.table_key) - 1
+    hole = _slot_of(s, s.key[page])
+    s.key[page] = -1
+    s.free[s.meta[0]] = page
+    s.meta[0] += 1
+    slot = hole
+    while True:
+        slot = (slot + 1) & mask
+        if s.table_key[slot] == -1:
+            break
+        home = _home(s, s.table_key[slot])
+        if ((slot - home) & mask) >= ((slot - hole) & mask):
+            s.table_key[hole] = s.table_key[slot]
+            s.table_page[hole] = s.table_page[slot]
+            hole = slot
+    s.table_key[hole] = -1
+
+
+@njit(cache=True, nogil=True)
+def next_level(s: Ladders, i: int, tick: int, side: int) -> int:
+    """Tick of the next standing level beyond `tick`: `side` 1 walks bids downward, -1 asks upward.
+
+    Returns NO_PRICE when there is none. `tick` itself is not considered.
+    """
+    t = tick - side
+    for _ in range(_WALK_LIMIT):
+        if t < 0:
+            return NO_PRICE
+        page = _find_page(s, _page_key(i, t))
+        if page >= 0:
+            base = page * PAGE
+            at = t & PAGE_MASK
+            while 0 <= at < PAGE:
+                if s.lots[base + at] * side > 0:
+                    return (t & ~PAGE_MASK) + at
+                at -= side
+        t = (t | PAGE_MASK) + 1 if side < 0 else (t & ~PAGE_MASK) - 1
+    return _search_pool(s, i, t, side)
+
+
+@njit(cache=True, nogil=True)
+def _search_pool(s: Ladders, i: int, tick: int, side: int) -> int:
+    """`next_level` at any distance, `tick` included: look at every page of the instrument."""
+    best = NO_PRICE
+    for page in range(len(s.key)):
+        key = s.key[page]
+        if key < 0 or (key & ((1 << _INSTRUMENT_BITS) - 1)) != i:
+            continue
+        first = (key >> _INSTRUMENT_BITS) << PAGE_BITS
+        for at in range(PAGE):
+            t = first + at
+            if s.lots[page * PAGE + at] * side > 0 and (tick - t) * side >= 0:
+                if best == NO_PRICE or (t - best) * side > 0:
+                    best = t
+    return best
+
+
+@njit(cache=True, nogil=True)
+def lots_at(s: Ladders, i: int, tick: int) -> int:
+    """Signed lots standing at `tick` (bids positive)."""
+    page = _find_page(s, _page_key(i, tick))
+    return s.lots[page * PAGE + (tick & PAGE_MASK)] if page >= 0 else np.int64(0)
+
+
+@njit(cache=True, nogil=True)
+def set_levels(s: Ladders, i: int, levels: NDArray[np.void], start: int, stop: int, side: int) -> None:
+    """Set `levels[start:stop]` (absolute lots, 0 deletes) on one side: 1 bids, -1 asks.
+
+    The caller has made sure that `stop - start` unused pages are there.
+    """
+    book = s.books[i]
+    bids, asks, best_bid, best_ask = book.bids, book.asks, book.best_bid, book.best_ask
+    page_key, page = np.int64(-1), np.int64(-1)
+    for n in range(start, stop):
+        tick, lots = levels[n].price, levels[n].qty
+        key = _page_key(i, tick)
+        if key != page_key:
+            page_key = key
+            page = _find_page(s, key)
+        if page < 0:
+            if lots == 0:
+                continue
+            page = _take_page(s, key)
+        at = page * PAGE + (tick & PAGE_MASK)
+        old = s.lots[at]
+        if lots == 0 and old * side <= 0:
+            continue  # a deletion of a level we never had, or of the other side's
+        s.lots[at] = lots * side
+        s.used[page] += (lots != 0) - (old != 0)
+        bids += (lots != 0 and side > 0) - (old > 0)
+        asks += (lots != 0 and side < 0) - (old < 0)
+        if lots != 0:
+            if side > 0:
+                if best_bid == NO_PRICE or tick > best_bid:
+                    best_bid = tick
+            elif best_ask == NO_PRICE or tick < best_ask:
+                best_ask = tick
+        if old > 0 and tick == best_bid and (lots == 0 or side < 0):
+            best_bid = next_level(s, i, tick, 1) if bids else NO_PRICE
+        if old < 0 and tick == best_ask and (lots == 0 or side > 0):
+            best_ask = next_level(s, i, tick, -1) if asks else NO_PRICE
+        if s.used[page] == 0:
+            _release_page(s, page)
+            page_key, page = np.int64(-1), np.int64(-1)
+    book.bids, book.asks, book.best_bid, book.best_ask = bids, asks, best_bid, best_ask
+
+
+@njit(cache=True, nogil=True)
+def clear(s: Ladders, i: int) -> None:
+    """Forget every level of a book; its counters stay."""
+    for page in range(len(s.key)):
+        if s.key[page] >= 0 and (s.key[page] & ((1 << _INSTRUMENT_BITS) - 1)) == i:
+            s.lots[page * PAGE : (page + 1) * PAGE] = 0
+            s.used[page] = 0
+            _release_page(s, page)
+    book = s.books[i]
+    book.bids = 0
+    book.asks = 0
+    book.best_bid = NO_PRICE
+    book.best_ask = NO_PRICE
+
+
+@njit(cache=True, nogil=True)
+def read_side(s: Ladders, i: int, side: int, out: NDArray[np.int64]) -> int:
+    """Copy the best levels of one side into `out` (n, 2) as (tick, lots), best first; returns how many."""
+    book = s.books[i]
+    tick = book.best_bid if side > 0 else book.best_ask
+    n = 0
+    while tick != NO_PRICE and n < len(out):
+        out[n, 0] = tick
+        out[n, 1] = abs(lots_at(s, i, tick))
+        n += 1
+        tick = next_level(s, i, tick, side)
+    return n
+
+
+@njit(cache=True, nogil=True)
+def depth_quote(s: Ladders, i: int, side: int, bps: int) -> int:
+    """Ticks x lots standing on one side within `bps` basis points of that side's best price."""
+    book = s.books[i]
+    best = book.best_bid if side > 0 else book.best_ask
+    total = np.int64(0)
+    tick = best
+    while tick != NO_PRICE and abs(tick - best) * 10_000 <= best * bps:
+        total += tick * abs(lots_at(s, i, tick))
+        tick = next_level(s, i, tick, side)
+    return total
+
+
+@njit(cache=True, nogil=True)
+def top_lots(s: Ladders, i: int, side: int, depth: int) -> int:
+    """Lots standing in the best `depth` levels of one side."""
+    book = s.books[i]
+    tick = book.best_bid if side > 0 else book.best_ask
+    total = np.int64(0)
+    while tick != NO_PRICE and depth > 0:
+        total += abs(lots_at(s, i, tick))
+        tick = next_level(s, i, tick, side)
+        depth -= 1
+    return total
