@@ -1,0 +1,52 @@
+# The four commands of a checkout. Everything else depends on `make setup`, which does nothing the second time.
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+SETUP := $(VENV)/.setup-done
+
+.PHONY: setup web demo test check browser clean help
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make setup   environment in .venv, web page built, kernels compiled"
+	@echo "make demo    simulated venue + the program; PORT=8123 make demo chooses the port"
+	@echo "make test    lint, types, import rules, Python tests (browser ones too), web tests"
+
+setup: $(SETUP) web
+
+$(SETUP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "tapewatch needs Python 3.11 or newer; \
+	choose one with PYTHON=python3.12 make $(MAKECMDGOALS)")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	echo "python3 cannot make a virtual environment; on Debian and Ubuntu install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/tapewatch doctor --warm
+	@touch $@
+
+# The page is rebuilt by the package's own build whenever web/ has changed since.
+web: $(SETUP)
+	@$(BIN)/python hatch_build.py --check || \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+
+demo: setup
+	@exec $(BIN)/tapewatch demo --port $(PORT)
+
+browser: setup
+	@$(BIN)/python tests/chromium.py --install
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python hatch_build.py npm run check
+	$(BIN)/python hatch_build.py npm run test
+
+# pytest comes last: its summary is the last line on the screen.
+test: setup browser check
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) src/tapewatch/api/static web/node_modules build dist .mypy_cache .ruff_cache .pytest_cache
