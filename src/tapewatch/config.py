@@ -1,0 +1,307 @@
+"""Settings: one TOML file, then the environment, then flags; every key has a default, a range and a description.
+
+The structs below are the only place where a key, its default and its meaning are written: the check of a file,
+the sentence of a refusal and docs/configuration.md all come from them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import platformdirs
+from msgspec import Meta, Struct, inspect
+
+from .model.errors import ConfigError
+from .model.thresholds import Thresholds
+
+APP = "tapewatch"
+FILE_NAME = "tapewatch.toml"
+ENV_PREFIX = "TAPEWATCH_"
+NOT_KEYS = frozenset({"TAPEWATCH_DATA"})
+"""Environment names with our prefix that are no configuration keys: where tests find recordings."""
+
+SECRETS = frozenset({"server.token"})
+"""Keys whose value is never printed."""
+
+HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^/\s]+(/\S*[^/\s])?$")]
+WsUrl = Annotated[str, Meta(pattern=r"^wss?://[^/\s]+(/\S*[^/\s])?$")]
+Origin = Annotated[str, Meta(pattern=r"^https?://[^/\s]+$")]
+Symbol = Annotated[str, Meta(min_length=1)]
+
+
+class VenueConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """One venue: where it is and what is read from it."""
+
+    enabled: Annotated[bool, Meta(description="Connect to this venue.")] = True
+    rest_url: Annotated[
+        HttpUrl, Meta(description="Base address of its REST interface: http:// or https://, no slash at the end.")
+    ] = "https://fapi.binance.com"
+    ws_url: Annotated[
+        WsUrl,
+        Meta(
+            description="Base address of its websockets: ws:// or wss://, no slash at the end; "
+            "/public/stream and /market/stream are appended."
+        ),
+    ] = "wss://fstream.binance.com"
+    symbols: Annotated[
+        Literal["all"] | tuple[Symbol, ...],
+        Meta(description="Instruments to watch, as the venue prints them; `all` is every trading perpetual."),
+    ] = "all"
+    book_symbols: Annotated[
+        Literal["all", "none"] | tuple[Symbol, ...],
+        Meta(description="Instruments whose whole order book is kept."),
+    ] = "all"
+    book_depth: Annotated[
+        Literal[5, 10, 20, 50, 100, 500, 1000],
+        Meta(description="Levels a side asked for in a book snapshot; a smaller one costs less of the rate limit."),
+    ] = 1000
+
+
+class VenuesConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The venues this version can read."""
+
+    binance: VenueConfig = VenueConfig()
+
+
+class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the page and the API are served."""
+
+    host: Annotated[
+        str, Meta(min_length=1, description="Address to listen on; anything but loopback requires the access token.")
+    ] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes any free one.")] = 8000
+    token: Annotated[
+        str,
+        Meta(description="Access token. Empty: none on loopback; elsewhere generated on first start and kept."),
+    ] = ""
+    allowed_origins: Annotated[
+        tuple[Origin, ...],
+        Meta(description="Other web origins that may read the API and open websockets, such as https://desk.example."),
+    ] = ()
+
+
+class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds on what clients can ask for; reaching one is answered with a sentence."""
+
+    clients: Annotated[int, Meta(ge=1, le=10_000, description="Websocket clients at a time.")] = 64
+    subscriptions: Annotated[int, Meta(ge=1, le=1_000, description="Subscriptions of one websocket client.")] = 64
+    request_bytes: Annotated[
+        int, Meta(ge=1_024, le=1 << 26, description="Largest HTTP request body or websocket message accepted.")
+    ] = 65_536
+
+
+class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The process itself."""
+
+    state_dir: Annotated[
+        str,
+        Meta(description="Folder for the access token and quarantined frames; empty is the system's own place."),
+    ] = ""
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least severe log line that is written.")
+    ] = "info"
+
+    @property
+    def state_path(self) -> Path:
+        return Path(self.state_dir).expanduser() if self.state_dir else platformdirs.user_state_path(APP)
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything that can be set."""
+
+    venues: VenuesConfig = VenuesConfig()
+    server: ServerConfig = ServerConfig()
+    thresholds: Thresholds = Thresholds()
+    limits: LimitsConfig = LimitsConfig()
+    node: NodeConfig = NodeConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One given value: its path, and the words that name where it was given (file, variable or flag)."""
+
+    path: tuple[str, ...]
+    value: Any
+    given: str
+    text: bool = False
+    """Came as text (environment), so numbers and lists are read out of it."""
+
+
+def find_file(explicit: Path | None = None) -> Path | None:
+    """The configuration file in force: `explicit`, else ./tapewatch.toml, else the one in the user's folder."""
+    if explicit is not None:
+        if not explicit.is_file():
+            raise ConfigError(f"the configuration file {explicit} does not exist")
+        return explicit
+    for candidate in (Path(FILE_NAME), platformdirs.user_config_path(APP) / FILE_NAME):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def load(
+    explicit: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> Config:
+    """Read the settings in force; `flags` maps dotted keys to values. The first wrong key or value is refused."""
+    path = find_file(explicit)
+    settings = [
+        *(_from_file(path) if path else ()),
+        *_from_environment(os.environ if environment is None else environment),
+        *(Setting(tuple(key.split(".")), value, f"flag for {key}") for key, value in (flags or {}).items()),
+    ]
+    tree: dict[str, Any] = {}
+    for setting in settings:
+        names, value = _checked(setting)
+        branch = tree
+        for name in names[:-1]:
+            branch = branch.setdefault(name, {})
+        branch[names[-1]] = value
+    return msgspec.convert(tree, Config)
+
+
+def _from_file(path: Path) -> Iterator[Setting]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    return _leaves(content, (), str(path))
+
+
+def _leaves(branch: dict[str, Any], path: tuple[str, ...], given: str) -> Iterator[Setting]:
+    for name, value in branch.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*path, name), given)
+        else:
+            yield Setting((*path, name), value, given)
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
+    for name in sorted(environment):
+        if name.startswith(ENV_PREFIX) and name not in NOT_KEYS:
+            path = tuple(part.lower() for part in name.removeprefix(ENV_PREFIX).split("__"))
+            yield Setting(path, environment[name], name, text=True)
+
+
+def _checked(setting: Setting) -> tuple[list[str], Any]:
+    """The setting's field names and its value as the right type, or a refusal that says what is allowed."""
+    struct: type[Struct] = Config
+    names: list[str] = []
+    for depth, word in enumerate(setting.path):
+        fields = {field.name: field for field in msgspec.structs.fields(struct)}
+        name = word.replace("-", "_")  # binance-spot and binance_spot are one venue
+        if name not in fields:
+            raise ConfigError(_unknown(".".join([*names, word]), list(fields), setting))
+        names.append(name)
+        kind = fields[name].type
+        is_table = isinstance(kind, type) and issubclass(kind, Struct)
+        if depth == len(setting.path) - 1:
+            return names, {} if is_table and setting.value == {} else _value(kind, ".".join(names), setting)
+        if not is_table:
+            raise ConfigError(_unknown(".".join([*names, setting.path[depth + 1]]), [], setting))
+        struct = kind
+    raise ConfigError(f"{setting.given} names no key")
+
+
+def _unknown(dotted: str, allowed: list[str], setting: Setting) -> str:
+    """Say that a key does not exist, and which is meant: a near one, or all there are at that place."""
+    every = [key for key, _, _ in keys()]
+    near = difflib.get_close_matches(dotted, every, n=1, cutoff=0.8)
+    *place, last = dotted.split(".")
+    near = near or [".".join([*place, name]) for name in difflib.get_close_matches(last, allowed, n=1)]
+    if not near:  # TAPEWATCH_SERVER_PORT: one underscore where two are needed
+        near = [key for key in every if key.replace(".", "_") == dotted.replace(".", "_")]
+    hint = f"did you mean {near[0]}?" if near else f"allowed here: {', '.join(allowed) or 'no further keys'}"
+    if near and setting.text:
+        hint = f"did you mean {env_name(near[0])}?"
+    return f"unknown key {dotted} ({setting.given}); {hint}"
+
+
+def _value(kind: Any, dotted: str, setting: Setting) -> Any:
+    info = inspect.type_info(kind)
+    value = setting.value
+    if setting.text and _takes_list(info) and value not in _literals(info):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    try:
+        return msgspec.convert(value, kind, strict=not setting.text)
+    except msgspec.ValidationError:
+        allowed = describe(info)
+        raise ConfigError(f"{dotted} = {setting.value!r} ({setting.given}) is refused; allowed: {allowed}") from None
+
+
+# ---------------------------------------------------------------- what is allowed, in words
+
+
+def env_name(dotted: str) -> str:
+    """``server.port`` is ``TAPEWATCH_SERVER__PORT`` in the environment."""
+    return ENV_PREFIX + dotted.replace(".", "__").replace("-", "_").upper()
+
+
+def keys(struct: type[Struct] = Config, place: str = "") -> Iterator[tuple[str, inspect.Type, Any]]:
+    """Every key there is: dotted name, type, default; in the order of the structs."""
+    for field in msgspec.structs.fields(struct):
+        dotted = f"{place}{field.name}"
+        if isinstance(field.type, type) and issubclass(field.type, Struct):
+            yield from keys(field.type, dotted + ".")
+        else:
+            yield dotted, inspect.type_info(field.type), field.default
+
+
+def description(info: inspect.Type) -> str:
+    """What a key means, from its `Meta`."""
+    return (info.extra_json_schema or {}).get("description", "") if isinstance(info, inspect.Metadata) else ""
+
+
+def describe(info: inspect.Type) -> str:
+    """The values a type allows, in words."""
+    match info:
+        case inspect.Metadata():
+            return describe(info.type)
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType():
+            return f"a whole number{_range(info)}"
+        case inspect.FloatType():
+            return f"a number{_range(info)}"
+        case inspect.LiteralType():
+            return " or ".join([", ".join(map(str, info.values[:-1])), str(info.values[-1])]).removeprefix(" or ")
+        case inspect.VarTupleType():
+            return f"a list, each {describe(info.item_type)}"
+        case inspect.UnionType():
+            return " or ".join(describe(member) for member in sorted(info.types, key=_literals, reverse=True))
+        case inspect.StrType():
+            schemes = {"^http": "an http:// or https:// address", "^ws": "a ws:// or wss:// address"}
+            return next((words for start, words in schemes.items() if (info.pattern or "").startswith(start)), "text")
+        case inspect.StructType():
+            return f"a table with {', '.join(field.name for field in info.fields)}"
+    raise AssertionError(f"no words for {info}")  # a key of a new kind: say here what it allows
+
+
+def _range(info: inspect.IntType | inspect.FloatType) -> str:
+    bounds = [(" from", info.ge), (" above", info.gt), (" to", info.le), (" below", info.lt)]
+    return "".join(f"{words} {bound:,}" for words, bound in bounds if bound is not None).replace(",", "_")
+
+
+def _members(info: inspect.Type) -> tuple[inspect.Type, ...]:
+    if isinstance(info, inspect.Metadata):
+        return _members(info.type)
+    return info.types if isinstance(info, inspect.UnionType) else (info,)
+
+
+def _takes_list(info: inspect.Type) -> bool:
+    return any(isinstance(member, inspect.VarTupleType) for member in _members(info))
+
+
+def _literals(info: inspect.Type) -> list[Any]:
+    return [value for member in _members(info) if isinstance(member, inspect.LiteralType) for value in member.values]
