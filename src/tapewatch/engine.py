@@ -1,0 +1,408 @@
+"""The engine of one venue: rows of the tape in, state of books and flow out.
+
+One compiled loop walks a batch row by row and changes integer state arrays; what is rare (a snapshot, a gap, a full
+arena) leaves the loop, is handled in Python and the loop goes on at the next row. Nothing here knows sockets, clocks
+or files: time is the newest event time seen on the tape.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from .book import ladder
+from .book.ladder import LIVE, OFF, Ladders
+from .book.sync import STATE_WORDS, BookSync, Diff
+from .flow import bigflow, candles, quotes
+from .flow.bigflow import NEVER, on_second
+from .flow.candles import has_room
+from .flow.footprint import footprint
+from .flow.imbalance import window_sums
+from .flow.quotes import Quotes, on_liquidation, on_mark, on_quote
+from .flow.trades import HOLE, HOLES, TRADES, Flow, on_trade
+from .model.instrument import Grid, Instrument, Universe
+from .model.tape import Flag, Kind, Tape
+from .model.thresholds import Thresholds
+from .model.views import BIG_FLOW, IMBALANCE, LIQUIDATION, WINDOWS_S, BookState, BookView, Footprint
+
+SECONDS_KEPT = 1024
+"""One-second candles kept per instrument: the longest imbalance window and some more."""
+MINUTES_KEPT = 1500
+"""One-minute footprint candles kept per instrument: a day and an hour, so that CVD reaches 00:00 UTC."""
+TOP_LEVELS = 10
+BIG_FLOW_BPS = 10
+_SPARE_INSTRUMENTS = 64
+"""Room for listings before the state arrays are enlarged."""
+
+DONE, ATTEND, MORE_PAGES, MORE_CELLS = range(4)
+
+_SNAPSHOT = int(Flag.SNAPSHOT)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A book that wants a snapshot, and why."""
+
+    instrument: int
+    reason: str
+
+
+class Clock(NamedTuple):
+    """`now[0]` newest event time, ms; `now[1]` the whole second the engines were last told of."""
+
+    now: NDArray[np.int64]
+
+
+@njit(cache=True, nogil=True)
+def _apply(
+    rows: NDArray[np.void], levels: NDArray[np.void], start: int, books: Ladders, flow: Flow, quote: Quotes, clock: Clock
+) -> tuple[int, int]:
+    """Walk rows from `start`; returns (status, row). The row at a status other than DONE has not been applied."""
+    for r in range(start, len(rows)):
+        row = rows[r]
+        if row.kind == 1:
+            if not (has_room(flow.minutes, row.instrument, row.ts_ms) and has_room(flow.seconds, row.instrument, row.ts_ms)):
+                return MORE_CELLS, r
+            _pass_time(flow, clock, row.event_ms)
+            _trade(row, books, flow)
+        elif row.kind == 2:
+            book = books.books[row.instrument]
+            if book.state == OFF:
+                continue
+            if book.state != LIVE or row.flags & _SNAPSHOT:
+                return ATTEND, r
+            if row.prev_id != book.last_id:
+                if row.last_id <= book.last_id:
+                    book.dropped += 1
+                    continue
+                return ATTEND, r
+            if books.meta[0] < row.bids + row.asks:
+                return MORE_PAGES, r
+            _pass_time(flow, clock, row.event_ms)
+            middle = row.level_at + row.bids
+            ladder.set_levels(books, row.instrument, levels, row.level_at, middle, 1)
+            ladder.set_levels(books, row.instrument, levels, middle, middle + row.asks, -1)
+            book.last_id = row.last_id
+            book.event_ms = row.event_ms
+            book.applied += 1
+            if book.bids and book.asks and book.best_bid >= book.best_ask:
+                return ATTEND, r
+        else:
+            _pass_time(flow, clock, row.event_ms)
+            if row.kind == 3:
+                on_quote(quote, row)
+            elif row.kind == 4:
+                on_mark(quote, row)
+            elif row.kind == 5:
+                on_liquidation(quote, row)
+    return DONE, len(rows)
+
+
+@njit(cache=True, nogil=True)
+def _pass_time(flow: Flow, clock: Clock, event_ms: int) -> None:
+    if event_ms <= clock.now[0]:
+        return
+    clock.now[0] = event_ms
+    second = event_ms // 1000
+    if second > clock.now[1]:
+        clock.now[1] = second
+        on_second(flow.big, flow.seconds, second, flow.meta[1])
+
+
+@njit(cache=True, nogil=True)
+def _trade(row: NDArray[np.void], books: Ladders, flow: Flow) -> None:
+    """A print; episodes of big flow that it opens get the depth they met, if the book is live."""
+    first_new = flow.big.meta[0]
+    on_trade(flow, row)
+    for event_id in range(first_new, flow.big.meta[0]):
+        event = flow.big.events[event_id % len(flow.big.events)]
+        if books.books[row.instrument].state == LIVE:
+            event.depth_quote = ladder.depth_quote(books, row.instrument, 1 if event.sell else -1, BIG_FLOW_BPS)
+
+
+class Engine:
+    """Books, footprints, imbalance, big flow and liquidations of every instrument of one venue."""
+
+    def __init__(self, universe: Universe, thresholds: Thresholds | None = None) -> None:
+        self.universe = universe
+        self.thresholds = thresholds or Thresholds()
+        self._overrides: dict[str, Thresholds] = {}
+        n = len(universe) + _SPARE_INSTRUMENTS
+        self.sync = BookSync(ladder.new_ladders(n))
+        self.flow = Flow(
+            trades=np.zeros(n, TRADES),
+            holes=np.zeros((n, HOLES), HOLE),
+            seconds=candles.new_candles(n, 1_000, SECONDS_KEPT),
+            minutes=candles.new_candles(n, 60_000, MINUTES_KEPT),
+            big=bigflow.new_big_flow(n),
+            meta=np.array([self.thresholds.cluster_ms_trades, self.thresholds.cluster_ms_aggregate], np.int64),
+        )
+        self.quotes = quotes.new_quotes(n)
+        self._clock = Clock(np.zeros(2, np.int64))
+        self.adv = np.full(n, np.nan)
+        self.adv_days = np.zeros(n, np.int64)
+        self.needs_by_reason: Counter[str] = Counter()
+
+    # -- tape in ------------------------------------------------------------------------------------------------
+
+    def apply(self, tape: Tape) -> list[Need]:
+        """Apply a batch. Returns the books that want a snapshot because of it."""
+        needs: list[Need] = []
+        at = 0
+        while True:
+            status, at = _apply(tape.rows, tape.levels, at, self.sync.ladders, self.flow, self.quotes, self._clock)
+            if status == DONE:
+                break
+            if status == MORE_PAGES:
+                self.sync.reserve(int(tape.rows[at]["bids"] + tape.rows[at]["asks"]))
+            elif status == MORE_CELLS:
+                self.flow = self.flow._replace(
+                    seconds=candles.grow_cells(self.flow.seconds), minutes=candles.grow_cells(self.flow.minutes)
+                )
+            else:
+                needs.extend(self._attend(tape, at))
+                at += 1
+        for need in needs:
+            self.needs_by_reason[need.reason] += 1
+        return needs
+
+    def _attend(self, tape: Tape, at: int) -> list[Need]:
+        """A depth row that the loop leaves to us: a snapshot, a book that is not live, a break of its chain."""
+        row = tape.rows[at]
+        i = int(row["instrument"])
+        start = int(row["level_at"])
+        diff = Diff(row.copy(), tape.levels[start : start + int(row["bids"] + row["asks"])].copy())
+        book = self.sync.ladders.books[i]
+        _pass_time(self.flow, self._clock, int(row["event_ms"]))
+        if row["flags"] & _SNAPSHOT:
+            reason = self.sync.on_snapshot(i, diff)
+        elif book["state"] != LIVE:
+            reason = self.sync.on_diff(i, diff)
+        elif book["last_id"] == row["last_id"]:
+            reason = "crossed"
+            self.sync.lost(i)
+        else:
+            reason = "gap"
+            book["gaps"] += 1
+            self.sync.lost(i)
+            self.sync.on_diff(i, diff)
+        return [] if reason is None else [Need(i, reason)]
+
+    # -- instruments --------------------------------------------------------------------------------------------
+
+    def add_instrument(self, instrument: Instrument) -> Instrument:
+        """Take a new listing into the universe and the state arrays."""
+        placed = self.universe.add(instrument)
+        if placed.index >= len(self.adv):
+            self._grow(len(self.universe) + _SPARE_INSTRUMENTS)
+        return placed
+
+    def _grow(self, n: int) -> None:
+        held = len(self.adv)
+        trades, holes = np.zeros(n, TRADES), np.zeros((n, HOLES), HOLE)
+        trades[:held], holes[:held] = self.flow.trades, self.flow.holes
+        self.flow = self.flow._replace(
+            trades=trades,
+            holes=holes,
+            seconds=candles.grow_instruments(self.flow.seconds, n),
+            minutes=candles.grow_instruments(self.flow.minutes, n),
+            big=bigflow.grow_instruments(self.flow.big, n),
+        )
+        self.quotes = quotes.grow_instruments(self.quotes, n)
+        self.sync.ladders = ladder.grow_books(self.sync.ladders, n)
+        self.adv = np.concatenate([self.adv, np.full(n - held, np.nan)])
+        self.adv_days = np.concatenate([self.adv_days, np.zeros(n - held, np.int64)])
+
+    def update_instrument(self, changed: Instrument) -> list[Need]:
+        """Follow a change of status, tick or lot size.
+
+        Held state moves to the finest grid that both the old and the new increments lie on, exactly. A coarser tick
+        therefore changes nothing: old prices stay where they are.
+        """
+        old = self.universe.get(changed.symbol)
+        tick, lot = _common_grid(old.tick, changed.tick), _common_grid(old.lot, changed.lot)
+        i = old.index
+        price_factor, lot_factor = _factor(old.tick, tick), _factor(old.lot, lot)
+        self.universe.update(
+            Instrument(
+                index=i,
+                venue=changed.venue,
+                symbol=changed.symbol,
+                base=changed.base,
+                quote=changed.quote,
+                kind=changed.kind,
+                tick=tick,
+                lot=lot,
+                status=changed.status,
+                onboard_ms=changed.onboard_ms,
+                delivery_ms=changed.delivery_ms,
+            )
+        )
+        if price_factor == 1 and lot_factor == 1:
+            return []
+        candles.rescale(self.flow.seconds, i, price_factor, lot_factor)
+        candles.rescale(self.flow.minutes, i, price_factor, lot_factor)
+        bigflow.rescale(self.flow.big, i, price_factor, lot_factor)
+        quotes.rescale(self.quotes, i, price_factor, lot_factor)
+        trades = self.flow.trades[i]
+        trades["last_price"] *= price_factor
+        trades["buy"] *= lot_factor
+        trades["sell"] *= lot_factor
+        trades["quote"] *= price_factor * lot_factor
+        if not np.isnan(self.adv[i]):
+            self.set_adv(i, Decimal(float(self.adv[i])), int(self.adv_days[i]))
+        if self.sync.ladders.books[i]["state"] == OFF:
+            return []
+        self.sync.lost(i)
+        return [Need(i, "tick_size_changed")]
+
+    def set_adv(self, i: int, quote_volume: Decimal, days: int) -> None:
+        """Set average daily volume (quote currency, mean of `days` complete UTC days) and arm the screener."""
+        self.adv[i] = float(quote_volume)
+        self.adv_days[i] = days
+        instrument = self.universe[i]
+        limits = self._overrides.get(instrument.symbol, self.thresholds)
+        scale = Decimal(instrument.notional_scale())
+        floor = Decimal(limits.min_notional)
+        big = self.flow.big
+        if quote_volume > 0:
+            wanted = max(quote_volume * Decimal(limits.adv_percent) / 100, floor)
+            big.threshold[i] = min(int(wanted / scale) + 1, NEVER)
+            big.adv[i] = float(quote_volume / scale)
+        else:
+            big.threshold[i] = NEVER
+            big.adv[i] = np.nan
+
+    def override(self, symbol: str, thresholds: Thresholds) -> None:
+        """Use other thresholds for one symbol."""
+        self._overrides[symbol] = thresholds
+        instrument = self.universe.find(symbol)
+        if instrument is not None and not np.isnan(self.adv[instrument.index]):
+            i = instrument.index
+            self.set_adv(i, Decimal(float(self.adv[i])), int(self.adv_days[i]))
+
+    def use_raw_trades(self, i: int) -> None:
+        """Take raw trades as the source of instrument `i`; aggregate trades of it are then not counted."""
+        self.flow.trades[i]["raw"] = 1
+
+    def follow_book(self, i: int) -> list[Need]:
+        """Start keeping the book of an instrument."""
+        if self.sync.ladders.books[i]["state"] != OFF:
+            return []
+        self.sync.follow(i)
+        return [Need(i, "start")]
+
+    def unfollow_book(self, i: int) -> None:
+        self.sync.unfollow(i)
+
+    def book_lost(self, i: int) -> list[Need]:
+        """The diffs of a followed book were interrupted (disconnect): stale until resynchronised."""
+        if self.sync.ladders.books[i]["state"] == OFF:
+            return []
+        self.sync.lost(i)
+        return [Need(i, "disconnect")]
+
+    # -- views out ----------------------------------------------------------------------------------------------
+
+    @property
+    def clock_ms(self) -> int:
+        """Newest event time on the tape, ms."""
+        return int(self._clock.now[0])
+
+    def book_state(self, i: int) -> BookState:
+        return STATE_WORDS[int(self.sync.ladders.books[i]["state"])]
+
+    def book(self, i: int, depth: int = 1000) -> BookView:
+        """Both sides of a book to `depth` levels. What it holds is only the venue's book while state is LIVE."""
+        ladders = self.sync.ladders
+        state = ladders.books[i]
+        sides = []
+        for side, count in ((1, state["bids"]), (-1, state["asks"])):
+            out = np.zeros((min(depth, int(count)), 2), np.int64)
+            sides.append(out[: ladder.read_side(ladders, i, side, out)])
+        return BookView(
+            instrument=self.universe[i],
+            state=self.book_state(i),
+            last_update_id=int(state["last_id"]),
+            event_ms=int(state["event_ms"]),
+            bids=sides[0],
+            asks=sides[1],
+        )
+
+    def footprint(self, i: int, tf_ms: int, step_ticks: int, lookback: int) -> Footprint:
+        """The last `lookback` footprint candles of an instrument; see `flow.footprint`."""
+        return footprint(self.flow.seconds, self.flow.minutes, self.universe[i], tf_ms, step_ticks, lookback)
+
+    def imbalance(self) -> NDArray[np.void]:
+        """One `IMBALANCE` row an instrument; windows end at the newest event time."""
+        n = len(self.universe)
+        sums = np.zeros((n, len(WINDOWS_S), 4), np.int64)
+        window_sums(self.flow.seconds, self.clock_ms // 1000, np.array(WINDOWS_S, np.int64), sums)
+        out = np.zeros(n, IMBALANCE)
+        out["instrument"] = np.arange(n)
+        out["sell"], out["buy"] = sums[:, :, 0], sums[:, :, 1]
+        out["sell_quote"], out["buy_quote"] = sums[:, :, 2], sums[:, :, 3]
+        _book_sides(self.sync.ladders, out["book_bid"], out["book_ask"])
+        out["last"] = self.flow.trades["last_price"][:n]
+        out["last_ms"] = self.flow.trades["last_ms"][:n]
+        return out
+
+    def big_flow(self, since_seq: int = 0, limit: int = 500) -> NDArray[np.void]:
+        """The newest `limit` big-flow rows that changed after `since_seq`, in order of change."""
+        events = self.flow.big.events
+        rows = events[(events["id"] >= 0) & (events["seq"] > since_seq)]
+        return rows[np.argsort(rows["seq"])][-limit:]
+
+    def liquidations(self, since_seq: int = 0, limit: int = 500) -> NDArray[np.void]:
+        """The newest `limit` liquidations after `since_seq`, oldest first."""
+        ring = self.quotes.liquidations
+        newest = int(self.quotes.meta[0])
+        first = max(since_seq, newest - min(limit, len(ring))) + 1
+        if first > newest:
+            return np.zeros(0, LIQUIDATION)
+        return ring[np.arange(first, newest + 1) % len(ring)]
+
+    def trade_seq(self, i: int) -> int:
+        """Rises with every trade of the instrument."""
+        return int(self.flow.trades[i]["seq"])
+
+    def totals(self) -> dict[str, int]:
+        """Sums over all instruments: trades, excluded, duplicates, gaps, missing and filled ids, depth, resyncs."""
+        trades, books = self.flow.trades, self.sync.ladders.books
+        sums = {name: int(trades[name].sum()) for name in ("count", "excluded", "duplicates", "gaps", "missing", "filled")}
+        sums.update({f"depth_{name}": int(books[name].sum()) for name in ("applied", "dropped", "gaps", "resyncs")})
+        return sums
+
+    def books_by_state(self) -> Counter[BookState]:
+        """How many followed books are in each state."""
+        states = self.sync.ladders.books["state"]
+        return Counter(STATE_WORDS[int(state)] for state in states if state != OFF)
+
+
+@njit(cache=True, nogil=True)
+def _book_sides(books: Ladders, bid: NDArray[np.int64], ask: NDArray[np.int64]) -> None:
+    """Lots in the top levels of every live book."""
+    for i in range(len(bid)):
+        if books.books[i].state == LIVE:
+            bid[i] = ladder.top_lots(books, i, 1, TOP_LEVELS)
+            ask[i] = ladder.top_lots(books, i, -1, TOP_LEVELS)
+
+
+def _common_grid(old: Grid, new: Grid) -> Grid:
+    """The coarsest grid that holds every price of both."""
+    decimals = max(old.decimals, new.decimals)
+    units = np.gcd(old.units * 10 ** (decimals - old.decimals), new.units * 10 ** (decimals - new.decimals))
+    return Grid.parse(str(Decimal(int(units)).scaleb(-decimals)))
+
+
+def _factor(old: Grid, new: Grid) -> int:
+    return int(old.value / new.value)
+
+
+__all__ = ["BIG_FLOW", "Engine", "Need"]

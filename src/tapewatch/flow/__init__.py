@@ -1,0 +1,1 @@
+"""What traded: candles with tick-level footprints, imbalance windows, big flow, liquidations, best-quote OFI."""

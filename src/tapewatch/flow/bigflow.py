@@ -1,0 +1,317 @@
+"""Big flow: parent orders and one-sided flow that are large against average daily volume, one row per episode.
+
+Two rules, evaluated trade by trade on event time (contract section 5):
+
+* *parent order*: consecutive prints of one aggressor side no more than `cluster_ms` apart;
+* *flow*: net aggressor flow |buy - sell| of the last 10 s, 1 m or 5 m, in whole seconds.
+
+A row opens when its notional reaches the instrument's threshold (0.5 % of ADV and never less than the floor). It
+grows while its episode lasts: a parent until another side prints or `cluster_ms` pass, a flow until the net flow has
+fallen below half the threshold, so that flow hovering at the threshold is one episode and not a hundred.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ..model.views import BIG_FLOW
+from .candles import Candles, find
+
+EVENTS = 4096
+FLOW_WINDOWS_S = (10, 60, 300)
+_WINDOWS = np.array(FLOW_WINDOWS_S, np.int64)
+MAX_DISTINCT_PRICES = 64
+NEVER = np.int64(2**62)
+"""Threshold of an instrument whose average daily volume is not known: no rule can fire."""
+
+PARENT = np.dtype(
+    [
+        ("active", np.int64),
+        ("sell", np.int64),
+        ("start_ms", np.int64),
+        ("last_ms", np.int64),
+        ("qty", np.int64),
+        ("quote", np.int64),
+        ("low", np.int64),
+        ("high", np.int64),
+        ("levels", np.int64),
+        ("trades", np.int64),
+        ("event", np.int64),
+        ("prices", np.int64, (MAX_DISTINCT_PRICES,)),
+    ]
+)
+
+WINDOW = np.dtype(
+    [
+        ("buy", np.int64),
+        ("sell", np.int64),
+        ("buy_quote", np.int64),
+        ("sell_quote", np.int64),
+        ("event", np.int64),
+    ]
+)
+"""Running sums over a flow window; `event` is the open episode's id or -1."""
+
+
+class BigFlow(NamedTuple):
+    """State of the screener. `meta`: next episode id, next sequence number, second up to which windows are current.
+
+    `threshold` is in ticks x lots, `adv` in ticks x lots a day.
+    """
+
+    parents: NDArray[np.void]
+    windows: NDArray[np.void]
+    head_s: NDArray[np.int64]
+    threshold: NDArray[np.int64]
+    adv: NDArray[np.float64]
+    events: NDArray[np.void]
+    meta: NDArray[np.int64]
+
+
+def new_big_flow(instruments: int) -> BigFlow:
+    parents = np.zeros(instruments, PARENT)
+    parents["event"] = -1
+    windows = np.zeros((instruments, len(FLOW_WINDOWS_S)), WINDOW)
+    windows["event"] = -1
+    events = np.zeros(EVENTS, BIG_FLOW)
+    events["id"] = -1
+    return BigFlow(
+        parents=parents,
+        windows=windows,
+        head_s=np.zeros(instruments, np.int64),
+        threshold=np.full(instruments, NEVER, np.int64),
+        adv=np.full(instruments, np.nan),
+        events=events,
+        meta=np.zeros(3, np.int64),
+    )
+
+
+def grow_instruments(state: BigFlow, instruments: int) -> BigFlow:
+    """Return the state with room for more instruments."""
+    wider = new_big_flow(instruments)
+    n = len(state.parents)
+    for name in ("parents", "windows", "head_s", "threshold", "adv"):
+        getattr(wider, name)[:n] = getattr(state, name)
+    return wider._replace(events=state.events, meta=state.meta)
+
+
+@njit(cache=True, nogil=True)
+def _open_event(s: BigFlow, i: int, rule: int, sell: bool, start_ms: int) -> int:
+    event_id = s.meta[0]
+    s.meta[0] += 1
+    event = s.events[event_id % len(s.events)]
+    event.id = event_id
+    event.instrument = i
+    event.rule = rule
+    event.sell = sell
+    event.start_ms = start_ms
+    event.open = 1
+    event.quote = 0
+    event.depth_quote = -1
+    return event_id
+
+
+@njit(cache=True, nogil=True)
+def _touch(s: BigFlow, event_id: int) -> None:
+    event = s.events[event_id % len(s.events)]
+    s.meta[1] += 1
+    event.seq = s.meta[1]
+
+
+@njit(cache=True, nogil=True)
+def _holds(s: BigFlow, event_id: int) -> bool:
+    """Whether the episode's row has not been overwritten by newer ones."""
+    return event_id >= 0 and s.events[event_id % len(s.events)].id == event_id
+
+
+@njit(cache=True, nogil=True)
+def _close_event(s: BigFlow, event_id: int) -> None:
+    if _holds(s, event_id):
+        s.events[event_id % len(s.events)].open = 0
+        _touch(s, event_id)
+
+
+@njit(cache=True, nogil=True)
+def on_parent_print(
+    s: BigFlow, i: int, ts_ms: int, price: int, lots: int, sell: bool, cluster_ms: int
+) -> None:
+    """Extend or start the parent order of an instrument with one print."""
+    parent = s.parents[i]
+    if not parent.active or parent.sell != sell or ts_ms - parent.last_ms > cluster_ms:
+        _close_event(s, parent.event)
+        parent.active = 1
+        parent.sell = sell
+        parent.start_ms = ts_ms
+        parent.qty = 0
+        parent.quote = 0
+        parent.low = price
+        parent.high = price
+        parent.levels = 0
+        parent.trades = 0
+        parent.event = -1
+    parent.last_ms = ts_ms
+    parent.qty += lots
+    parent.quote += price * lots
+    parent.low = min(parent.low, price)
+    parent.high = max(parent.high, price)
+    parent.trades += 1
+    _count_level(parent, price)
+    if parent.quote < s.threshold[i]:
+        return
+    if parent.event < 0:
+        parent.event = _open_event(s, i, 0, sell, parent.start_ms)
+    if _holds(s, parent.event):
+        event = s.events[parent.event % len(s.events)]
+        event.ts_ms = ts_ms
+        event.qty = parent.qty
+        event.quote = parent.quote
+        event.low = parent.low
+        event.high = parent.high
+        event.levels = parent.levels
+        event.trades = parent.trades
+        event.vwap = parent.quote / parent.qty
+        event.pct_of_adv = 100.0 * parent.quote / s.adv[i]
+        _touch(s, parent.event)
+
+
+@njit(cache=True, nogil=True)
+def _count_level(parent: NDArray[np.void], price: int) -> None:
+    for k in range(parent.levels):
+        if parent.prices[k] == price:
+            return
+    if parent.levels < MAX_DISTINCT_PRICES:
+        parent.prices[parent.levels] = price
+        parent.levels += 1
+
+
+@njit(cache=True, nogil=True)
+def on_flow_print(s: BigFlow, seconds: Candles, i: int, ts_ms: int, price: int, lots: int, sell: bool) -> None:
+    """Add one print (already in its one-second candle) to the flow windows and judge them."""
+    second = ts_ms // 1000
+    if second > s.head_s[i]:
+        _advance(s, seconds, i, second)
+    for w in range(len(_WINDOWS)):
+        if s.head_s[i] - second >= _WINDOWS[w]:
+            continue
+        window = s.windows[i, w]
+        if sell:
+            window.sell += lots
+            window.sell_quote += price * lots
+        else:
+            window.buy += lots
+            window.buy_quote += price * lots
+        _judge(s, seconds, i, w, ts_ms)
+
+
+@njit(cache=True, nogil=True)
+def _advance(s: BigFlow, seconds: Candles, i: int, second: int) -> None:
+    """Let the windows of one instrument end at `second`: take out what has left them."""
+    head = s.head_s[i]
+    for w in range(len(_WINDOWS)):
+        length = _WINDOWS[w]
+        window = s.windows[i, w]
+        if second - head >= length:
+            window.buy = 0
+            window.sell = 0
+            window.buy_quote = 0
+            window.sell_quote = 0
+            continue
+        for gone in range(head - length + 1, second - length + 1):
+            slot = find(seconds, i, gone)
+            if slot >= 0:
+                candle = seconds.ring[i, slot]
+                window.buy -= candle.ask
+                window.sell -= candle.bid
+                window.buy_quote -= candle.ask_quote
+                window.sell_quote -= candle.bid_quote
+    s.head_s[i] = second
+
+
+@njit(cache=True, nogil=True)
+def _judge(s: BigFlow, seconds: Candles, i: int, w: int, ts_ms: int) -> None:
+    """Open, grow or close the flow episode of one window."""
+    window = s.windows[i, w]
+    net = window.buy_quote - window.sell_quote
+    size = abs(net)
+    sell = net < 0
+    if window.event >= 0:
+        turned = _holds(s, window.event) and s.events[window.event % len(s.events)].sell != sell
+        if turned or 2 * size < s.threshold[i]:
+            _close_event(s, window.event)
+            window.event = -1
+    if window.event < 0:
+        if size < s.threshold[i]:
+            return
+        window.event = _open_event(s, i, w + 1, sell, ts_ms)
+    if not _holds(s, window.event):
+        return
+    event = s.events[window.event % len(s.events)]
+    if size <= event.quote:
+        return
+    event.ts_ms = ts_ms
+    event.quote = size
+    event.qty = abs(window.buy - window.sell)
+    event.vwap = window.sell_quote / window.sell if sell else window.buy_quote / window.buy
+    event.pct_of_adv = 100.0 * size / s.adv[i]
+    event.levels = 0
+    event.trades = 0
+    event.low = NEVER
+    event.high = 0
+    for number in range(s.head_s[i] - _WINDOWS[w] + 1, s.head_s[i] + 1):
+        slot = find(seconds, i, number)
+        if slot >= 0 and seconds.ring[i, slot].n:
+            candle = seconds.ring[i, slot]
+            event.trades += candle.n
+            event.low = min(event.low, candle.low)
+            event.high = max(event.high, candle.high)
+    _touch(s, window.event)
+
+
+@njit(cache=True, nogil=True)
+def on_second(s: BigFlow, seconds: Candles, second: int, cluster_ms: int) -> None:
+    """Time passes for every instrument: end episodes that nothing keeps alive."""
+    for i in range(len(s.head_s)):
+        parent = s.parents[i]
+        if parent.active and second * 1000 - parent.last_ms > cluster_ms + 1000:
+            _close_event(s, parent.event)
+            parent.active = 0
+            parent.event = -1
+        if s.head_s[i] == 0 or second <= s.head_s[i]:
+            continue
+        if s.head_s[i] < second - _WINDOWS[len(_WINDOWS) - 1] and s.windows[i, len(_WINDOWS) - 1].event < 0:
+            continue  # nothing left in any window
+        _advance(s, seconds, i, second)
+        for w in range(len(_WINDOWS)):
+            if s.windows[i, w].event >= 0:
+                _judge(s, seconds, i, w, second * 1000)
+
+
+@njit(cache=True, nogil=True)
+def rescale(s: BigFlow, i: int, price_factor: int, lot_factor: int) -> None:
+    """Rewrite one instrument's running sums and reported rows on a finer grid; open episodes end."""
+    parent = s.parents[i]
+    _close_event(s, parent.event)
+    parent.active = 0
+    parent.event = -1
+    for w in range(len(_WINDOWS)):
+        window = s.windows[i, w]
+        _close_event(s, window.event)
+        window.event = -1
+        window.buy *= lot_factor
+        window.sell *= lot_factor
+        window.buy_quote *= price_factor * lot_factor
+        window.sell_quote *= price_factor * lot_factor
+    for k in range(len(s.events)):
+        event = s.events[k]
+        if event.id >= 0 and event.instrument == i:
+            event.qty *= lot_factor
+            event.quote *= price_factor * lot_factor
+            event.low *= price_factor
+            event.high *= price_factor
+            event.vwap *= price_factor
+            if event.depth_quote > 0:
+                event.depth_quote *= price_factor * lot_factor

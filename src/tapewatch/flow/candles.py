@@ -1,0 +1,243 @@
+"""Candles with tick-level footprint cells: the original that every timeframe, bin and window is a view of.
+
+A store holds, for every instrument, a ring of candles of one base length (one minute, one second). The candle of
+`ts_ms` lives at slot `(ts_ms // base_ms) % slots`, so a late or backfilled trade finds its candle as directly as a
+fresh one. The cells of a candle are a block of one shared arena, sorted by tick; blocks come in powers of two and go
+back to a free list of their size when they are outgrown or their candle leaves the ring.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ..model.views import CELL
+
+SMALLEST_BLOCK = 4
+SIZE_CLASSES = 28
+
+BASE = np.dtype(
+    [
+        ("number", np.int64),
+        ("open", np.int64),
+        ("high", np.int64),
+        ("low", np.int64),
+        ("close", np.int64),
+        ("open_id", np.int64),
+        ("close_id", np.int64),
+        ("bid", np.int64),
+        ("ask", np.int64),
+        ("bid_quote", np.int64),
+        ("ask_quote", np.int64),
+        ("n", np.int32),
+        ("gap", np.int32),
+        ("cell_at", np.int64),
+        ("cells", np.int32),
+        ("size_class", np.int32),
+    ]
+)
+"""Candle of base length; `number` is ts_ms // base_ms, -1 marks an empty slot. Ids decide which trade opens and closes."""
+
+
+class Candles(NamedTuple):
+    """`ring[instrument, slot]`, the cell arena, and heads of the free lists by size class (-1: none).
+
+    `meta` holds the first never used cell of the arena and the base length in ms; `newest[instrument]` the highest
+    candle number seen.
+    """
+
+    ring: NDArray[np.void]
+    newest: NDArray[np.int64]
+    cells: NDArray[np.void]
+    free: NDArray[np.int64]
+    meta: NDArray[np.int64]
+
+
+def new_candles(instruments: int, base_ms: int, slots: int, cells: int = 1 << 14) -> Candles:
+    ring = np.zeros((instruments, slots), BASE)
+    ring["number"] = -1
+    return Candles(
+        ring=ring,
+        newest=np.full(instruments, -1, np.int64),
+        cells=np.zeros(cells, CELL),
+        free=np.full(SIZE_CLASSES, -1, np.int64),
+        meta=np.array([0, base_ms], np.int64),
+    )
+
+
+def grow_cells(store: Candles) -> Candles:
+    """Return the store with an arena twice as large."""
+    cells = np.zeros(len(store.cells) * 2, CELL)
+    cells[: len(store.cells)] = store.cells
+    return store._replace(cells=cells)
+
+
+def grow_instruments(store: Candles, instruments: int) -> Candles:
+    """Return the store with room for more instruments."""
+    wider = new_candles(instruments, int(store.meta[1]), store.ring.shape[1], 1)
+    wider.ring[: len(store.ring)] = store.ring
+    wider.newest[: len(store.newest)] = store.newest
+    return wider._replace(cells=store.cells, free=store.free, meta=store.meta)
+
+
+@njit(cache=True, nogil=True)
+def has_room(store: Candles, i: int, ts_ms: int) -> bool:
+    """Whether one more trade certainly finds its cell without growing the arena."""
+    number = ts_ms // store.meta[1]
+    candle = store.ring[i, number % store.ring.shape[1]]
+    wanted = SMALLEST_BLOCK
+    if candle.number == number:
+        wanted = SMALLEST_BLOCK << (candle.size_class + 1)
+    return store.meta[0] + wanted <= len(store.cells)
+
+
+@njit(cache=True, nogil=True)
+def _take_block(store: Candles, size_class: int) -> int:
+    at = store.free[size_class]
+    if at >= 0:
+        store.free[size_class] = store.cells[at].price
+        return at
+    at = store.meta[0]
+    store.meta[0] += SMALLEST_BLOCK << size_class
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _give_block(store: Candles, at: int, size_class: int) -> None:
+    store.cells[at].price = store.free[size_class]
+    store.free[size_class] = at
+
+
+@njit(cache=True, nogil=True)
+def find(store: Candles, i: int, number: int) -> int:
+    """Slot of the candle with this number, or -1 when it is not held."""
+    slot = number % store.ring.shape[1]
+    return slot if store.ring[i, slot].number == number else -1
+
+
+@njit(cache=True, nogil=True)
+def _open_slot(store: Candles, i: int, number: int) -> int:
+    """Slot of the candle with this number, made if need be; -1 when it is older than the ring reaches."""
+    slots = store.ring.shape[1]
+    slot = number % slots
+    candle = store.ring[i, slot]
+    if candle.number == number:
+        return slot
+    if candle.number > number or number <= store.newest[i] - slots:
+        return -1
+    if candle.number >= 0:
+        _give_block(store, candle.cell_at, candle.size_class)
+    candle.number = number
+    candle.n = 0
+    candle.gap = 0
+    candle.bid = 0
+    candle.ask = 0
+    candle.bid_quote = 0
+    candle.ask_quote = 0
+    candle.cells = 0
+    candle.size_class = 0
+    candle.cell_at = _take_block(store, 0)
+    store.newest[i] = max(store.newest[i], number)
+    return slot
+
+
+@njit(cache=True, nogil=True)
+def _cell_of(store: Candles, i: int, slot: int, price: int) -> int:
+    """Arena position of the candle's cell at `price`, inserted in order if it is new."""
+    candle = store.ring[i, slot]
+    lo, hi = np.int64(0), np.int64(candle.cells)
+    while lo < hi:
+        mid = (lo + hi) >> 1
+        if store.cells[candle.cell_at + mid].price < price:
+            lo = mid + 1
+        else:
+            hi = mid
+    if lo < candle.cells and store.cells[candle.cell_at + lo].price == price:
+        return candle.cell_at + lo
+    if candle.cells == SMALLEST_BLOCK << candle.size_class:
+        moved = _take_block(store, candle.size_class + 1)
+        for k in range(candle.cells):
+            store.cells[moved + k] = store.cells[candle.cell_at + k]
+        _give_block(store, candle.cell_at, candle.size_class)
+        candle.cell_at = moved
+        candle.size_class += 1
+    at = candle.cell_at + lo
+    for k in range(candle.cell_at + candle.cells, at, -1):
+        store.cells[k] = store.cells[k - 1]
+    candle.cells += 1
+    cell = store.cells[at]
+    cell.price = price
+    cell.bid = 0
+    cell.ask = 0
+    cell.n = 0
+    return at
+
+
+@njit(cache=True, nogil=True)
+def add_trade(store: Candles, i: int, ts_ms: int, trade_id: int, price: int, lots: int, sell: bool) -> bool:
+    """Put one trade into its candle and cell; False when its candle is older than the ring reaches."""
+    slot = _open_slot(store, i, ts_ms // store.meta[1])
+    if slot < 0:
+        return False
+    candle = store.ring[i, slot]
+    if candle.n == 0:
+        candle.open = price
+        candle.high = price
+        candle.low = price
+        candle.close = price
+        candle.open_id = trade_id
+        candle.close_id = trade_id
+    else:
+        candle.high = max(candle.high, price)
+        candle.low = min(candle.low, price)
+        if trade_id < candle.open_id:
+            candle.open, candle.open_id = price, trade_id
+        if trade_id >= candle.close_id:
+            candle.close, candle.close_id = price, trade_id
+    cell = store.cells[_cell_of(store, i, slot, price)]
+    if sell:
+        candle.bid += lots
+        candle.bid_quote += price * lots
+        cell.bid += lots
+    else:
+        candle.ask += lots
+        candle.ask_quote += price * lots
+        cell.ask += lots
+    candle.n += 1
+    cell.n += 1
+    return True
+
+
+@njit(cache=True, nogil=True)
+def mark_gap(store: Candles, i: int, from_ms: int, to_ms: int, change: int) -> None:
+    """Add `change` to the gap count of every held candle that a hole from `from_ms` to `to_ms` touches."""
+    last = to_ms // store.meta[1]
+    first = max(from_ms // store.meta[1], last - store.ring.shape[1] + 1)
+    for number in range(first, last + 1):
+        slot = find(store, i, number) if change < 0 else _open_slot(store, i, number)
+        if slot >= 0:
+            store.ring[i, slot].gap += change
+
+
+@njit(cache=True, nogil=True)
+def rescale(store: Candles, i: int, price_factor: int, lot_factor: int) -> None:
+    """Rewrite one instrument on a finer grid: prices times `price_factor`, lots times `lot_factor`. Exact."""
+    for slot in range(store.ring.shape[1]):
+        candle = store.ring[i, slot]
+        if candle.number < 0:
+            continue
+        candle.open *= price_factor
+        candle.high *= price_factor
+        candle.low *= price_factor
+        candle.close *= price_factor
+        candle.bid *= lot_factor
+        candle.ask *= lot_factor
+        candle.bid_quote *= price_factor * lot_factor
+        candle.ask_quote *= price_factor * lot_factor
+        for k in range(candle.cell_at, candle.cell_at + candle.cells):
+            store.cells[k].price *= price_factor
+            store.cells[k].bid *= lot_factor
+            store.cells[k].ask *= lot_factor

@@ -1,0 +1,170 @@
+"""Best-quote events: the order flow imbalance of Cont, Kukanov and Stoikov (2014), mark prices, liquidations."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ..model.tape import E8, Flag
+from ..model.views import LIQUIDATION
+
+LIQUIDATIONS = 1 << 15
+OFI_MINUTES = 1500
+"""Minutes of order flow imbalance kept, a little more than a day."""
+
+QUOTE = np.dtype(
+    [
+        ("id", np.int64),
+        ("ts_ms", np.int64),
+        ("bid", np.int64),
+        ("bid_lots", np.int64),
+        ("ask", np.int64),
+        ("ask_lots", np.int64),
+        ("seen", np.int64),
+        ("repeated", np.int64),
+    ]
+)
+
+MARK = np.dtype(
+    [
+        ("event_ms", np.int64),
+        ("mark_e8", np.int64),
+        ("index_e8", np.int64),
+        ("rate_e8", np.int64),
+        ("next_funding_ms", np.int64),
+    ]
+)
+
+LIQUIDATION_TOTALS = np.dtype(
+    [("long", np.int64), ("short", np.int64), ("notional_whole", np.int64), ("notional_e8", np.int64)]
+)
+"""Counts of reported liquidations and their notional: lots x whole part of the price, lots x its 1e-8 parts. Two
+sums because one alone would leave 64 bits after a thousand bitcoin."""
+
+OFI_MINUTE = np.dtype([("minute", np.int64), ("ofi", np.int64), ("n", np.int64)])
+
+
+class Quotes(NamedTuple):
+    """Per instrument: newest quote, OFI by minute of T, newest mark, liquidation totals; `meta[0]` newest seq."""
+
+    quotes: NDArray[np.void]
+    ofi: NDArray[np.void]
+    marks: NDArray[np.void]
+    totals: NDArray[np.void]
+    liquidations: NDArray[np.void]
+    meta: NDArray[np.int64]
+
+
+def new_quotes(instruments: int) -> Quotes:
+    ofi = np.zeros((instruments, OFI_MINUTES), OFI_MINUTE)
+    ofi["minute"] = -1
+    return Quotes(
+        quotes=np.zeros(instruments, QUOTE),
+        ofi=ofi,
+        marks=np.zeros(instruments, MARK),
+        totals=np.zeros(instruments, LIQUIDATION_TOTALS),
+        liquidations=np.zeros(LIQUIDATIONS, LIQUIDATION),
+        meta=np.zeros(1, np.int64),
+    )
+
+
+def grow_instruments(state: Quotes, instruments: int) -> Quotes:
+    """Return the state with room for more instruments."""
+    wider = new_quotes(instruments)
+    n = len(state.quotes)
+    for name in ("quotes", "ofi", "marks", "totals"):
+        getattr(wider, name)[:n] = getattr(state, name)
+    return wider._replace(liquidations=state.liquidations, meta=state.meta)
+
+
+@njit(cache=True, nogil=True)
+def best_level_ofi(
+    bid: int, bid_lots: int, ask: int, ask_lots: int, bid0: int, bid_lots0: int, ask0: int, ask_lots0: int
+) -> int:
+    """Contribution e_n of one quote after the previous one (suffix 0), in lots. Cont, Kukanov, Stoikov 2014, eq. (2)."""
+    e = np.int64(0)
+    if bid >= bid0:
+        e += bid_lots
+    if bid <= bid0:
+        e -= bid_lots0
+    if ask <= ask0:
+        e -= ask_lots
+    if ask >= ask0:
+        e += ask_lots0
+    return e
+
+
+@njit(cache=True, nogil=True)
+def on_quote(s: Quotes, row: NDArray[np.void]) -> None:
+    i = row.instrument
+    q = s.quotes[i]
+    if q.seen and row.id <= q.id:
+        q.repeated += 1
+        return
+    if q.seen:
+        e = best_level_ofi(row.price, row.qty, row.price2, row.qty2, q.bid, q.bid_lots, q.ask, q.ask_lots)
+        minute = row.ts_ms // 60_000
+        slot = s.ofi[i, minute % OFI_MINUTES]
+        if slot.minute < minute:
+            slot.minute = minute
+            slot.ofi = 0
+            slot.n = 0
+        if slot.minute == minute:
+            slot.ofi += e
+            slot.n += 1
+    q.id = row.id
+    q.ts_ms = row.ts_ms
+    q.bid, q.bid_lots = row.price, row.qty
+    q.ask, q.ask_lots = row.price2, row.qty2
+    q.seen += 1
+
+
+@njit(cache=True, nogil=True)
+def on_mark(s: Quotes, row: NDArray[np.void]) -> None:
+    mark = s.marks[row.instrument]
+    if row.event_ms < mark.event_ms:
+        return
+    mark.event_ms = row.event_ms
+    mark.mark_e8 = row.price
+    mark.index_e8 = row.price2
+    mark.rate_e8 = row.qty
+    mark.next_funding_ms = row.id
+
+
+@njit(cache=True, nogil=True)
+def on_liquidation(s: Quotes, row: NDArray[np.void]) -> None:
+    long = np.int64((row.flags & int(Flag.LONG)) != 0)
+    totals = s.totals[row.instrument]
+    totals.long += long
+    totals.short += 1 - long
+    totals.notional_whole += row.price // E8 * row.qty
+    totals.notional_e8 += row.price % E8 * row.qty
+    s.meta[0] += 1
+    entry = s.liquidations[s.meta[0] % len(s.liquidations)]
+    entry.seq = s.meta[0]
+    entry.instrument = row.instrument
+    entry.ts_ms = row.ts_ms
+    entry.event_ms = row.event_ms
+    entry.long = long
+    entry.price_e8 = row.price
+    entry.qty = row.qty
+
+
+@njit(cache=True, nogil=True)
+def rescale(s: Quotes, i: int, price_factor: int, lot_factor: int) -> None:
+    """Rewrite one instrument's quote, OFI and liquidations on a finer grid."""
+    q = s.quotes[i]
+    q.bid *= price_factor
+    q.ask *= price_factor
+    q.bid_lots *= lot_factor
+    q.ask_lots *= lot_factor
+    for k in range(s.ofi.shape[1]):
+        s.ofi[i, k].ofi *= lot_factor
+    s.totals[i].notional_whole *= lot_factor
+    s.totals[i].notional_e8 *= lot_factor
+    for k in range(len(s.liquidations)):
+        if s.liquidations[k].seq and s.liquidations[k].instrument == i:
+            s.liquidations[k].qty *= lot_factor

@@ -1,0 +1,168 @@
+"""Trade continuity and the path of one print through every flow engine."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ..model.tape import Flag
+from .bigflow import BigFlow, on_flow_print, on_parent_print
+from .candles import Candles, add_trade, mark_gap
+
+HOLES = 8
+"""Missing id ranges remembered per instrument so that late rows can still fill them; the oldest is forgotten."""
+
+TRADES = np.dtype(
+    [
+        ("last_id", np.int64),
+        ("last_ms", np.int64),
+        ("last_price", np.int64),
+        ("seq", np.int64),
+        ("count", np.int64),
+        ("excluded", np.int64),
+        ("duplicates", np.int64),
+        ("other_source", np.int64),
+        ("too_late", np.int64),
+        ("gaps", np.int64),
+        ("missing", np.int64),
+        ("filled", np.int64),
+        ("buy", np.int64),
+        ("sell", np.int64),
+        ("quote", np.int64),
+        ("raw", np.int64),
+        ("holes", np.int64),
+    ]
+)
+"""Per instrument. `raw` is 1 where raw trades are its source and aggregates are not counted (and the reverse);
+`gaps` counts breaks of the id chain, `missing` ids in them, `filled` ids that came after all."""
+
+HOLE = np.dtype([("first", np.int64), ("last", np.int64), ("from_ms", np.int64), ("to_ms", np.int64)])
+
+
+class Flow(NamedTuple):
+    """Everything that prints change. `meta[0]` and `meta[1]` are the cluster gaps for raw and aggregate trades, ms."""
+
+    trades: NDArray[np.void]
+    holes: NDArray[np.void]
+    seconds: Candles
+    minutes: Candles
+    big: BigFlow
+    meta: NDArray[np.int64]
+
+
+_SELL = int(Flag.SELL)
+_OFF_BOOK = int(Flag.OFF_BOOK)
+_AGGREGATE = int(Flag.AGGREGATE)
+
+
+@njit(cache=True, nogil=True)
+def accept(s: Flow, row: NDArray[np.void]) -> tuple[bool, bool]:
+    """Check a TRADE row against its instrument's id chain: (is it new, does it continue the tape in order)."""
+    i = row.instrument
+    trades = s.trades[i]
+    if ((row.flags & _AGGREGATE) != 0) == (trades.raw != 0):
+        trades.other_source += 1
+        return False, False
+    if trades.last_id == 0 or row.id == trades.last_id + 1:
+        trades.last_id = row.id
+        return True, True
+    if row.id > trades.last_id:
+        _open_hole(s, i, trades.last_id + 1, row.id - 1, trades.last_ms, row.ts_ms)
+        trades.last_id = row.id
+        return True, True
+    if _fill_hole(s, i, row.id):
+        return True, False
+    trades.duplicates += 1
+    return False, False
+
+
+@njit(cache=True, nogil=True)
+def _open_hole(s: Flow, i: int, first: int, last: int, from_ms: int, to_ms: int) -> None:
+    trades = s.trades[i]
+    trades.gaps += 1
+    trades.missing += last - first + 1
+    if trades.holes == HOLES:
+        for k in range(1, HOLES):
+            s.holes[i, k - 1] = s.holes[i, k]
+        trades.holes -= 1
+    hole = s.holes[i, trades.holes]
+    hole.first, hole.last, hole.from_ms, hole.to_ms = first, last, from_ms, to_ms
+    trades.holes += 1
+    mark_gap(s.minutes, i, from_ms, to_ms, 1)
+    mark_gap(s.seconds, i, from_ms, to_ms, 1)
+
+
+@njit(cache=True, nogil=True)
+def _fill_hole(s: Flow, i: int, trade_id: int) -> bool:
+    """Take one id out of the hole it lies in; a hole that becomes empty no longer marks its candles."""
+    trades = s.trades[i]
+    for k in range(trades.holes):
+        hole = s.holes[i, k]
+        if not hole.first <= trade_id <= hole.last:
+            continue
+        trades.filled += 1
+        if hole.first == hole.last:
+            mark_gap(s.minutes, i, hole.from_ms, hole.to_ms, -1)
+            mark_gap(s.seconds, i, hole.from_ms, hole.to_ms, -1)
+            for m in range(k + 1, trades.holes):
+                s.holes[i, m - 1] = s.holes[i, m]
+            trades.holes -= 1
+        elif trade_id == hole.first:
+            hole.first += 1
+        elif trade_id == hole.last:
+            hole.last -= 1
+        else:
+            _split_hole(s, i, k, trade_id)
+        return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _split_hole(s: Flow, i: int, k: int, trade_id: int) -> None:
+    """An id from the middle arrived: two holes remain, unless the table is full and the first part is given up."""
+    trades = s.trades[i]
+    hole = s.holes[i, k]
+    if trades.holes < HOLES:
+        rest = s.holes[i, trades.holes]
+        rest.first, rest.last = hole.first, trade_id - 1
+        rest.from_ms, rest.to_ms = hole.from_ms, hole.to_ms
+        trades.holes += 1
+        mark_gap(s.minutes, i, hole.from_ms, hole.to_ms, 1)
+        mark_gap(s.seconds, i, hole.from_ms, hole.to_ms, 1)
+    hole.first = trade_id + 1
+
+
+@njit(cache=True, nogil=True)
+def on_trade(s: Flow, row: NDArray[np.void]) -> None:
+    """Put one TRADE row into candles, footprint, CVD sums and big flow."""
+    new, in_order = accept(s, row)
+    if not new:
+        return
+    i = row.instrument
+    trades = s.trades[i]
+    if row.flags & _OFF_BOOK:
+        trades.excluded += 1
+        return
+    sell = (row.flags & _SELL) != 0
+    if not add_trade(s.minutes, i, row.ts_ms, row.id, row.price, row.qty, sell):
+        trades.too_late += 1
+        return
+    in_seconds = add_trade(s.seconds, i, row.ts_ms, row.id, row.price, row.qty, sell)
+    trades.seq += 1
+    trades.count += 1
+    trades.quote += row.price * row.qty
+    if sell:
+        trades.sell += row.qty
+    else:
+        trades.buy += row.qty
+    if in_order:
+        trades.last_ms = row.ts_ms
+        trades.last_price = row.price
+    if in_seconds:
+        on_flow_print(s.big, s.seconds, i, row.ts_ms, row.price, row.qty, sell)
+    if in_order:
+        cluster_ms = s.meta[1] if row.flags & _AGGREGATE else s.meta[0]
+        on_parent_print(s.big, i, row.ts_ms, row.price, row.qty, sell, cluster_ms)

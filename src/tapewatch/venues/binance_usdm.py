@@ -1,0 +1,120 @@
+"""Binance USD-M futures: the facts of the venue, read like a data sheet. State of November 2026.
+
+Rates, routes and rules are the venue's own; the parsing of its messages is in `binance_usdm_codec`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+from ..model.errors import FrameError, UsageError, VenueError
+from ..model.instrument import Grid, Instrument
+
+VENUE = "binance"
+REST_URL = "https://fapi.binance.com"
+WS_URL = "wss://fstream.binance.com"
+
+WEIGHT_PER_MINUTE = 2400
+"""REQUEST_WEIGHT per IP in fixed minutes; the pool is shared with COIN-M since 2026-06-30."""
+STREAMS_PER_SOCKET = 200
+"""Documented as 1024; professional clients shard at 200 for throughput."""
+COMMANDS_PER_SECOND = 10
+"""Incoming messages a second per connection, pings and pongs included; more is a disconnect."""
+SOCKET_LIFETIME_S = 24 * 3600
+SERVER_PING_S = 180
+AGG_TRADES_HORIZON_MS = 48 * 3600 * 1000
+
+DEPTH_WEIGHT = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
+"""REST /depth: allowed limits and what each costs."""
+WEIGHT = {
+    "ping": 1,
+    "time": 1,
+    "exchangeInfo": 1,
+    "aggTrades": 20,
+    "klines_lt_100": 1,
+    "ticker_24hr_all": 40,
+    "premiumIndex_all": 10,
+    "openInterest": 1,
+}
+
+Route = Literal["public", "market"]
+
+NO_DELIVERY_MS = 4_133_404_800_000
+"""deliveryDate of a perpetual without announced delisting (2100-12-25)."""
+
+_KINDS = {"PERPETUAL": "perp", "TRADIFI_PERPETUAL": "tradfi-perp"}
+_DATED = {"CURRENT_QUARTER": "future", "NEXT_QUARTER": "future"}
+
+
+class _Symbol(msgspec.Struct):
+    symbol: str
+    contractType: str
+    status: str
+    baseAsset: str
+    quoteAsset: str
+    filters: list[dict[str, object]]
+    onboardDate: int = 0
+    deliveryDate: int = 0
+
+
+class _ExchangeInfo(msgspec.Struct):
+    symbols: list[msgspec.Raw]
+
+
+def parse_exchange_info(
+    body: bytes, *, dated: bool = False, unreadable: list[str] | None = None
+) -> list[Instrument]:
+    """Instruments of an exchangeInfo answer: perpetuals, TradFi perpetuals, and dated futures when asked for.
+
+    Contracts of other kinds (and COIN-M rows that leak into the answer) are left out. A row that cannot be read does
+    not take the others with it: why goes to `unreadable`.
+    """
+    try:
+        info = msgspec.json.decode(body, type=_ExchangeInfo)
+    except msgspec.MsgspecError as error:
+        raise VenueError(f"Binance exchangeInfo cannot be read: {error}") from error
+    kinds = _KINDS | _DATED if dated else _KINDS
+    instruments = []
+    for raw in info.symbols:
+        try:
+            symbol = msgspec.json.decode(raw, type=_Symbol)
+            if symbol.contractType in kinds:
+                instruments.append(_instrument(symbol, kinds[symbol.contractType]))
+        except (msgspec.MsgspecError, UsageError, ArithmeticError, KeyError) as error:
+            if unreadable is not None:
+                unreadable.append(f"{bytes(raw)[:80]!r}: {error}")
+    if info.symbols and not instruments:
+        raise VenueError("Binance exchangeInfo lists no perpetual that can be read")
+    return instruments
+
+
+def _instrument(symbol: _Symbol, kind: str) -> Instrument:
+    """`tickSize` and `stepSize` decide; the venue says never to use its precision fields."""
+    filters = {str(f.get("filterType")): f for f in symbol.filters}
+    return Instrument(
+        index=-1,
+        venue=VENUE,
+        symbol=symbol.symbol,
+        base=symbol.baseAsset,
+        quote=symbol.quoteAsset,
+        kind=kind,
+        tick=Grid.parse(str(filters["PRICE_FILTER"]["tickSize"])),
+        lot=Grid.parse(str(filters["LOT_SIZE"]["stepSize"])),
+        status=symbol.status,
+        onboard_ms=symbol.onboardDate,
+        delivery_ms=0 if symbol.deliveryDate >= NO_DELIVERY_MS else symbol.deliveryDate,
+    )
+
+
+def average_daily_volume(klines_body: bytes, *, now_ms: int, days: int) -> tuple[Decimal, int]:
+    """Mean quote volume of the last `days` complete UTC days in a daily klines answer, and how many there were."""
+    try:
+        rows = msgspec.json.decode(klines_body, type=list[list[int | str]])
+        complete = [Decimal(str(row[7])) for row in rows if int(row[6]) < now_ms]
+    except (msgspec.MsgspecError, ArithmeticError, IndexError, ValueError) as error:
+        raise FrameError("bad_klines", str(error)) from error
+    complete = complete[-days:]
+    return (sum(complete, Decimal(0)) / len(complete) if complete else Decimal(0)), len(complete)

@@ -1,0 +1,475 @@
+"""Binance USD-M messages to tape rows: the general decoder, typed and complete.
+
+It defines what a frame means. Compiled kernels decode the frequent kinds faster and hand everything they do not
+understand to this one, which yields the same rows or a typed error. Sample frames stand beside their types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from ..model.errors import FrameError
+from ..model.instrument import Instrument, Universe
+from ..model.tape import LEVEL, ROW, Flag, Kind, Tape
+from .decimals import MAX_INT, count_of, rounded_e8
+
+COIN_MARGINED = 2
+"""`st` of COIN-M rows, which share the all-symbol streams and count in contracts: never ours."""
+EARLIEST_MS = 1_483_228_800_000
+LATEST_MS = 4_102_444_800_000
+"""Times outside 2017..2100 are seconds, microseconds or nonsense."""
+MAX_SKEW_MS = 24 * 3600 * 1000
+"""An event time further than this from our receive time would poison every clock behind it."""
+MAX_LEVELS = 20_000
+
+Number = Decimal
+"""Prices and quantities come as JSON strings; numbers are accepted too, exactly as written."""
+
+
+class AggTrade(msgspec.Struct, tag_field="e", tag="aggTrade"):
+    """{"e":"aggTrade","E":1791391082024,"a":3478018549,"s":"BTCUSDT","p":"83434.40","q":"0.016","nq":"0.016",
+    "f":8154045700,"l":8154045704,"T":1791391081874,"m":true,"st":1}"""
+
+    E: int
+    a: int
+    s: str
+    p: Number
+    q: Number
+    f: int
+    l: int  # noqa: E741  (the venue's name)
+    T: int
+    m: bool
+    nq: Number | None = None
+    st: int = 1
+
+
+class Trade(msgspec.Struct, tag_field="e", tag="trade"):
+    """{"e":"trade","E":1785685177439,"T":1785685177439,"s":"BTCUSDT","t":7947325360,"p":"63113.20","q":"0.001",
+    "X":"MARKET","m":false,"st":1}"""
+
+    E: int
+    T: int
+    s: str
+    t: int
+    p: Number
+    q: Number
+    m: bool
+    X: str = "MARKET"
+    st: int = 1
+
+
+class DepthUpdate(msgspec.Struct, tag_field="e", tag="depthUpdate"):
+    """{"e":"depthUpdate","E":1791399961205,"T":1791399961201,"s":"BTCUSDT","ps":"BTCUSDT","U":11759030886305,
+    "u":11759030896477,"pu":11759030885985,"b":[["1000.00","115.863"],["66715.00","0.000"]],"a":[["83402.00","3.480"]]}"""
+
+    E: int
+    T: int
+    s: str
+    U: int
+    u: int
+    pu: int
+    b: list[tuple[Number, Number]]
+    a: list[tuple[Number, Number]]
+    st: int = 1
+
+
+class BookTicker(msgspec.Struct, tag_field="e", tag="bookTicker"):
+    """{"e":"bookTicker","u":11671659685961,"s":"BTCUSDT","ps":"BTCUSDT","b":"84551.00","B":"2.646","a":"84551.10",
+    "A":"3.120","T":1790526539021,"E":1790526539022,"st":1}"""
+
+    u: int
+    s: str
+    b: Number
+    B: Number
+    a: Number
+    A: Number
+    T: int
+    E: int
+    st: int = 1
+
+
+class MarkPrice(msgspec.Struct, tag_field="e", tag="markPriceUpdate"):
+    """{"e":"markPriceUpdate","E":1791269856000,"s":"BTCUSDT","p":"85296.60260870","ap":"85296.60260870",
+    "P":"85321.91711993","i":"85345.93826087","r":"0.00000523","T":1791273600000,"st":1}"""
+
+    E: int
+    s: str
+    p: Number
+    i: Number
+    T: int
+    r: str | float = ""
+    st: int = 1
+
+
+class ForceOrderBody(msgspec.Struct):
+    s: str
+    S: Literal["BUY", "SELL"]
+    ap: Number
+    z: Number
+    T: int
+    st: int = 1
+
+
+class ForceOrder(msgspec.Struct, tag_field="e", tag="forceOrder"):
+    """{"e":"forceOrder","E":1791565603055,"o":{"s":"BTCUSDT","S":"SELL","o":"LIMIT","f":"IOC","q":"0.190",
+    "p":"82338.30","ap":"82651.90","X":"FILLED","l":"0.155","z":"0.190","T":1791565602120,"ps":"BTCUSDT","st":1}}
+
+    One object despite the stream's name. S is the side of the liquidation *order*: SELL closed a long. Size is what
+    was filled (z) at the average price (ap). `ps` and `st` sit inside `o`, beside it, or nowhere."""
+
+    E: int
+    o: ForceOrderBody
+    st: int = 1
+
+
+class Ticker24h(msgspec.Struct, tag_field="e", tag="24hrTicker"):
+    """{"e":"24hrTicker","E":1789478374128,"s":"MINAUSDT","p":"0.0039000","P":"4.784","c":"0.0854300","h":"0.0871000",
+    "l":"0.0799000","v":"500096749","q":"34943789.3","n":452236,"st":1, ...}"""
+
+    E: int
+    s: str
+    P: Decimal
+    c: Decimal
+    h: Decimal
+    l: Decimal  # noqa: E741
+    v: Decimal
+    q: Decimal
+    n: int = 0
+    st: int = 1
+
+
+class ContractInfo(msgspec.Struct, tag_field="e", tag="contractInfo"):
+    """{"e":"contractInfo","E":1790000000000,"s":"NEWUSDT","ct":"PERPETUAL","dt":4133404800000,"ot":1790003600000,
+    "cs":"PENDING_TRADING","st":1}"""
+
+    E: int
+    s: str
+    ct: str = ""
+    cs: str = ""
+    dt: int = 0
+    ot: int = 0
+    st: int = 1
+
+
+class Ignored(msgspec.Struct):
+    """An event we know and do not use, by its name."""
+
+    e: str
+
+
+class Ack(msgspec.Struct):
+    """Answer to a command: {"result":null,"id":1} or {"code":2,"msg":"Invalid request: …","id":1}."""
+
+    id: int | None = None
+    result: msgspec.Raw = msgspec.Raw(b"")
+    code: int | None = None
+    msg: str = ""
+
+
+Control = Ack | Ticker24h | ContractInfo
+Event = AggTrade | Trade | DepthUpdate | BookTicker | MarkPrice | ForceOrder | Ticker24h | ContractInfo
+IGNORED_EVENTS = frozenset(
+    {"kline", "continuous_kline", "24hrMiniTicker", "compositeIndex", "assetIndexUpdate", "EquityUpdate", "CommodityUpdate"}
+)
+
+
+class _Envelope(msgspec.Struct):
+    """Any text frame: wrapped ({"stream":…,"data":…}), raw ({"e":…}), or an answer to a command."""
+
+    stream: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"")
+    e: str = ""
+    id: int | None = None
+    result: msgspec.Raw = msgspec.Raw(b"")
+    code: int | None = None
+    error: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Snapshot(msgspec.Struct):
+    """{"lastUpdateId":11759031561498,"E":1791399966500,"T":1791399966493,"bids":[["83401.90","8.843"]],"asks":[…]}"""
+
+    lastUpdateId: int
+    bids: list[tuple[Number, Number]]
+    asks: list[tuple[Number, Number]]
+    E: int = 0
+    T: int = 0
+
+
+class _RestAggTrade(msgspec.Struct):
+    """{"a":3478018549,"p":"83434.40","q":"0.016","nq":"0.016","f":8154045700,"l":8154045704,"T":1791391081874,"m":true}"""
+
+    a: int
+    p: Number
+    q: Number
+    f: int
+    l: int  # noqa: E741
+    T: int
+    m: bool
+    nq: Number | None = None
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+_event = msgspec.json.Decoder(Event)
+_events = msgspec.json.Decoder(list[msgspec.Raw])
+_name = msgspec.json.Decoder(Ignored)
+_ack = msgspec.json.Decoder(Ack)
+_snapshot = msgspec.json.Decoder(_Snapshot)
+_rest_agg_trades = msgspec.json.Decoder(list[_RestAggTrade])
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A frame that is not what the protocol promises, kept as it came."""
+
+    reason: str
+    detail: str
+    frame: bytes
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What a run of frames says: rows in order, control messages, frames set aside.
+
+    `foreign` counts events of instruments that are not ours (COIN-M, dated, not configured) in all-symbol streams.
+    """
+
+    tape: Tape
+    frames: int = 0
+    control: list[Control] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    foreign: int = 0
+
+
+class _Rows:
+    """Rows and levels being gathered."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, ...]] = []
+        self.levels: list[tuple[int, int]] = []
+
+    def add(self, kind: Kind, flags: int, i: int, recv_ns: int, **columns: int) -> None:
+        values = {"kind": kind, "flags": flags, "instrument": i, "recv_ns": recv_ns, **columns}
+        self.rows.append(tuple(values.get(name, 0) for name in ROW.names or ()))
+
+    def tape(self) -> Tape:
+        return Tape(np.array(self.rows, ROW), np.array(self.levels, LEVEL))
+
+
+class Codec:
+    """Turns frames of Binance USD-M into tape rows for the instruments of one universe."""
+
+    def __init__(self, universe: Universe) -> None:
+        self.universe = universe
+
+    def decode(self, buffer: bytes | bytearray, ends: Sequence[int], recv_ns: int) -> Decoded:
+        """Decode the websocket text frames `buffer[ends[k-1]:ends[k]]`, all received at `recv_ns`.
+
+        A frame that cannot be read is set aside whole with its reason and changes nothing.
+        """
+        rows = _Rows()
+        decoded = Decoded(Tape.empty(), frames=len(ends))
+        view = memoryview(buffer)
+        start = 0
+        for end in ends:
+            self._frame(view[start:end], recv_ns, rows, decoded)
+            start = end
+        decoded.tape = rows.tape()
+        return decoded
+
+    def _frame(self, frame: memoryview, recv_ns: int, rows: _Rows, decoded: Decoded) -> None:
+        kept, levels = len(rows.rows), len(rows.levels)
+        try:
+            self._read(frame, recv_ns, rows, decoded)
+        except FrameError as error:
+            del rows.rows[kept:], rows.levels[levels:]
+            decoded.rejected.append(Rejected(error.reason, str(error), bytes(frame)))
+
+    def _read(self, frame: memoryview, recv_ns: int, rows: _Rows, decoded: Decoded) -> None:
+        envelope = _read_json(_envelope, frame)
+        payload = memoryview(envelope.data) if len(envelope.data) else frame
+        if len(envelope.data) and payload[:1] == b"[":
+            for item in _read_json(_events, payload):
+                self._event(item, True, recv_ns, rows, decoded)
+        elif len(envelope.data) or envelope.e:
+            many = envelope.stream.startswith("!")
+            if "@depth" in envelope.stream and envelope.stream.split("@depth")[1][:1] in ("5", "1", "2"):
+                _refuse_partial_depth(envelope.stream)
+            self._event(payload, many, recv_ns, rows, decoded)
+        elif envelope.id is not None or len(envelope.result) or envelope.code is not None or len(envelope.error):
+            decoded.control.append(_read_json(_ack, frame))
+        elif frame[:1] == b"[":
+            raise FrameError("bare_array")
+        else:
+            raise FrameError("no_event")
+
+    def _event(self, payload: Any, many: bool, recv_ns: int, rows: _Rows, decoded: Decoded) -> None:
+        name = _read_json(_name, payload).e
+        if name in IGNORED_EVENTS:
+            return
+        event: Event = _read_json(_event, payload)
+        body = event.o if isinstance(event, ForceOrder) else event
+        if event.st == COIN_MARGINED or body.st == COIN_MARGINED:
+            decoded.foreign += 1
+            return
+        if isinstance(event, ContractInfo):
+            decoded.control.append(event)
+            return
+        instrument = self.universe.find(body.s)
+        if instrument is None:
+            if not many:
+                raise FrameError("unknown_symbol", body.s[:40])
+            decoded.foreign += 1
+            return
+        _check_time(event.E, recv_ns)
+        if isinstance(event, Ticker24h):
+            decoded.control.append(event)
+        else:
+            _ROW_OF[type(event)](event, instrument, recv_ns, rows)
+
+    def snapshot(self, symbol: str, body: bytes, recv_ns: int) -> Tape:
+        """The REST /depth answer as one DEPTH row flagged SNAPSHOT."""
+        instrument = self.universe.get(symbol)
+        answer = _read_json(_snapshot, body)
+        rows = _Rows()
+        _depth(rows, instrument, recv_ns, answer.bids, answer.asks, int(Flag.SNAPSHOT), (answer.E, answer.T), (
+            answer.lastUpdateId, answer.lastUpdateId, 0))
+        return rows.tape()
+
+    def agg_trades(self, symbol: str, body: bytes, recv_ns: int) -> Tape:
+        """The REST /aggTrades answer as TRADE rows flagged BACKFILLED, in order of id."""
+        instrument = self.universe.get(symbol)
+        rows = _Rows()
+        for t in _read_json(_rest_agg_trades, body):
+            flags = int(Flag.AGGREGATE | Flag.BACKFILLED)
+            _trade(rows, instrument, recv_ns, t, t.T, flags, (t.a, t.f, t.l), t.nq)
+        return rows.tape()
+
+
+def _read_json(decoder: msgspec.json.Decoder[Any], data: Any) -> Any:
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        reason = "unknown_event" if "$.e`" in str(error) or "`e`" in str(error) else "wrong_shape"
+        raise FrameError(reason, str(error)) from error
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise FrameError("not_json", str(error)) from error
+
+
+def _refuse_partial_depth(stream: str) -> None:
+    """Partial books (@depth5/10/20) share the event name of diffs and would corrupt a book."""
+    suffix = stream.split("@depth")[1].split("@")[0]
+    if suffix in ("5", "10", "20"):
+        raise FrameError("partial_depth", stream)
+
+
+def _check_time(ms: int, recv_ns: int) -> None:
+    if not EARLIEST_MS < ms < LATEST_MS:
+        raise FrameError("time_range", str(ms)[:40])
+    if abs(ms - recv_ns // 1_000_000) > MAX_SKEW_MS:
+        raise FrameError("time_skew", f"event time {ms} is more than a day from receive time")
+
+
+def _check_ids(*ids: int) -> None:
+    if any(not 0 <= value < MAX_INT for value in ids):
+        raise FrameError("id_range", str(ids)[:80])
+
+
+def _positive(count: int, what: str) -> int:
+    if count <= 0:
+        raise FrameError("not_positive", what)
+    return count
+
+
+def _trade(
+    rows: _Rows, instrument: Instrument, recv_ns: int, t: Any, event_ms: int, flags: int, ids: tuple[int, int, int],
+    without_rpi: Decimal | None,
+) -> None:  # fmt: skip
+    _check_ids(*ids)
+    _check_time(t.T, recv_ns if not flags & Flag.BACKFILLED else t.T * 1_000_000)
+    qty = _positive(count_of(t.q, instrument.lot), "quantity")
+    rows.add(
+        Kind.TRADE, flags | (int(Flag.SELL) if t.m else 0), instrument.index, recv_ns,
+        event_ms=event_ms, ts_ms=t.T, id=ids[0], first_id=ids[1], last_id=ids[2],
+        price=_positive(count_of(t.p, instrument.tick), "price"), qty=qty,
+        qty2=qty if without_rpi is None else count_of(without_rpi, instrument.lot),
+    )  # fmt: skip
+
+
+def _agg_trade_row(t: AggTrade, instrument: Instrument, recv_ns: int, rows: _Rows) -> None:
+    """`m` true: the buyer was the maker, so the aggressor sold."""
+    _trade(rows, instrument, recv_ns, t, t.E, int(Flag.AGGREGATE), (t.a, t.f, t.l), t.nq)
+
+
+def _trade_row(t: Trade, instrument: Instrument, recv_ns: int, rows: _Rows) -> None:
+    flags = 0 if t.X == "MARKET" else int(Flag.OFF_BOOK)
+    _trade(rows, instrument, recv_ns, t, t.E, flags, (t.t, t.t, t.t), None)
+
+
+def _depth(
+    rows: _Rows, instrument: Instrument, recv_ns: int, bids: list[tuple[Decimal, Decimal]],
+    asks: list[tuple[Decimal, Decimal]], flags: int, times: tuple[int, int], ids: tuple[int, int, int],
+) -> None:  # fmt: skip
+    _check_ids(*ids)
+    if len(bids) + len(asks) > MAX_LEVELS:
+        raise FrameError("too_many_levels", str(len(bids) + len(asks)))
+    at = len(rows.levels)
+    for price, qty in (*bids, *asks):
+        lots = count_of(qty, instrument.lot)
+        if lots < 0:
+            raise FrameError("not_positive", "level quantity")
+        rows.levels.append((_positive(count_of(price, instrument.tick), "level price"), lots))
+    rows.add(
+        Kind.DEPTH, flags, instrument.index, recv_ns, event_ms=times[0], ts_ms=times[1],
+        id=ids[1], first_id=ids[0], last_id=ids[1], prev_id=ids[2], level_at=at, bids=len(bids), asks=len(asks),
+    )  # fmt: skip
+
+
+def _depth_row(d: DepthUpdate, instrument: Instrument, recv_ns: int, rows: _Rows) -> None:
+    _depth(rows, instrument, recv_ns, d.b, d.a, 0, (d.E, d.T), (d.U, d.u, d.pu))
+
+
+def _quote_row(q: BookTicker, instrument: Instrument, recv_ns: int, rows: _Rows) -> None:
+    _check_ids(q.u)
+    rows.add(
+        Kind.QUOTE, 0, instrument.index, recv_ns, event_ms=q.E, ts_ms=q.T, id=q.u,
+        price=count_of(q.b, instrument.tick), qty=count_of(q.B, instrument.lot),
+        price2=count_of(q.a, instrument.tick), qty2=count_of(q.A, instrument.lot),
+    )  # fmt: skip
+
+
+def _mark_row(m: MarkPrice, instrument: Instrument, recv_ns: int, rows: _Rows) -> None:
+    """`r` is empty and T zero on dated contracts."""
+    try:
+        rate = Decimal(str(m.r)) if m.r != "" else Decimal(0)
+    except ArithmeticError as error:
+        raise FrameError("number_range", str(m.r)[:40]) from error
+    _check_ids(m.T)
+    rows.add(
+        Kind.MARK, 0, instrument.index, recv_ns, event_ms=m.E, ts_ms=m.E, id=m.T,
+        price=rounded_e8(m.p), price2=rounded_e8(m.i), qty=rounded_e8(rate),
+    )  # fmt: skip
+
+
+def _liquidation_row(f: ForceOrder, instrument: Instrument, recv_ns: int, rows: _Rows) -> None:
+    _check_time(f.o.T, recv_ns)
+    rows.add(
+        Kind.LIQUIDATION, int(Flag.LONG) if f.o.S == "SELL" else 0, instrument.index, recv_ns,
+        event_ms=f.E, ts_ms=f.o.T, price=_positive(rounded_e8(f.o.ap), "average price"),
+        qty=_positive(count_of(f.o.z, instrument.lot), "filled quantity"),
+    )  # fmt: skip
+
+
+_ROW_OF: dict[type, Any] = {
+    AggTrade: _agg_trade_row,
+    Trade: _trade_row,
+    DepthUpdate: _depth_row,
+    BookTicker: _quote_row,
+    MarkPrice: _mark_row,
+    ForceOrder: _liquidation_row,
+}

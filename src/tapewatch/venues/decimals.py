@@ -1,0 +1,35 @@
+"""Exact text-to-integer conversion at the rim: a decimal becomes a whole number of increments or a typed error."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+
+from ..model.errors import FrameError
+from ..model.instrument import Grid
+
+MAX_INT = 2**62
+_EXACT = Context(prec=40, Emax=999_999, Emin=-999_999, traps=[Inexact, InvalidOperation, Overflow])
+
+
+def count_of(value: Decimal, grid: Grid) -> int:
+    """`value` as a whole number of `grid` increments, exactly."""
+    try:
+        if not value.is_finite() or value.adjusted() + grid.decimals > 19:
+            raise FrameError("number_range", str(value)[:40])
+        scaled = _EXACT.scaleb(value, grid.decimals)
+        whole = int(scaled)
+    except (Inexact, InvalidOperation, Overflow) as error:
+        raise FrameError("number_range", str(value)[:40]) from error
+    if whole != scaled or whole % grid.units:
+        raise FrameError("off_grid", f"{str(value)[:40]} is not a multiple of {grid.value}")
+    count = whole // grid.units
+    if not -MAX_INT < count < MAX_INT:
+        raise FrameError("number_range", str(value)[:40])
+    return count
+
+
+def rounded_e8(value: Decimal) -> int:
+    """`value` x 1e8, rounded half even beyond eight decimals (averages and rates carry no grid)."""
+    if not value.is_finite() or value.adjusted() > 10:
+        raise FrameError("number_range", str(value)[:40])
+    return int(value.scaleb(8).to_integral_value())
