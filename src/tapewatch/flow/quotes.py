@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..model.tape import E8, Flag
 from ..model.views import LIQUIDATION
 
+_LONG = int(Flag.LONG)
 LIQUIDATIONS = 1 << 15
 OFI_MINUTES = 1500
 """Minutes of order flow imbalance kept, a little more than a day."""
@@ -136,7 +137,7 @@ def on_mark(s: Quotes, row: NDArray[np.void]) -> None:
 
 @njit(cache=True, nogil=True)
 def on_liquidation(s: Quotes, row: NDArray[np.void]) -> None:
-    long = np.int64((row.flags & int(Flag.LONG)) != 0)
+    long = np.int64((row.flags & _LONG) != 0)
     totals = s.totals[row.instrument]
     totals.long += long
     totals.short += 1 - long

@@ -267,8 +267,8 @@ class Codec:
     def __init__(self, universe: Universe) -> None:
         self.universe = universe
 
-    def decode(self, buffer: bytes | bytearray, ends: Sequence[int], recv_ns: int) -> Decoded:
-        """Decode the websocket text frames `buffer[ends[k-1]:ends[k]]`, all received at `recv_ns`.
+    def decode(self, buffer: bytes | bytearray, ends: Sequence[int], recv_ns: int | Sequence[int]) -> Decoded:
+        """Decode the websocket text frames `buffer[ends[k-1]:ends[k]]`, received at `recv_ns` (one time for all or one each).
 
         A frame that cannot be read is set aside whole with its reason and changes nothing.
         """
@@ -276,8 +276,9 @@ class Codec:
         decoded = Decoded(Tape.empty(), frames=len(ends))
         view = memoryview(buffer)
         start = 0
-        for end in ends:
-            self._frame(view[start:end], recv_ns, rows, decoded)
+        times = [recv_ns] * len(ends) if isinstance(recv_ns, int) else recv_ns
+        for end, received in zip(ends, times, strict=True):
+            self._frame(view[start:end], int(received), rows, decoded)
             start = end
         decoded.tape = rows.tape()
         return decoded
