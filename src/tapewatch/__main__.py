@@ -1,0 +1,5 @@
+"""``python -m tapewatch`` is the command ``tapewatch``."""
+
+from .cli import main
+
+main()

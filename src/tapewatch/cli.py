@@ -1,0 +1,228 @@
+"""The command line: ``tapewatch run | demo | replay | venue | doctor``.
+
+Exit codes: 0 done, 2 the command or the configuration is wrong, 1 it could not be done; with one sentence on standard
+error for either, and a traceback only with ``--debug``. Heavy modules are imported by the command that needs them, so
+that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from . import __version__, config
+from .model.errors import TapewatchError, UsageError
+
+app = typer.Typer(
+    name="tapewatch",
+    help="Order flow of crypto derivatives markets, live and exact.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console()
+err = Console(stderr=True)
+
+
+class _Run:
+    """What holds for this one run of the program."""
+
+    debug = False
+
+
+def _debug(value: bool) -> None:
+    _Run.debug = _Run.debug or value
+
+
+def _version(value: bool) -> None:
+    if value:
+        out.print(f"tapewatch {__version__}", highlight=False)
+        raise typer.Exit
+
+
+DebugOption = Annotated[
+    bool, typer.Option("--debug", callback=_debug, is_eager=True, help="Show the traceback of a failure.")
+]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="TOML file; else ./tapewatch.toml, else the one in your settings folder."
+    ),
+]
+HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on (default 127.0.0.1).")]
+PortOption = Annotated[int | None, typer.Option("--port", help="Port to listen on (default 8000; 0 takes a free one).")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the simulated market and its faults.")]
+FaultsOption = Annotated[
+    str, typer.Option("--faults", metavar="LIST", help="Faults to inject, comma separated; see docs/simulator.md.")
+]
+PathsArgument = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Recordings or archive files.")]
+
+
+@app.callback()
+def _root(
+    debug: DebugOption = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    config_file: ConfigOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    debug: DebugOption = False,  # noqa: ARG001
+) -> None:
+    """Connect to the configured venues and serve the page and the API."""
+    from .node import node
+
+    settings = config.load(config_file, flags=_given({"server.host": host, "server.port": port}))
+    _run(node.serve(settings, announce=_announce))
+
+
+@app.command()
+def demo(
+    config_file: ConfigOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    symbols: Annotated[int, typer.Option("--symbols", min=1, max=2000, help="Number of simulated instruments.")] = 600,
+    seed: SeedOption = 1,
+    faults: FaultsOption = "",
+    debug: DebugOption = False,  # noqa: ARG001
+) -> None:
+    """Run everything against a simulated venue on this machine; no internet needed."""
+    from .node import demo as demonstration
+
+    settings = config.load(config_file, flags=_given({"server.host": host, "server.port": port}))
+    arguments = ["--symbols", str(symbols), "--seed", str(seed), *(["--faults", faults] if faults else [])]
+    _run(demonstration.run(settings, arguments, mode="demo", announce=_announce))
+
+
+class Speed(StrEnum):
+    REAL_TIME = "1"
+    TEN_TIMES = "10"
+    MAX = "max"
+
+
+@app.command()
+def replay(
+    paths: PathsArgument,
+    speed: Annotated[Speed, typer.Option("--speed", help="Pace, as a multiple of the recording's own.")] = Speed.MAX,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write the end state as JSON.")
+    ] = None,
+    debug: DebugOption = False,  # noqa: ARG001
+) -> None:
+    """Feed recorded market data through the same pipeline as live data."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from .replay import replay_files
+
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise UsageError(f"no such file: {', '.join(missing)}")
+    if report is not None and not report.resolve().parent.is_dir():
+        raise UsageError(f"the folder of {report} does not exist")
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, TimeRemainingColumn(), console=err, transient=True) as progress:
+        task = progress.add_task("replay", total=1.0)
+        replay_files(
+            paths,
+            speed=speed.value,
+            report=report,
+            progress=lambda share: progress.update(task, completed=share),
+        )
+    if report is not None:
+        out.print(f"report written to {report}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def doctor(
+    config_file: ConfigOption = None,
+    warm: Annotated[bool, typer.Option("--warm", help="Only compile the kernels and keep them.")] = False,
+    debug: DebugOption = False,  # noqa: ARG001
+) -> None:
+    """Check configuration, venues, clock, rate limits, disk and kernels; say what is wrong and the mend."""
+    from rich.table import Table
+
+    from .node.doctor import Verdict, examine
+    from .node.warm import warm_up
+
+    settings = config.load(config_file)
+    if warm:
+        with err.status("compiling kernels, once"):
+            seconds = warm_up()
+        out.print(f"kernels ready in {seconds:.1f} s", highlight=False)
+        return
+    findings = asyncio.run(examine(settings, config.find_file(config_file)))
+    colours = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
+    table = Table("check", "", "what", "mend", box=None, header_style="dim")
+    for finding in findings:
+        verdict = f"[{colours[finding.verdict]}]{finding.verdict}[/]"
+        table.add_row(finding.check, verdict, finding.what, finding.mend)
+    out.print(table)
+    if any(finding.verdict is Verdict.FAIL for finding in findings):
+        raise typer.Exit(1)
+
+
+def _given(flags: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in flags.items() if value is not None}
+
+
+def _announce(url: str, token: str, new: bool) -> None:
+    """The one thing a person waits for: the address to open."""
+    if token and new:
+        out.print(f"access token (kept, shown only now): {token}", highlight=False, soft_wrap=True)
+    out.print(f"tapewatch {__version__} serves [bold]{url}[/]", highlight=False, soft_wrap=True)
+    out.file.flush()
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end in the fastest event loop there is."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:  # no uvloop on Windows
+        asyncio.run(work)
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work)
+
+
+def main() -> None:
+    """Run the command line; failures become one sentence and an exit code."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BaseExceptionGroup as group:
+        _fail(_first(group))
+    except Exception as error:  # noqa: BLE001 - the last place; nothing is hidden, --debug shows it whole
+        _fail(error)
+
+
+def _first(error: BaseException) -> BaseException:
+    """The failure that a task group wraps."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _fail(error: BaseException) -> None:
+    if _Run.debug:
+        raise error
+    if isinstance(error, TapewatchError):
+        sentence = str(error)
+    else:
+        sentence = f"unexpected {type(error).__name__}: {error} (run again with --debug and report it)"
+    err.print(f"tapewatch: {sentence}", style="red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(2 if isinstance(error, UsageError) else 1)

@@ -1,0 +1,81 @@
+"""The simulated venue as a process of its own, so that the demo runs over real sockets and a core of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from ..model.errors import TapewatchError
+
+READY_WITHIN_S = 60.0
+"""A venue of 600 symbols is ready in a few seconds; a slow machine that compiles first may need a minute."""
+STOP_WITHIN_S = 5.0
+
+
+class Announcement(msgspec.Struct, frozen=True):
+    """The one line that `tapewatch venue --announce` prints when it serves."""
+
+    rest_url: str
+    ws_url: str
+    symbols: int
+
+
+@dataclass(frozen=True, slots=True)
+class VenueProcess:
+    """A running simulated venue."""
+
+    process: asyncio.subprocess.Process
+    announcement: Announcement
+
+    async def ended(self) -> int:
+        """Wait until it ends by itself, which it should not; returns its exit code."""
+        return await self.process.wait()
+
+
+@contextlib.asynccontextmanager
+async def venue_process(arguments: Sequence[str]) -> AsyncIterator[VenueProcess]:
+    """Start ``tapewatch venue`` with `arguments` on a free port, wait until it serves, stop it in the end.
+
+    It lives in its own session, so that Ctrl+C reaches only us and we end it in order; it watches its standard input,
+    so that it ends too when we are killed without a word.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tapewatch", "venue", "--port", "0", "--announce", *arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        yield VenueProcess(process, await _announced(process))
+    finally:
+        await _stop(process)
+
+
+async def _announced(process: asyncio.subprocess.Process) -> Announcement:
+    if process.stdout is None:
+        raise TypeError("the venue's standard output is not a pipe")
+    try:
+        async with asyncio.timeout(READY_WITHIN_S):
+            line = await process.stdout.readline()
+    except TimeoutError:
+        raise TapewatchError(f"the simulated venue did not start within {READY_WITHIN_S:g} s") from None
+    if not line:
+        raise TapewatchError(f"the simulated venue ended at once with code {await process.wait()}; its reason is above")
+    return msgspec.json.decode(line, type=Announcement)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()

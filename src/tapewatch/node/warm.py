@@ -1,0 +1,91 @@
+"""Compile the kernels, or load them from numba's cache, before the first frame needs them.
+
+The very path of a frame is walked once with a market of one instrument, so that every signature that live data uses is
+ready. Compilation must never happen inside the event loop: call this in a thread.
+"""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from pathlib import Path
+
+from ..engine import Engine
+from ..model.instrument import Grid, Instrument, Universe
+from ..model.thresholds import Thresholds
+from ..venues.binance_usdm_codec import Codec
+
+NOW_MS = 1_790_000_000_000
+
+SNAPSHOT = (
+    b'{"lastUpdateId":10,"E":1790000000000,"T":1790000000000,'
+    b'"bids":[["99.9","5"],["99.8","4"]],"asks":[["100.1","5"],["100.2","4"]]}'
+)
+
+FRAMES = (
+    (
+        b'{"stream":"wusdt@depth@100ms","data":{"e":"depthUpdate","E":1790000000100,"T":1790000000100,"s":"WUSDT","U":9,"u":12,'
+        b'"pu":8,"b":[["99.9","6"]],"a":[["100.1","0"]]}}'
+    ),
+    (
+        b'{"stream":"wusdt@depth@100ms","data":{"e":"depthUpdate","E":1790000000200,"T":1790000000200,"s":"WUSDT","U":13,"u":14,'
+        b'"pu":12,"b":[],"a":[["100.1","3"]]}}'
+    ),
+    (
+        b'{"stream":"wusdt@aggTrade","data":{"e":"aggTrade","E":1790000000300,"a":1,"s":"WUSDT","p":"100.1","q":"500","nq":"500",'
+        b'"f":1,"l":2,"T":1790000000250,"m":false,"st":1}}'
+    ),
+    (
+        b'{"stream":"wusdt@aggTrade","data":{"e":"aggTrade","E":1790000001300,"a":3,"s":"WUSDT","p":"99.9","q":"500","f":4,"l":4,'
+        b'"T":1790000001250,"m":true,"st":1}}'
+    ),
+    (
+        b'{"stream":"wusdt@bookTicker","data":{"e":"bookTicker","u":14,"s":"WUSDT","b":"99.9","B":"6","a":"100.1","A":"3",'
+        b'"T":1790000001300,"E":1790000001300,"st":1}}'
+    ),
+    (
+        b'{"stream":"!markPrice@arr@1s","data":[{"e":"markPriceUpdate","E":1790000001400,"s":"WUSDT","p":"100.0","i":"100.0",'
+        b'"r":"0.0001","T":1790003600000,"st":1}]}'
+    ),
+    (
+        b'{"stream":"!forceOrder@arr","data":{"e":"forceOrder","E":1790000001500,"o":{"s":"WUSDT","S":"SELL","o":"LIMIT","f":"IOC",'
+        b'"q":"2","p":"99.0","ap":"99.5","X":"FILLED","l":"2","z":"2","T":1790000001450,"st":1}}}'
+    ),
+    (
+        b'{"stream":"wusdt@trade","data":{"e":"trade","E":1790000001600,"T":1790000001600,"s":"WUSDT","t":9,"p":"100.1","q":"1",'
+        b'"X":"MARKET","m":false,"st":1}}'
+    ),
+)
+
+
+def warm_up() -> float:
+    """Make every kernel ready; returns the seconds it took."""
+    began = time.perf_counter()
+    instrument = Instrument(0, "binance", "WUSDT", "W", "USDT", "perp", tick=Grid.parse("0.1"), lot=Grid.parse("1"))
+    universe = Universe("binance", [instrument])
+    engine, codec = Engine(universe, Thresholds()), Codec(universe)
+    recv_ns = NOW_MS * 1_000_000
+    engine.set_adv(0, Decimal(1_000_000), 30)
+    engine.follow_book(0)
+    buffer, ends = bytearray(), []
+    for frame in FRAMES:
+        buffer += frame
+        ends.append(len(buffer))
+    decoded = codec.decode(buffer, ends[:1], recv_ns)
+    engine.apply(decoded.tape)
+    engine.apply(codec.snapshot("WUSDT", SNAPSHOT, recv_ns))
+    decoded = codec.decode(buffer, ends, recv_ns)
+    if decoded.rejected:
+        raise AssertionError(f"the warm-up frames are not understood: {decoded.rejected[0].reason}")
+    engine.apply(decoded.tape)
+    engine.imbalance()
+    engine.book(0)
+    for tf_ms in (1_000, 60_000, 300_000):
+        engine.footprint(0, tf_ms, 5, 30)
+    return time.perf_counter() - began
+
+
+def is_cached() -> bool:
+    """Whether numba has kept compiled kernels of this installation beside its sources."""
+    package = Path(__file__).parent.parent
+    return any(package.glob("**/__pycache__/*.nbi"))
