@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 import platformdirs
@@ -34,6 +35,8 @@ HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^/\s]+(/\S*[^/\s])?$")]
 WsUrl = Annotated[str, Meta(pattern=r"^wss?://[^/\s]+(/\S*[^/\s])?$")]
 Origin = Annotated[str, Meta(pattern=r"^https?://[^/\s]+$")]
 Symbol = Annotated[str, Meta(min_length=1)]
+Percent = Annotated[float, Meta(gt=0, le=100)]
+NotNegative = Annotated[float, Meta(ge=0)]
 
 
 class VenueConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,12 +116,31 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
         return Path(self.state_dir).expanduser() if self.state_dir else platformdirs.user_state_path(APP)
 
 
+class SymbolThresholds(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Thresholds of one symbol that differ from those of all others."""
+
+    adv_percent: Annotated[Percent | None, Meta(description="`thresholds.adv_percent` of this symbol.")] = None
+    min_notional: Annotated[NotNegative | None, Meta(description="`thresholds.min_notional` of this symbol.")] = None
+
+
+class ThresholdsConfig(Thresholds, frozen=True, forbid_unknown_fields=True):
+    """What panels and detectors compare against, for all symbols and for some."""
+
+    symbols: dict[str, SymbolThresholds] = msgspec.field(default_factory=dict)
+
+    def of(self, symbol: str) -> Thresholds:
+        """The thresholds that hold for one symbol."""
+        common = {name: getattr(self, name) for name in Thresholds.__struct_fields__}
+        own = self.symbols.get(symbol)
+        return Thresholds(**common | (msgspec.to_builtins(own) if own else {}))
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set."""
 
     venues: VenuesConfig = VenuesConfig()
     server: ServerConfig = ServerConfig()
-    thresholds: Thresholds = Thresholds()
+    thresholds: ThresholdsConfig = ThresholdsConfig()
     limits: LimitsConfig = LimitsConfig()
     node: NodeConfig = NodeConfig()
 
@@ -196,27 +218,34 @@ def _from_environment(environment: Mapping[str, str]) -> Iterator[Setting]:
 
 def _checked(setting: Setting) -> tuple[list[str], Any]:
     """The setting's field names and its value as the right type, or a refusal that says what is allowed."""
-    struct: type[Struct] = Config
+    kind: Any = Config
     names: list[str] = []
-    for depth, word in enumerate(setting.path):
-        fields = {field.name: field for field in msgspec.structs.fields(struct)}
+    for word in setting.path:
+        inside = _inside(kind)
         name = word.replace("-", "_")  # binance-spot and binance_spot are one venue
-        if name not in fields:
-            raise ConfigError(_unknown(".".join([*names, word]), list(fields), setting))
-        names.append(name)
-        kind = fields[name].type
-        is_table = isinstance(kind, type) and issubclass(kind, Struct)
-        if depth == len(setting.path) - 1:
-            return names, {} if is_table and setting.value == {} else _value(kind, ".".join(names), setting)
-        if not is_table:
-            raise ConfigError(_unknown(".".join([*names, setting.path[depth + 1]]), [], setting))
-        struct = kind
-    raise ConfigError(f"{setting.given} names no key")
+        if isinstance(inside, dict):
+            if name not in inside:
+                raise ConfigError(_unknown(".".join([*names, word]), list(inside), setting))
+            names.append(name)
+            kind = inside[name]
+        else:  # a table of symbols: any name
+            names.append(word.upper() if setting.text else word)
+            kind = inside
+    if setting.value == {} and _inside(kind):
+        return names, {}
+    return names, _value(kind, ".".join(names), setting)
+
+
+def _inside(kind: Any) -> dict[str, Any] | Any:
+    """What may stand below a key: names with their types, one type for any name, or (an empty dict) nothing."""
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return {field.name: field.type for field in msgspec.structs.fields(kind)}
+    return get_args(kind)[1] if get_origin(kind) is dict else {}
 
 
 def _unknown(dotted: str, allowed: list[str], setting: Setting) -> str:
     """Say that a key does not exist, and which is meant: a near one, or all there are at that place."""
-    every = [key for key, _, _ in keys()]
+    every = [key for key, _, _ in documented_keys()]
     near = difflib.get_close_matches(dotted, every, n=1, cutoff=0.8)
     *place, last = dotted.split(".")
     near = near or [".".join([*place, name]) for name in difflib.get_close_matches(last, allowed, n=1)]
@@ -236,8 +265,8 @@ def _value(kind: Any, dotted: str, setting: Setting) -> Any:
     try:
         return msgspec.convert(value, kind, strict=not setting.text)
     except msgspec.ValidationError:
-        allowed = describe(info)
-        raise ConfigError(f"{dotted} = {setting.value!r} ({setting.given}) is refused; allowed: {allowed}") from None
+        shown = "…" if dotted in SECRETS else repr(setting.value)
+        raise ConfigError(f"{dotted} = {shown} ({setting.given}) is refused; allowed: {describe(info)}") from None
 
 
 # ---------------------------------------------------------------- what is allowed, in words
@@ -248,14 +277,17 @@ def env_name(dotted: str) -> str:
     return ENV_PREFIX + dotted.replace(".", "__").replace("-", "_").upper()
 
 
-def keys(struct: type[Struct] = Config, place: str = "") -> Iterator[tuple[str, inspect.Type, Any]]:
+def documented_keys(kind: Any = Config, place: str = "") -> Iterator[tuple[str, inspect.Type, Any]]:
     """Every key there is: dotted name, type, default; in the order of the structs."""
-    for field in msgspec.structs.fields(struct):
+    for field in msgspec.structs.fields(kind):
         dotted = f"{place}{field.name}"
-        if isinstance(field.type, type) and issubclass(field.type, Struct):
-            yield from keys(field.type, dotted + ".")
-        else:
+        inside = _inside(field.type)
+        if isinstance(inside, dict) and not inside:
             yield dotted, inspect.type_info(field.type), field.default
+        else:
+            yield from documented_keys(
+                *((field.type, f"{dotted}.") if isinstance(inside, dict) else (inside, f"{dotted}.<SYMBOL>."))
+            )
 
 
 def description(info: inspect.Type) -> str:
@@ -279,10 +311,15 @@ def describe(info: inspect.Type) -> str:
         case inspect.VarTupleType():
             return f"a list, each {describe(info.item_type)}"
         case inspect.UnionType():
-            return " or ".join(describe(member) for member in sorted(info.types, key=_literals, reverse=True))
+            members = [member for member in info.types if not isinstance(member, inspect.NoneType)]
+            return " or ".join(describe(member) for member in sorted(members, key=_literals, reverse=True))
         case inspect.StrType():
             schemes = {"^http": "an http:// or https:// address", "^ws": "a ws:// or wss:// address"}
             return next((words for start, words in schemes.items() if (info.pattern or "").startswith(start)), "text")
+        case inspect.NoneType():
+            return "nothing"
+        case inspect.DictType():
+            return "a table of symbols"
         case inspect.StructType():
             return f"a table with {', '.join(field.name for field in info.fields)}"
     raise AssertionError(f"no words for {info}")  # a key of a new kind: say here what it allows
@@ -305,3 +342,32 @@ def _takes_list(info: inspect.Type) -> bool:
 
 def _literals(info: inspect.Type) -> list[Any]:
     return [value for member in _members(info) if isinstance(member, inspect.LiteralType) for value in member.values]
+
+
+def reference() -> str:
+    """docs/configuration.md."""
+    head = """# Configuration
+
+Settings are read in this order, later ones win: one TOML file (`--config FILE`, else `tapewatch.toml` in the working
+directory, else `tapewatch.toml` in your settings folder), environment variables, flags. Every key has a default. An
+unknown key or a value that is not allowed is refused with the key's name and what is allowed.
+
+In the environment a key is written in capitals with two underscores between its parts
+(`server.port` is `TAPEWATCH_SERVER__PORT`), and a list is separated by commas.
+
+This page is generated: `python -m tapewatch.config > docs/configuration.md`.
+"""
+    lines = [head]
+    table = ""
+    for dotted, info, default in documented_keys():
+        place, _, name = dotted.rpartition(".")
+        if place != table:
+            table = place
+            lines += [f"\n## [{place}]\n", "| key | default | allowed | meaning |", "| --- | --- | --- | --- |"]
+        shown = "" if default is None else f"`{msgspec.json.encode(default).decode()}`"
+        lines.append(f"| `{name}` | {shown} | {describe(info)} | {description(info)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

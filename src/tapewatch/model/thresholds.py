@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 
-class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
     """Thresholds of the screener, for all symbols unless overridden per symbol."""
 
-    adv_percent: float = 0.5
-    """Flow above this share of average daily volume is big, in percent."""
-    adv_days: int = 30
-    """Complete UTC days that the average daily volume is taken over."""
-    adv_young_days: int = 10
-    """Fewer days than this and the average is flagged young."""
-    min_notional: float = 25_000.0
-    """Big flow below this notional (quote currency) is not reported."""
-    cluster_ms_trades: int = 10
-    """Raw prints of one side no further apart than this are one parent order."""
-    cluster_ms_aggregate: int = 100
-    """The same for aggregate trades, whose own time is only known to 100 ms."""
+    adv_percent: Annotated[
+        float, Meta(gt=0, le=100, description="Flow above this share of average daily volume is big, in percent.")
+    ] = 0.5
+    adv_days: Annotated[
+        int, Meta(ge=1, le=365, description="Complete UTC days that the average daily volume is taken over.")
+    ] = 30
+    adv_young_days: Annotated[
+        int, Meta(ge=0, le=365, description="Fewer days than this and the average is flagged young.")
+    ] = 10
+    min_notional: Annotated[
+        float, Meta(ge=0, description="Big flow below this notional (quote currency) is not reported.")
+    ] = 25_000.0
+    cluster_ms_trades: Annotated[
+        int,
+        Meta(ge=0, le=10_000, description="Raw prints of one side no further apart than this are one parent order."),
+    ] = 10
+    cluster_ms_aggregate: Annotated[
+        int,
+        Meta(ge=0, le=10_000, description="The same for aggregate trades, whose own time is only known to 100 ms."),
+    ] = 100
