@@ -8,7 +8,7 @@ or files: time is the newest event time seen on the tape.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -26,7 +26,8 @@ from .flow.footprint import footprint
 from .flow.imbalance import window_sums
 from .flow.quotes import Quotes, on_liquidation, on_mark, on_quote
 from .flow.trades import HOLE, HOLES, TRADES, Flow, on_trade
-from .model.instrument import Grid, Instrument, Universe
+from .model.errors import OffGridError
+from .model.instrument import Grid, Instrument, Universe, common_grid
 from .model.tape import Flag, Kind, Tape
 from .model.thresholds import Thresholds
 from .model.views import BIG_FLOW, IMBALANCE, LIQUIDATION, WINDOWS_S, BookState, BookView, Footprint
@@ -226,24 +227,10 @@ class Engine:
         therefore changes nothing: old prices stay where they are.
         """
         old = self.universe.get(changed.symbol)
-        tick, lot = _common_grid(old.tick, changed.tick), _common_grid(old.lot, changed.lot)
+        tick, lot = common_grid(old.tick, changed.tick), common_grid(old.lot, changed.lot)
         i = old.index
         price_factor, lot_factor = _factor(old.tick, tick), _factor(old.lot, lot)
-        self.universe.update(
-            Instrument(
-                index=i,
-                venue=changed.venue,
-                symbol=changed.symbol,
-                base=changed.base,
-                quote=changed.quote,
-                kind=changed.kind,
-                tick=tick,
-                lot=lot,
-                status=changed.status,
-                onboard_ms=changed.onboard_ms,
-                delivery_ms=changed.delivery_ms,
-            )
-        )
+        self.universe.update(replace(changed, tick=tick, lot=lot))
         if price_factor == 1 and lot_factor == 1:
             return []
         candles.rescale(self.flow.seconds, i, price_factor, lot_factor)
@@ -261,6 +248,14 @@ class Engine:
             return []
         self.sync.lost(i)
         return [Need(i, "tick_size_changed")]
+
+    def refine_grid(self, error: OffGridError) -> list[Need]:
+        """Move an instrument to a grid on which the price or quantity of `error` lies too."""
+        old = self.universe.get(error.symbol)
+        finer = Grid.parse(str(error.value.normalize()))
+        if error.what == "price":
+            return self.update_instrument(replace(old, tick=finer))
+        return self.update_instrument(replace(old, lot=finer))
 
     def set_adv(self, i: int, quote_volume: Decimal, days: int) -> None:
         """Set average daily volume (quote currency, mean of `days` complete UTC days) and arm the screener."""
@@ -392,13 +387,6 @@ def _book_sides(books: Ladders, bid: NDArray[np.int64], ask: NDArray[np.int64]) 
         if books.books[i].state == LIVE:
             bid[i] = ladder.top_lots(books, i, 1, TOP_LEVELS)
             ask[i] = ladder.top_lots(books, i, -1, TOP_LEVELS)
-
-
-def _common_grid(old: Grid, new: Grid) -> Grid:
-    """The coarsest grid that holds every price of both."""
-    decimals = max(old.decimals, new.decimals)
-    units = np.gcd(old.units * 10 ** (decimals - old.decimals), new.units * 10 ** (decimals - new.decimals))
-    return Grid.parse(str(Decimal(int(units)).scaleb(-decimals)))
 
 
 def _factor(old: Grid, new: Grid) -> int:

@@ -6,6 +6,8 @@ which exit code or HTTP status follows.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 
 class TapewatchError(Exception):
     """Base of all errors with a sentence meant for the user."""
@@ -33,6 +35,16 @@ class FrameError(TapewatchError):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
+
+
+class OffGridError(FrameError):
+    """A price or quantity lies between two increments: the venue's grid was coarser in the past, or is finer now."""
+
+    def __init__(self, what: str, value: Decimal, increment: Decimal) -> None:
+        super().__init__("off_grid", f"{what} {value} is not a multiple of {increment}")
+        self.what = what
+        self.value = value
+        self.symbol = ""
 
 
 class NotReadyError(TapewatchError):

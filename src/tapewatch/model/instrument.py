@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from math import gcd
 
 from .errors import NotFoundError, UsageError
 
@@ -47,6 +48,13 @@ class Grid:
 
     def to_float(self, count: float) -> float:
         return count * self.units / 10**self.decimals
+
+
+def common_grid(one: Grid, other: Grid) -> Grid:
+    """The coarsest grid that holds every multiple of both increments."""
+    decimals = max(one.decimals, other.decimals)
+    units = gcd(one.units * 10 ** (decimals - one.decimals), other.units * 10 ** (decimals - other.decimals))
+    return Grid.parse(str(Decimal(units).scaleb(-decimals)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..model.errors import UsageError
-from ..model.instrument import Grid, Instrument, Universe
+from ..model.instrument import Grid, Instrument, Universe, common_grid
 from ..venues import binance_usdm
 from .captures import Record, read_capture
 
@@ -63,7 +63,10 @@ def _refuse_other_venues(records: list[Record]) -> None:
 
 
 def _instruments(records: list[Record]) -> tuple[Universe, set[str], set[str]]:
-    """Instruments from a recorded exchangeInfo, else with the coarsest decimal grid that all recorded numbers lie on."""
+    """Instruments on the coarsest grid that all recorded numbers lie on and, if it was recorded, exchangeInfo's too.
+
+    exchangeInfo alone is not enough: orders older than a change of the tick size still rest between its ticks.
+    """
     listed: dict[str, Instrument] = {}
     decimals: dict[str, tuple[int, int]] = {}
     books: set[str] = set()
@@ -81,11 +84,15 @@ def _instruments(records: list[Record]) -> tuple[Universe, set[str], set[str]]:
             books.add(symbol)
         elif b'"trade"' in head:
             raw.add(symbol)
-        if symbol not in listed:
-            decimals[symbol] = _widen(decimals.get(symbol, (0, 0)), record.payload)
+        decimals[symbol] = _widen(decimals.get(symbol, (0, 0)), record.payload)
     universe = Universe(binance_usdm.VENUE)
-    for symbol in sorted(decimals.keys() | (listed.keys() & books)):
-        universe.add(listed.get(symbol) or _inferred(symbol, *decimals[symbol]))
+    for symbol, (price_decimals, qty_decimals) in sorted(decimals.items()):
+        tick, lot = Grid(1, price_decimals), Grid(1, qty_decimals)
+        instrument = listed.get(symbol)
+        if instrument is None:
+            universe.add(_inferred(symbol, tick, lot))
+        else:
+            universe.add(replace(instrument, tick=common_grid(instrument.tick, tick), lot=common_grid(instrument.lot, lot)))
     return universe, books, raw
 
 
@@ -102,7 +109,7 @@ def _widen(decimals: tuple[int, int], payload: bytes) -> tuple[int, int]:
     return price, qty
 
 
-def _inferred(symbol: str, price_decimals: int, qty_decimals: int) -> Instrument:
+def _inferred(symbol: str, tick: Grid, lot: Grid) -> Instrument:
     quote = next((q.decode() for q in _QUOTES if symbol.encode().endswith(q)), "USDT")
     return Instrument(
         index=-1,
@@ -111,6 +118,6 @@ def _inferred(symbol: str, price_decimals: int, qty_decimals: int) -> Instrument
         base=symbol.removesuffix(quote),
         quote=quote,
         kind="perp",
-        tick=Grid(1, price_decimals),
-        lot=Grid(1, qty_decimals),
+        tick=tick,
+        lot=lot,
     )

@@ -6,7 +6,8 @@ understand to this one, which yields the same rows or a typed error. Sample fram
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from ..model.errors import FrameError
+from ..model.errors import FrameError, OffGridError
 from ..model.instrument import Instrument, Universe
 from ..model.tape import LEVEL, ROW, Flag, Kind, Tape
 from .decimals import MAX_INT, count_of, rounded_e8
@@ -244,6 +245,8 @@ class Decoded:
     control: list[Control] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     foreign: int = 0
+    off_grid: list[OffGridError] = field(default_factory=list)
+    """Instruments whose grid has to be refined before frames like these (also in `rejected`) can be read."""
 
 
 class _Rows:
@@ -289,6 +292,8 @@ class Codec:
             self._read(frame, recv_ns, rows, decoded)
         except FrameError as error:
             del rows.rows[kept:], rows.levels[levels:]
+            if isinstance(error, OffGridError):
+                decoded.off_grid.append(error)
             decoded.rejected.append(Rejected(error.reason, str(error), bytes(frame)))
 
     def _read(self, frame: memoryview, recv_ns: int, rows: _Rows, decoded: Decoded) -> None:
@@ -331,25 +336,38 @@ class Codec:
         if isinstance(event, Ticker24h):
             decoded.control.append(event)
         else:
-            _ROW_OF[type(event)](event, instrument, recv_ns, rows)
+            with _of(instrument):
+                _ROW_OF[type(event)](event, instrument, recv_ns, rows)
 
     def snapshot(self, symbol: str, body: bytes, recv_ns: int) -> Tape:
         """The REST /depth answer as one DEPTH row flagged SNAPSHOT."""
         instrument = self.universe.get(symbol)
         answer = _read_json(_snapshot, body)
         rows = _Rows()
-        _depth(rows, instrument, recv_ns, answer.bids, answer.asks, int(Flag.SNAPSHOT), (answer.E, answer.T), (
-            answer.lastUpdateId, answer.lastUpdateId, 0))
+        ids = (answer.lastUpdateId, answer.lastUpdateId, 0)
+        with _of(instrument):
+            _depth(rows, instrument, recv_ns, answer.bids, answer.asks, int(Flag.SNAPSHOT), (answer.E, answer.T), ids)
         return rows.tape()
 
     def agg_trades(self, symbol: str, body: bytes, recv_ns: int) -> Tape:
         """The REST /aggTrades answer as TRADE rows flagged BACKFILLED, in order of id."""
         instrument = self.universe.get(symbol)
         rows = _Rows()
-        for t in _read_json(_rest_agg_trades, body):
-            flags = int(Flag.AGGREGATE | Flag.BACKFILLED)
-            _trade(rows, instrument, recv_ns, t, t.T, flags, (t.a, t.f, t.l), t.nq)
+        flags = int(Flag.AGGREGATE | Flag.BACKFILLED)
+        with _of(instrument):
+            for t in _read_json(_rest_agg_trades, body):
+                _trade(rows, instrument, recv_ns, t, t.T, flags, (t.a, t.f, t.l), t.nq)
         return rows.tape()
+
+
+@contextmanager
+def _of(instrument: Instrument) -> Iterator[None]:
+    """Name the instrument in an off-grid error, so that its grid can be refined."""
+    try:
+        yield
+    except OffGridError as error:
+        error.symbol = instrument.symbol
+        raise
 
 
 def _read_json(decoder: msgspec.json.Decoder[Any], data: Any) -> Any:
@@ -393,12 +411,12 @@ def _trade(
 ) -> None:  # fmt: skip
     _check_ids(*ids)
     _check_time(t.T, recv_ns if not flags & Flag.BACKFILLED else t.T * 1_000_000)
-    qty = _positive(count_of(t.q, instrument.lot), "quantity")
+    qty = _positive(count_of(t.q, instrument.lot, "quantity"), "quantity")
     rows.add(
         Kind.TRADE, flags | (int(Flag.SELL) if t.m else 0), instrument.index, recv_ns,
         event_ms=event_ms, ts_ms=t.T, id=ids[0], first_id=ids[1], last_id=ids[2],
-        price=_positive(count_of(t.p, instrument.tick), "price"), qty=qty,
-        qty2=qty if without_rpi is None else count_of(without_rpi, instrument.lot),
+        price=_positive(count_of(t.p, instrument.tick, "price"), "price"), qty=qty,
+        qty2=qty if without_rpi is None else count_of(without_rpi, instrument.lot, "quantity"),
     )  # fmt: skip
 
 
@@ -421,10 +439,10 @@ def _depth(
         raise FrameError("too_many_levels", str(len(bids) + len(asks)))
     at = len(rows.levels)
     for price, qty in (*bids, *asks):
-        lots = count_of(qty, instrument.lot)
+        lots = count_of(qty, instrument.lot, "quantity")
         if lots < 0:
             raise FrameError("not_positive", "level quantity")
-        rows.levels.append((_positive(count_of(price, instrument.tick), "level price"), lots))
+        rows.levels.append((_positive(count_of(price, instrument.tick, "price"), "level price"), lots))
     rows.add(
         Kind.DEPTH, flags, instrument.index, recv_ns, event_ms=times[0], ts_ms=times[1],
         id=ids[1], first_id=ids[0], last_id=ids[1], prev_id=ids[2], level_at=at, bids=len(bids), asks=len(asks),
@@ -439,8 +457,8 @@ def _quote_row(q: BookTicker, instrument: Instrument, recv_ns: int, rows: _Rows)
     _check_ids(q.u)
     rows.add(
         Kind.QUOTE, 0, instrument.index, recv_ns, event_ms=q.E, ts_ms=q.T, id=q.u,
-        price=count_of(q.b, instrument.tick), qty=count_of(q.B, instrument.lot),
-        price2=count_of(q.a, instrument.tick), qty2=count_of(q.A, instrument.lot),
+        price=count_of(q.b, instrument.tick, "price"), qty=count_of(q.B, instrument.lot, "quantity"),
+        price2=count_of(q.a, instrument.tick, "price"), qty2=count_of(q.A, instrument.lot, "quantity"),
     )  # fmt: skip
 
 
@@ -462,7 +480,7 @@ def _liquidation_row(f: ForceOrder, instrument: Instrument, recv_ns: int, rows: 
     rows.add(
         Kind.LIQUIDATION, int(Flag.LONG) if f.o.S == "SELL" else 0, instrument.index, recv_ns,
         event_ms=f.E, ts_ms=f.o.T, price=_positive(rounded_e8(f.o.ap), "average price"),
-        qty=_positive(count_of(f.o.z, instrument.lot), "filled quantity"),
+        qty=_positive(count_of(f.o.z, instrument.lot, "quantity"), "filled quantity"),
     )  # fmt: skip
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
 
-from ..model.errors import FrameError
+from ..model.errors import FrameError, OffGridError
 from ..model.instrument import Grid
 
 MAX_INT = 2**62
 _EXACT = Context(prec=40, Emax=999_999, Emin=-999_999, traps=[Inexact, InvalidOperation, Overflow])
 
 
-def count_of(value: Decimal, grid: Grid) -> int:
-    """`value` as a whole number of `grid` increments, exactly."""
+def count_of(value: Decimal, grid: Grid, what: str) -> int:
+    """`value` as a whole number of `grid` increments, exactly; `what` is ``price`` or ``quantity``."""
     try:
         if not value.is_finite() or value.adjusted() + grid.decimals > 19:
             raise FrameError("number_range", str(value)[:40])
@@ -21,7 +21,7 @@ def count_of(value: Decimal, grid: Grid) -> int:
     except (Inexact, InvalidOperation, Overflow) as error:
         raise FrameError("number_range", str(value)[:40]) from error
     if whole != scaled or whole % grid.units:
-        raise FrameError("off_grid", f"{str(value)[:40]} is not a multiple of {grid.value}")
+        raise OffGridError(what, value, grid.value)
     count = whole // grid.units
     if not -MAX_INT < count < MAX_INT:
         raise FrameError("number_range", str(value)[:40])

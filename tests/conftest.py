@@ -1,0 +1,19 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Real recordings, not part of the project; tests that need them skip where they are absent."""
+    path = Path(os.environ.get("TAPEWATCH_DATA", ROOT.parent / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip(f"recordings are not at {path}; set TAPEWATCH_DATA to their folder")
+    return path

@@ -1,0 +1,208 @@
+"""Recordings replayed through codec and engine against plain-Python computations written from the definitions."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_right
+from collections import defaultdict
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tapewatch.model.errors import UsageError
+from tapewatch.model.views import TIMEFRAMES_MS, BookState
+from tapewatch.replay import Recording, Replay, replay_files
+
+RECORDINGS = {
+    "btc2023": ["usdm_btcusdt_20230404.gz", "usdm_btcusdt_20230405.gz"],
+    "btc2024": ["usdm_btcusdt_20240718.gz", "usdm_btcusdt_20240719.gz"],
+    "eth2024": ["usdm_ethusdt_20240718.gz", "usdm_ethusdt_20240719.gz"],
+    "five2021": ["usdm_20210405_SAND_CHR_NEO_CTK_BAT.raw.gz"],
+    "four2021": ["usdm_20210722_SUSHI_AKRO_KEEP_CTK.raw.gz"],
+}
+DIFFS = {"btc2023": 16_110, "btc2024": 9_017, "eth2024": 8_924, "five2021": 4_395, "four2021": 752}
+"""Diffs applied from the snapshot on."""
+
+
+@pytest.fixture(scope="module", params=sorted(RECORDINGS))
+def recording(request: pytest.FixtureRequest, data_dir: Path) -> tuple[str, Recording]:
+    return request.param, Recording.load([data_dir / "binance_usdm" / name for name in RECORDINGS[request.param]])
+
+
+def _symbol(payload: bytes) -> str:
+    return json.loads(payload).get("data", {}).get("s", "")
+
+
+def frames_of(recording: Recording) -> list[dict]:
+    """Every websocket event of a recording as parsed JSON."""
+    return [json.loads(record.payload)["data"] for record in recording.records if not record.url]
+
+
+@pytest.fixture(scope="module")
+def replayed(recording: tuple[str, Recording]) -> Replay:
+    replay = Replay(recording[1])
+    replay.feed(recording[1].records)
+    return replay
+
+
+def test_best_prices_equal_the_book_ticker_at_every_diff(recording: tuple[str, Recording]) -> None:
+    """After each applied diff the best bid and ask equal the newest recorded bookTicker up to the same update id."""
+    name, tape = recording
+    tickers: dict[str, dict[int, tuple[Decimal, ...]]] = defaultdict(dict)
+    for d in frames_of(tape):
+        if d["e"] == "bookTicker":
+            tickers[d["s"]][d["u"]] = tuple(Decimal(d[k]) for k in "bBaA")
+    ids = {symbol: sorted(by_id) for symbol, by_id in tickers.items()}
+    replay = Replay(tape)
+    compared = 0
+    for record in tape.records:
+        replay.feed([record])
+        if not record.url and b'"depthUpdate"' not in record.payload[:120]:
+            continue
+        instrument = tape.universe.find(record.symbol or _symbol(record.payload))
+        if instrument is None:
+            continue
+        view = replay.engine.book(instrument.index, 1)
+        newest = bisect_right(ids[instrument.symbol], view.last_update_id) - 1
+        if view.state is not BookState.LIVE or newest < 0:
+            continue
+        compared += 1
+        (bid, bid_lots), (ask, ask_lots) = view.bids[0], view.asks[0]
+        tick, lot = instrument.tick.to_decimal, instrument.lot.to_decimal
+        shown = (tick(bid), lot(bid_lots), tick(ask), lot(ask_lots))
+        assert shown == tickers[instrument.symbol][ids[instrument.symbol][newest]], view.last_update_id
+    books = replay.engine.sync.ladders.books
+    assert (int(books["applied"].sum()), int(books["gaps"].sum())) == (DIFFS[name], 0)
+    assert compared >= DIFFS[name] - 5 * len(tape.book_symbols)  # a snapshot applies the kept diffs in one go
+
+
+def test_trades_and_footprint_equal_a_plain_count(recording: tuple[str, Recording], replayed: Replay) -> None:
+    """Totals, minutes and tick-level cells are those of a dictionary filled from the frames."""
+    _, tape = recording
+    engine = replayed.engine
+    cells: dict[tuple[str, int], dict[Decimal, list]] = defaultdict(lambda: defaultdict(lambda: [Decimal(0), Decimal(0), 0]))
+    totals: dict[str, list] = defaultdict(lambda: [0, Decimal(0), Decimal(0), Decimal(0), 0])
+    for d in frames_of(tape):
+        source = "trade" if d.get("s") in tape.raw_trade_symbols else "aggTrade"
+        if d["e"] != source:
+            continue
+        total = totals[d["s"]]
+        if d.get("X", "MARKET") != "MARKET":
+            total[4] += 1
+            continue
+        price, qty = Decimal(d["p"]), Decimal(d["q"])
+        cell = cells[d["s"], d["T"] // 60_000 * 60_000][price]
+        cell[0 if d["m"] else 1] += qty
+        cell[2] += 1
+        total[0] += 1
+        total[1 if d["m"] else 2] += qty
+        total[3] += price * qty
+    assert totals
+    for symbol, (count, sold, bought, quote, excluded) in totals.items():
+        instrument = tape.universe.get(symbol)
+        report = replayed.report()["symbols"][instrument.key]
+        trades = report["trades"]
+        assert (trades["count"], trades["excluded"], trades["duplicates"], trades["gaps"]) == (count, excluded, 0, 0)
+        assert (Decimal(trades["sell"]), Decimal(trades["buy"]), Decimal(trades["quote_volume"])) == (sold, bought, quote)
+        for candle in report["candles_1m"]:
+            expected = cells[symbol, candle["open_ts"]]
+            levels = {Decimal(p): [Decimal(bid), Decimal(ask), n] for p, bid, ask, n in candle["levels"]}
+            assert levels == expected
+            assert [level[0] for level in candle["levels"]] == sorted((c[0] for c in candle["levels"]), key=Decimal, reverse=True)
+        assert {c["open_ts"] for c in report["candles_1m"] if c["n"]} == {m for s, m in cells if s == symbol}
+    assert engine.totals()["gaps"] == 0
+
+
+def test_insurance_fund_print_enters_nothing(data_dir: Path) -> None:
+    """The 2023 recording holds one print at 28,722 in a 28,150 market."""
+    replay = replay_files([data_dir / "binance_usdm" / name for name in RECORDINGS["btc2023"]])
+    report = replay.report()["symbols"]["binance:BTCUSDT"]
+    assert report["trades"]["excluded"] == 1
+    assert report["trades"]["count"] == 12_934
+    assert max(Decimal(c["high"]) for c in report["candles_1m"] if c["n"]) < 28_400
+
+
+def test_best_level_ofi_equals_the_definition(recording: tuple[str, Recording], replayed: Replay) -> None:
+    """Cont-Kukanov-Stoikov OFI per minute of T, computed from the recorded bookTicker stream."""
+    _, tape = recording
+    previous: dict[str, tuple] = {}
+    minutes: dict[tuple[str, int], Decimal] = defaultdict(Decimal)
+    for d in frames_of(tape):
+        if d["e"] != "bookTicker":
+            continue
+        bid, bid_qty, ask, ask_qty = (Decimal(d[k]) for k in "bBaA")
+        if d["s"] in previous:
+            bid0, bid_qty0, ask0, ask_qty0, u0 = previous[d["s"]]
+            if d["u"] <= u0:
+                continue
+            e = bid_qty * (bid >= bid0) - bid_qty0 * (bid <= bid0) - ask_qty * (ask <= ask0) + ask_qty0 * (ask >= ask0)
+            minutes[d["s"], d["T"] // 60_000 * 60_000] += e
+        previous[d["s"]] = (bid, bid_qty, ask, ask_qty, d["u"])
+    for symbol in previous:
+        got = replayed.report()["symbols"][f"binance:{symbol}"]["ofi_cks_1m"]
+        assert {int(m): Decimal(v) for m, v in got.items()} == {m: v for (s, m), v in minutes.items() if s == symbol}
+
+
+def test_every_timeframe_and_bin_sums_to_the_original(recording: tuple[str, Recording], replayed: Replay) -> None:
+    """Coarser candles and bins are exact sums of the tick-level cells."""
+    _, tape = recording
+    engine = replayed.engine
+    for instrument in tape.universe:
+        original = engine.footprint(instrument.index, 60_000, 1, 2_000)
+        if not len(original.candles):
+            continue
+        for tf in ("1m", "5m", "15m", "1h"):
+            for step in (1, 3, 10, 250):
+                view = engine.footprint(instrument.index, TIMEFRAMES_MS[tf], step, 2_000)
+                assert cell_sums(view, TIMEFRAMES_MS[tf], step) == cell_sums(original, TIMEFRAMES_MS[tf], step)
+                for name in ("bid", "ask", "n", "quote"):
+                    assert view.candles[name].sum() == original.candles[name].sum()
+
+
+def cell_sums(view, tf_ms: int, step: int) -> dict[tuple[int, int], list[int]]:
+    sums: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for candle in view.candles:
+        for cell in view.cells[candle["cell_at"] : candle["cell_at"] + candle["cells"]]:
+            total = sums[int(candle["open_ms"]) // tf_ms, int(cell["price"]) // step]
+            for k, name in enumerate(("bid", "ask", "n")):
+                total[k] += int(cell[name])
+    return sums
+
+
+def test_two_replays_end_in_the_same_bytes(data_dir: Path, tmp_path: Path) -> None:
+    paths = [data_dir / "binance_usdm" / name for name in RECORDINGS["four2021"]]
+    for name in ("a.json", "b.json"):
+        replay_files(paths, report=tmp_path / name)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cutting_batches_differently_changes_nothing(data_dir: Path, seed: int) -> None:
+    tape = Recording.load([data_dir / "binance_usdm" / name for name in RECORDINGS["five2021"]])
+    whole, cut = Replay(tape), Replay(tape)
+    whole.feed(tape.records)
+    rng = np.random.default_rng(seed)
+    at = 0
+    while at < len(tape.records):
+        step = int(rng.integers(1, 400))
+        cut.feed(tape.records[at : at + step])
+        at += step
+    assert cut.report() == whole.report()
+
+
+def test_unreadable_recordings_are_refused_with_a_sentence(tmp_path: Path, data_dir: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "text").write_bytes(b"hello\n")
+    (tmp_path / "torn").write_bytes(b'1721347020984480942 {"stream":"x"}\nnonsense\n')
+    for name, sentence in {
+        "empty": "is empty",
+        "text": "is no capture",
+        "torn": "line 2",
+        "missing": "cannot read",
+    }.items():
+        with pytest.raises(UsageError, match=sentence):
+            Recording.load([tmp_path / name])
+    with pytest.raises(UsageError, match="binance-spot"):
+        Recording.load([data_dir / "binance_spot" / "spot_btcusdt_20240808.gz"])
