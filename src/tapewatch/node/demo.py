@@ -9,8 +9,12 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
+from msgspec import structs
 
+from ..config import Config
 from ..model.errors import TapewatchError
+from .node import Announce, Mode, serve
+from .server import bind
 
 READY_WITHIN_S = 60.0
 """A venue of 600 symbols is ready in a few seconds; a slow machine that compiles first may need a minute."""
@@ -31,10 +35,6 @@ class VenueProcess:
 
     process: asyncio.subprocess.Process
     announcement: Announcement
-
-    async def ended(self) -> int:
-        """Wait until it ends by itself, which it should not; returns its exit code."""
-        return await self.process.wait()
 
 
 @contextlib.asynccontextmanager
@@ -79,3 +79,24 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+async def run(config: Config, arguments: Sequence[str], *, mode: Mode, announce: Announce) -> None:
+    """Run everything against a simulated venue; `arguments` say what it simulates or plays back."""
+    listener = bind(config.server.host, config.server.port)  # a port in use is told before a venue is started
+    try:
+        async with venue_process(arguments) as venue:
+            addresses = {"rest_url": venue.announcement.rest_url, "ws_url": venue.announcement.ws_url}
+            binance = structs.replace(config.venues.binance, enabled=True, **addresses)
+            config = structs.replace(config, venues=structs.replace(config.venues, binance=binance))
+            async with asyncio.TaskGroup() as tasks:
+                watch = tasks.create_task(_must_not_end(venue))
+                await serve(config, mode=mode, announce=announce, listener=listener)
+                watch.cancel()
+    finally:
+        listener.close()
+
+
+async def _must_not_end(venue: VenueProcess) -> None:
+    code = await venue.process.wait()
+    raise TapewatchError(f"the simulated venue ended with code {code}; its reason is above")

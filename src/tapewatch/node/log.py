@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
+from datetime import UTC, datetime
 from typing import TextIO
 
 QUIET = ("uvicorn.access", "numba", "asyncio")
@@ -14,12 +14,10 @@ QUIET = ("uvicorn.access", "numba", "asyncio")
 class LineFormatter(logging.Formatter):
     """``2026-11-21T05:02:11.123Z info feed.binance_usdm socket_open shard=3``."""
 
-    converter = time.gmtime
-
     def format(self, record: logging.LogRecord) -> str:
-        stamp = self.formatTime(record, "%Y-%m-%dT%H:%M:%S")
+        stamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
         place = record.name.removeprefix("tapewatch.")
-        line = f"{stamp}.{int(record.msecs):03d}Z {record.levelname.lower()} {place} {record.getMessage()}"
+        line = f"{stamp}Z {record.levelname.lower()} {place} {record.getMessage()}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line.replace("\r", "\\r")

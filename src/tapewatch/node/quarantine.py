@@ -31,9 +31,9 @@ class Quarantine:
         self.path = path
         self.by_reason: Counter[str] = Counter()
         self.newest: deque[Refused] = deque(maxlen=KEPT_FRAMES)
-        self.dropped = 0
-        """Frames that were counted but never reached the file."""
-        self._unwritten: deque[Refused] = deque(maxlen=KEPT_FRAMES)
+        self.unwritten = 0
+        """Frames that were counted but never reached the file: they came too fast, or it could not be written."""
+        self._waiting: deque[Refused] = deque(maxlen=KEPT_FRAMES)
 
     @property
     def total(self) -> int:
@@ -43,13 +43,13 @@ class Quarantine:
         refused = Refused(recv_ns, reason, frame[:KEPT_FRAME_BYTES], len(frame))
         self.by_reason[reason] += 1
         self.newest.append(refused)
-        self.dropped += len(self._unwritten) == KEPT_FRAMES
-        self._unwritten.append(refused)
+        self.unwritten += len(self._waiting) == KEPT_FRAMES
+        self._waiting.append(refused)
 
     def take(self) -> list[Refused]:
         """Hand over what is not yet in the file (call in the event loop; give the result to `write` in a thread)."""
-        rows = list(self._unwritten)
-        self._unwritten.clear()
+        rows = list(self._waiting)
+        self._waiting.clear()
         return rows
 
     def write(self, rows: list[Refused]) -> None:

@@ -1,0 +1,121 @@
+"""The node: builds everything from the configuration, runs it in one event loop, and stops it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from ..api import create_app
+from ..config import Config
+from ..feed.binance_usdm import BinanceUsdmFeed
+from . import log as logs
+from .access import access_token
+from .quarantine import Quarantine, Refused
+from .server import Server, bind, url_of
+from .venue import VenueNode
+from .warm import warm_up
+
+log = logging.getLogger(__name__)
+
+Mode = Literal["live", "demo", "replay"]
+
+Announce = Callable[[str, str, bool], None]
+"""Called with the address to open, the access token ("" when none is needed) and whether it is new."""
+
+FLUSH_EVERY_S = 1.0
+
+
+class Node:
+    """Venues, their feeds and what is known about both."""
+
+    def __init__(self, config: Config, mode: Mode = "live") -> None:
+        self.config = config
+        self.mode = mode
+        self.started_ms = time.time_ns() // 1_000_000
+        self.venues: dict[str, VenueNode] = {}
+        self.feeds: dict[str, BinanceUsdmFeed] = {}
+        if config.venues.binance.enabled:
+            self._add("binance")
+
+    def _add(self, name: str) -> None:
+        settings = getattr(self.config.venues, name)
+        quarantine = Quarantine(self.config.node.state_path / "quarantine" / f"{name}.jsonl")
+        venue = VenueNode(name, settings, self.config.thresholds, quarantine)
+        self.venues[name] = venue
+        self.feeds[name] = BinanceUsdmFeed(settings, venue)
+
+    async def run(self) -> None:
+        """Run every feed until cancelled. A venue that cannot be reached is its own feed's matter."""
+        # Kernels are loaded or compiled before the first frame, in a thread: the page is served meanwhile.
+        seconds = await asyncio.to_thread(warm_up)
+        log.info("kernels_ready seconds=%.1f", seconds)
+        # What exists now lives as long as we do; without it the collector has little to walk, and pauses are short.
+        gc.collect()
+        gc.freeze()
+        async with asyncio.TaskGroup() as tasks:
+            for feed in self.feeds.values():
+                tasks.create_task(feed.run())
+            tasks.create_task(self._flush())
+
+    async def _flush(self) -> None:
+        """Write refused frames to their file once a second, outside the event loop."""
+        while True:
+            await asyncio.sleep(FLUSH_EVERY_S)
+            for venue in self.venues.values():
+                if rows := venue.quarantine.take():
+                    await asyncio.to_thread(_write, venue.quarantine, rows)
+
+
+def _write(quarantine: Quarantine, rows: list[Refused]) -> None:
+    """A full disk costs the refused frames their file, never the market its watcher."""
+    try:
+        quarantine.write(rows)
+    except OSError as error:
+        if not quarantine.unwritten:
+            log.warning("quarantine_not_written path=%s error=%s", quarantine.path, error.strerror)
+        quarantine.unwritten += len(rows)
+
+
+async def serve(
+    config: Config, *, announce: Announce, mode: Mode = "live", listener: socket.socket | None = None
+) -> None:
+    """Serve page and API and run the feeds until SIGINT or SIGTERM."""
+    logs.configure(config.node.log_level)
+    listener = listener or bind(config.server.host, config.server.port)
+    token, new = access_token(config)
+    node = Node(config, mode)
+    server = Server(create_app(node, token), max_message_bytes=config.limits.request_bytes)
+    async with _until_signalled(server), asyncio.TaskGroup() as tasks:
+        feeds = tasks.create_task(node.run())
+        serving = tasks.create_task(server.serve(sockets=[listener]))
+        announce(url_of(listener), token, new)
+        await serving
+        feeds.cancel()
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def _until_signalled(server: Server) -> AsyncIterator[None]:
+    """Ctrl+C and SIGTERM end the server, and with it everything else, in order; a second one is not needed."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    if sys.platform == "win32":
+        for number in signals:
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(server.stop))
+        yield
+        return
+    for number in signals:
+        loop.add_signal_handler(number, server.stop)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,137 @@
+"""One venue inside the node: what its feed brings goes through codec and engine here, in plain synchronous calls."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from decimal import Decimal
+
+from ..config import ThresholdsConfig, VenueConfig
+from ..engine import Engine, Need
+from ..model.instrument import Instrument, Universe
+from ..venues.binance_usdm_codec import Codec, Decoded, Ticker24h
+from .lag import LagMeter
+from .quarantine import Quarantine
+
+log = logging.getLogger(__name__)
+
+
+class VenueNode:
+    """Engine, codec and counters of one venue; the sink of its feed.
+
+    Everything runs in the event loop's thread, so a view taken between two calls is consistent. `engine` and
+    `universe` are replaced once, when the venue first tells its instruments: read them anew each time.
+    """
+
+    def __init__(self, name: str, config: VenueConfig, thresholds: ThresholdsConfig, quarantine: Quarantine) -> None:
+        self.name = name
+        self.config = config
+        self.thresholds = thresholds
+        self.quarantine = quarantine
+        self.tickers: dict[str, Ticker24h] = {}
+        """Newest 24 h figures by symbol."""
+        self.lag = LagMeter()
+        """The venue's event time to applied, by the venue's clock; one sample a read, of its oldest event."""
+        self.handling = LagMeter()
+        """Received to applied, by our clock."""
+        self.frames = 0
+        self.foreign = 0
+        self.last_recv_ns = 0
+        self.clock_offset_ms = 0.0
+        """The venue's clock minus ours, as the feed measures it."""
+        self._start(Universe(name))
+
+    def _start(self, universe: Universe) -> None:
+        self.universe = universe
+        self.engine = Engine(universe, self.thresholds)
+        self.codec = Codec(universe)
+        for symbol in self.thresholds.symbols:
+            self.engine.override(symbol, self.thresholds.of(symbol))
+
+    # -- what the feed calls ------------------------------------------------------------------------------------
+
+    def on_universe(self, instruments: list[Instrument]) -> list[Need]:
+        """Take the venue's list of instruments, first or again: listings, delistings and new increments followed."""
+        needs: list[Need] = []
+        if not len(self.universe):
+            self._start(Universe(self.name, instruments))
+            log.info("universe venue=%s instruments=%d", self.name, len(instruments))
+        for told in instruments:
+            known = self.universe.find(told.symbol)
+            if known is None:
+                self.engine.add_instrument(told)
+                log.info("listed instrument=%s:%s status=%s", self.name, told.symbol, told.status)
+            elif _differs(known, told):
+                needs += self.engine.update_instrument(told)
+                log.info(
+                    "changed instrument=%s:%s status=%s tick=%s", self.name, told.symbol, told.status, told.tick.value
+                )
+        needs += self._follow_books()
+        return needs
+
+    def _follow_books(self) -> list[Need]:
+        """Keep the books the configuration asks for, of instruments that trade."""
+        wanted = self.config.book_symbols
+        needs: list[Need] = []
+        for instrument in self.universe:
+            if instrument.trading and wanted != "none" and (wanted == "all" or instrument.symbol in wanted):
+                needs += self.engine.follow_book(instrument.index)
+            else:
+                self.engine.unfollow_book(instrument.index)
+        return needs
+
+    def on_adv(self, symbol: str, quote_volume: Decimal, days: int) -> None:
+        self.engine.set_adv(self.universe.get(symbol).index, quote_volume, days)
+
+    def on_frames(self, buffer: bytearray, ends: Sequence[int], recv_ns: int) -> list[Need]:
+        """Decode and apply what one socket read brought."""
+        decoded = self.codec.decode(buffer, ends, recv_ns)
+        self.frames += len(ends)
+        self.foreign += decoded.foreign
+        self.last_recv_ns = recv_ns
+        if decoded.rejected or decoded.control:
+            self._aside(decoded, recv_ns)
+        if not len(decoded.tape):
+            return []
+        needs = self.engine.apply(decoded.tape)
+        now_ms = time.time_ns() / 1e6
+        self.handling.add(now_ms - recv_ns / 1e6)
+        self.lag.add(now_ms + self.clock_offset_ms - int(decoded.tape.rows[0]["event_ms"]))
+        return needs
+
+    def _aside(self, decoded: Decoded, recv_ns: int) -> None:
+        """What is rare: frames nobody understands, and messages that are no market events."""
+        for rejected in decoded.rejected:
+            if rejected.reason not in self.quarantine.by_reason:
+                log.warning(
+                    "frame_refused venue=%s reason=%s detail=%r", self.name, rejected.reason, rejected.detail[:120]
+                )
+            self.quarantine.add(recv_ns, rejected.reason, rejected.frame)
+        for message in decoded.control:
+            if isinstance(message, Ticker24h):
+                self.tickers[message.s] = message
+
+    def on_snapshot(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
+        """Apply a REST book snapshot."""
+        return self.engine.apply(self.codec.snapshot(symbol, body, recv_ns))
+
+    def on_trades(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
+        """Apply a REST answer with trades that a gap had hidden."""
+        return self.engine.apply(self.codec.agg_trades(symbol, body, recv_ns))
+
+    def on_disconnect(self, symbols: Sequence[str], channel: str) -> list[Need]:
+        """Books whose diffs stopped coming are stale from this moment."""
+        if channel != "depth":
+            return []
+        lost = (self.universe.find(symbol) for symbol in symbols)
+        return [need for instrument in lost if instrument for need in self.engine.book_lost(instrument.index)]
+
+
+def _differs(known: Instrument, told: Instrument) -> bool:
+    return (known.status, known.tick, known.lot, known.delivery_ms) != (
+        told.status,
+        told.tick,
+        told.lot,
+        told.delivery_ms,
+    )

@@ -1,0 +1,99 @@
+"""Our own program as a process of its own, as a user starts it."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+START_WITHIN_S = 90.0
+"""A cold start compiles kernels; with them kept it takes two seconds."""
+STOP_WITHIN_S = 20.0
+
+
+def environment(home: Path, **settings: str) -> dict[str, str]:
+    """An environment without the developer's settings: every folder of the user is below `home`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TAPEWATCH_")}
+    folders = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "XDG_STATE_HOME": str(home / "state")}
+    return {**kept, **folders, "COLUMNS": "200", **settings}
+
+
+def run(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run ``tapewatch`` to its end in `home`."""
+    return subprocess.run(
+        [sys.executable, "-m", "tapewatch", *arguments],
+        cwd=home,
+        env=environment(home, **settings),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=START_WITHIN_S,
+    )
+
+
+class Program:
+    """A running ``tapewatch``; what it prints is kept."""
+
+    def __init__(self, home: Path, *arguments: str, **settings: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tapewatch", *arguments],
+            cwd=home,
+            env=environment(home, **settings),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.output: list[str] = []
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        if self.process.stdout is not None:
+            for line in self.process.stdout:
+                self.output.append(line)
+                self._lines.put(line)
+        self._lines.put(None)
+
+    def wait_for(self, pattern: str, within_s: float = START_WITHIN_S) -> re.Match[str]:
+        """Wait for a printed line that matches; fails with all that was printed instead."""
+        while True:
+            try:
+                line = self._lines.get(timeout=within_s)
+            except queue.Empty:
+                line = None
+            if line is None:
+                raise AssertionError(f"never printed {pattern!r}; printed:\n{''.join(self.output)}")
+            if match := re.search(pattern, line):
+                return match
+
+    def url(self) -> str:
+        """The address it prints when it serves."""
+        return self.wait_for(r"serves (http://\S+/)")[1]
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """Ask it to end as Ctrl+C does; returns its exit code."""
+        self.process.send_signal(number)
+        code = self.process.wait(STOP_WITHIN_S)
+        self._reader.join(STOP_WITHIN_S)
+        return code
+
+
+@contextmanager
+def started(home: Path, *arguments: str, **settings: str) -> Iterator[Program]:
+    """A program for the length of a block, killed if it is still there afterwards."""
+    program = Program(home, *arguments, **settings)
+    try:
+        yield program
+    finally:
+        if program.process.poll() is None:
+            program.process.kill()
+            program.process.wait()

@@ -1,0 +1,126 @@
+"""The command line as a user meets it: a process, its exit code, and one sentence for each thing that can be wrong."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from program import run, started
+
+import tapewatch
+
+COMMANDS = ("run", "demo", "replay", "venue", "doctor")
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port another program listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_version_and_help(tmp_path: Path) -> None:
+    version = run(tmp_path, "--version")
+    assert (version.returncode, version.stdout) == (0, f"tapewatch {tapewatch.__version__}\n")
+    everything = run(tmp_path, "--help")
+    assert everything.returncode == 0
+    assert [command for command in COMMANDS if command not in everything.stdout] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself(tmp_path: Path, command: str) -> None:
+    told = run(tmp_path, command, "--help")
+    assert told.returncode == 0
+    assert f"tapewatch {command}" in told.stdout
+
+
+def test_an_unknown_command_is_bad_usage(tmp_path: Path) -> None:
+    assert run(tmp_path, "wacth").returncode == 2
+
+
+def test_a_malformed_configuration_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "tapewatch.toml").write_text("[server\n")
+    told = run(tmp_path, "run")
+    assert told.returncode == 2
+    assert told.stderr.count("\n") == 1
+    assert told.stderr.startswith("tapewatch: tapewatch.toml is not valid TOML: ")
+
+
+def test_an_unknown_key_is_one_sentence(tmp_path: Path) -> None:
+    told = run(tmp_path, "run", TAPEWATCH_SERVER__PRT="1")
+    assert told.returncode == 2
+    assert told.stderr == (
+        "tapewatch: unknown key server.prt (TAPEWATCH_SERVER__PRT); did you mean TAPEWATCH_SERVER__PORT?\n"
+    )
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    told = run(tmp_path, "run", "--debug", TAPEWATCH_SERVER__PORT="x")
+    assert told.returncode != 0
+    assert "Traceback" in told.stderr
+    assert "ConfigError: server.port = 'x'" in told.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "demo"])
+def test_a_port_in_use_is_one_sentence(tmp_path: Path, taken_port: int, command: str) -> None:
+    told = run(tmp_path, command, "--port", str(taken_port))
+    assert told.returncode == 1
+    assert told.stderr == (
+        f"tapewatch: port {taken_port} on 127.0.0.1 is in use by another program; "
+        "choose another with --port or stop that program\n"
+    )
+
+
+def test_a_port_out_of_range_is_refused(tmp_path: Path) -> None:
+    told = run(tmp_path, "run", "--port", "70000")
+    assert told.returncode == 2
+    assert "server.port = 70000" in told.stderr
+
+
+def test_replay_names_a_missing_file(tmp_path: Path) -> None:
+    told = run(tmp_path, "replay", "nothing.gz")
+    assert (told.returncode, told.stderr) == (2, "tapewatch: no such file: nothing.gz\n")
+
+
+def test_replay_refuses_what_is_no_recording(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("milk, bread\n")
+    told = run(tmp_path, "replay", "notes.txt")
+    assert told.returncode == 2
+    assert told.stderr.startswith("tapewatch: notes.txt is no capture this version can replay")
+
+
+def test_doctor_says_what_is_wrong_and_the_mend(tmp_path: Path, taken_port: int) -> None:
+    closed = f"http://127.0.0.1:{taken_port}"  # listens, never answers HTTP
+    told = run(tmp_path, "doctor", TAPEWATCH_VENUES__BINANCE__REST_URL="http://127.0.0.1:9", COLUMNS="300")
+    assert told.returncode == 1
+    assert "http://127.0.0.1:9 cannot be reached" in told.stdout
+    assert "venues.binance.rest_url" in told.stdout
+    assert closed not in told.stdout
+
+
+def test_an_unreachable_venue_leaves_the_page_and_the_api_served(tmp_path: Path) -> None:
+    settings = {
+        "TAPEWATCH_VENUES__BINANCE__REST_URL": "http://127.0.0.1:9",
+        "TAPEWATCH_VENUES__BINANCE__WS_URL": "ws://127.0.0.1:9",
+    }
+    with started(tmp_path, "run", "--port", "0", **settings) as program:
+        url = program.url()
+        program.wait_for("venue_unreachable")
+        health = httpx.get(f"{url}health")
+        assert health.status_code == 503
+        assert health.json()["venues"]["binance"]["connected"] is False
+        assert httpx.get(url).status_code == 200
+        assert program.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_ends_cleanly(tmp_path: Path, number: int) -> None:
+    with started(tmp_path, "demo", "--port", "0", "--symbols", "5") as program:
+        url = program.url()
+        assert httpx.get(url).status_code == 200
+        assert program.stop(number) == 0
+    assert "Traceback" not in "".join(program.output)
