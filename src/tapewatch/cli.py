@@ -113,6 +113,10 @@ class Speed(StrEnum):
     TEN_TIMES = "10"
     MAX = "max"
 
+    @property
+    def multiple(self) -> float | None:
+        return None if self is Speed.MAX else float(self.value)
+
 
 @app.command()
 def replay(
@@ -135,12 +139,12 @@ def replay(
         raise UsageError(f"the folder of {report} does not exist")
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, TimeRemainingColumn(), console=err, transient=True) as progress:
-        task = progress.add_task("replay", total=1.0)
+        task = progress.add_task("replay", total=None)
         replay_files(
             paths,
-            speed=speed.value,
+            speed=speed.multiple,
             report=report,
-            progress=lambda share: progress.update(task, completed=share),
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if report is not None:
         out.print(f"report written to {report}", highlight=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,16 +82,28 @@ def _runs(records: list[Record]) -> Iterator[tuple[list[Record], Record | None]]
 
 
 def replay_files(
-    paths: list[Path], *, report: Path | None = None, progress: Callable[[int, int], None] | None = None
+    paths: list[Path],
+    *,
+    speed: float | None = None,
+    report: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Replay:
-    """Play whole recordings as fast as they go; write the report where asked. `progress(done, total)` in records."""
+    """Play whole recordings; write the report where asked. `progress(done, total)` in records.
+
+    `speed` is a multiple of the recording's own pace; None is as fast as it goes. The end state is the same for any.
+    """
     recording = Recording.load(paths)
     replay = Replay(recording)
     records = recording.records
-    for start in range(0, len(records), 16 * BATCH):
-        replay.feed(records[start : start + 16 * BATCH])
+    at_once = BATCH if speed else 16 * BATCH
+    began = time.monotonic()
+    for start in range(0, len(records), at_once):
+        if speed:
+            due_s = (records[start].recv_ns - records[0].recv_ns) / 1e9 / speed
+            time.sleep(max(0.0, began + due_s - time.monotonic()))
+        replay.feed(records[start : start + at_once])
         if progress:
-            progress(min(start + 16 * BATCH, len(records)), len(records))
+            progress(min(start + at_once, len(records)), len(records))
     if report is not None:
         report.write_text(json.dumps(replay.report(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     return replay
