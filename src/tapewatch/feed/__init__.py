@@ -1,0 +1,1 @@
+"""The only outbound sockets: planned websockets under a watchdog, REST under one weight budget."""
