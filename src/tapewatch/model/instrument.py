@@ -114,6 +114,8 @@ class Universe:
 
     def __init__(self, venue: str, instruments: list[Instrument] | None = None) -> None:
         self.venue = venue
+        self.version = 0
+        """Rises with every change, for those who keep tables made from the universe."""
         self._instruments: list[Instrument] = []
         self._by_symbol: dict[str, int] = {}
         for instrument in instruments or []:
@@ -151,10 +153,12 @@ class Universe:
         placed = replace(instrument, index=len(self._instruments))
         self._instruments.append(placed)
         self._by_symbol[placed.symbol] = placed.index
+        self.version += 1
         return placed
 
     def update(self, instrument: Instrument) -> Instrument:
         """Replace the description of a known instrument (status, tick size) at its own index."""
         index = self._by_symbol[instrument.symbol]
         self._instruments[index] = replace(instrument, index=index)
+        self.version += 1
         return self._instruments[index]

@@ -91,3 +91,7 @@ class Tape:
     def slice(self, start: int, stop: int) -> Tape:
         """Rows `start` to `stop`; the levels are shared, not copied."""
         return Tape(self.rows[start:stop], self.levels)
+
+    def copy(self) -> Tape:
+        """An own copy, for whoever keeps a batch beyond the next one."""
+        return Tape(self.rows.copy(), self.levels.copy())

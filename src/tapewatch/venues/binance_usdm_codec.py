@@ -1,7 +1,8 @@
-"""Binance USD-M messages to tape rows: the general decoder, typed and complete.
+"""Binance USD-M messages to tape rows: typed, complete, and the definition of what a frame means.
 
-It defines what a frame means. Compiled kernels decode the frequent kinds faster and hand everything they do not
-understand to this one, which yields the same rows or a typed error. Sample frames stand beside their types.
+`Codec.decode` lets the compiled kernel of `binance_usdm_kernel` take the frequent messages; every frame it does not
+understand comes back to the general decoder here, which yields rows or a typed error. Sample frames stand beside
+their types.
 """
 
 from __future__ import annotations
@@ -18,16 +19,23 @@ import numpy as np
 from ..model.errors import FrameError, OffGridError
 from ..model.instrument import Instrument, Universe
 from ..model.tape import LEVEL, ROW, Flag, Kind, Tape
+from .binance_usdm_kernel import (
+    COIN_MARGINED,
+    EARLIEST_MS,
+    FOREIGN,
+    LATEST_MS,
+    LEVELS,
+    MAX_LEVELS,
+    MAX_SKEW_MS,
+    ROWS,
+    decode,
+)
 from .decimals import MAX_INT, count_of, rounded_e8
+from .scan import PADDING, Symbols, index_symbols
 
-COIN_MARGINED = 2
-"""`st` of COIN-M rows, which share the all-symbol streams and count in contracts: never ours."""
-EARLIEST_MS = 1_483_228_800_000
-LATEST_MS = 4_102_444_800_000
-"""Times outside 2017..2100 are seconds, microseconds or nonsense."""
-MAX_SKEW_MS = 24 * 3600 * 1000
-"""An event time further than this from our receive time would poison every clock behind it."""
-MAX_LEVELS = 20_000
+SHORTEST_EVENT = 40
+SHORTEST_LEVEL = 10
+"""Fewest bytes of an event object and of a level with its comma: how much room a run of frames can ever need."""
 
 Number = Decimal
 """Prices and quantities come as JSON strings; numbers are accepted too, exactly as written."""
@@ -168,7 +176,7 @@ class Ack(msgspec.Struct):
     """Answer to a command: {"result":null,"id":1} or {"code":2,"msg":"Invalid request: …","id":1}."""
 
     id: int | None = None
-    result: msgspec.Raw = msgspec.Raw(b"")
+    result: list[str] | bool | None = None
     code: int | None = None
     msg: str = ""
 
@@ -264,26 +272,92 @@ class _Rows:
         return Tape(np.array(self.rows, ROW), np.array(self.levels, LEVEL))
 
 
+class _Scratch:
+    """Arrays that decoding writes into, large enough for whatever the loaded frames can hold."""
+
+    def __init__(self) -> None:
+        self.bytes = np.zeros(1 << 16, np.uint8)
+        self.rows = np.zeros(1 << 10, ROW)
+        self.levels = np.zeros(1 << 13, LEVEL)
+        self.counts = np.zeros(3, np.int64)
+        self.ends = np.zeros(0, np.int64)
+        self.recv_ns = np.zeros(0, np.int64)
+
+    def load(self, buffer: bytes | bytearray, ends: Sequence[int], recv_ns: int | Sequence[int]) -> None:
+        size = int(ends[-1]) if len(ends) else 0
+        if len(self.bytes) < size + PADDING:
+            self.bytes = np.zeros(2 * (size + PADDING), np.uint8)
+        self.bytes[:size] = np.frombuffer(buffer, np.uint8, count=size)
+        self.bytes[size : size + PADDING] = 0
+        self.ends = np.asarray(ends, np.int64)
+        self.recv_ns = np.full(len(ends), recv_ns, np.int64) if isinstance(recv_ns, int) else np.asarray(recv_ns, np.int64)
+        self._reserve(size // SHORTEST_EVENT + len(ends) + 1, size // SHORTEST_LEVEL + 1)
+        self.counts[:] = 0
+
+    def _reserve(self, rows: int, levels: int) -> None:
+        if len(self.rows) < rows:
+            self.rows = np.concatenate([self.rows, np.zeros(2 * rows - len(self.rows), ROW)])
+        if len(self.levels) < levels:
+            self.levels = np.concatenate([self.levels, np.zeros(2 * levels - len(self.levels), LEVEL)])
+
+    def run_kernel(self, first: int, symbols: Symbols) -> int:
+        """Decode from frame `first`; returns the frame the kernel does not understand, or how many there are."""
+        return int(decode(self.bytes, self.ends, self.recv_ns, first, symbols, self.rows, self.levels, self.counts))
+
+    def append(self, general: _Rows) -> None:
+        """Put rows of the general decoder behind those already there."""
+        if not general.rows:
+            return
+        tape = general.tape()
+        row, level = int(self.counts[ROWS]), int(self.counts[LEVELS])
+        self._reserve(row + len(tape.rows) + len(self.ends), level + len(tape.levels) + int(self.ends[-1]) // SHORTEST_LEVEL)
+        tape.rows["level_at"][tape.rows["kind"] == Kind.DEPTH] += level
+        self.rows[row : row + len(tape.rows)] = tape.rows
+        self.levels[level : level + len(tape.levels)] = tape.levels
+        self.counts[ROWS] += len(tape.rows)
+        self.counts[LEVELS] += len(tape.levels)
+
+    def tape(self) -> Tape:
+        return Tape(self.rows[: self.counts[ROWS]], self.levels[: self.counts[LEVELS]])
+
+
 class Codec:
     """Turns frames of Binance USD-M into tape rows for the instruments of one universe."""
 
-    def __init__(self, universe: Universe) -> None:
+    def __init__(self, universe: Universe, *, kernel: bool = True) -> None:
         self.universe = universe
+        self.general_frames = 0
+        """Frames that the general decoder took."""
+        self._kernel = kernel
+        self._version = -1
+        self._symbols = index_symbols([])
+        self._scratch = _Scratch()
 
     def decode(self, buffer: bytes | bytearray, ends: Sequence[int], recv_ns: int | Sequence[int]) -> Decoded:
         """Decode the websocket text frames `buffer[ends[k-1]:ends[k]]`, received at `recv_ns` (one time for all or one each).
 
-        A frame that cannot be read is set aside whole with its reason and changes nothing.
+        A frame that cannot be read is set aside whole with its reason and changes nothing. The tape's arrays are
+        reused: they are good until the next call.
         """
-        rows = _Rows()
         decoded = Decoded(Tape.empty(), frames=len(ends))
+        if self._version != self.universe.version:
+            self._symbols, self._version = index_symbols(list(self.universe)), self.universe.version
+        scratch = self._scratch
+        scratch.load(buffer, ends, recv_ns)
         view = memoryview(buffer)
-        start = 0
-        times = [recv_ns] * len(ends) if isinstance(recv_ns, int) else recv_ns
-        for end, received in zip(ends, times, strict=True):
-            self._frame(view[start:end], int(received), rows, decoded)
-            start = end
-        decoded.tape = rows.tape()
+        k = 0
+        while True:
+            if self._kernel:
+                k = scratch.run_kernel(k, self._symbols)
+            if k == len(ends):
+                break
+            rows = _Rows()
+            self._frame(view[ends[k - 1] if k else 0 : ends[k]], int(scratch.recv_ns[k]), rows, decoded)
+            scratch.append(rows)
+            self.general_frames += 1
+            k += 1
+        decoded.tape = scratch.tape()
+        decoded.foreign += int(scratch.counts[FOREIGN])
         return decoded
 
     def _frame(self, frame: memoryview, recv_ns: int, rows: _Rows, decoded: Decoded) -> None:
@@ -434,7 +508,7 @@ def _depth(
     rows: _Rows, instrument: Instrument, recv_ns: int, bids: list[tuple[Decimal, Decimal]],
     asks: list[tuple[Decimal, Decimal]], flags: int, times: tuple[int, int], ids: tuple[int, int, int],
 ) -> None:  # fmt: skip
-    _check_ids(*ids)
+    _check_ids(*ids, *times)
     if len(bids) + len(asks) > MAX_LEVELS:
         raise FrameError("too_many_levels", str(len(bids) + len(asks)))
     at = len(rows.levels)
@@ -450,10 +524,12 @@ def _depth(
 
 
 def _depth_row(d: DepthUpdate, instrument: Instrument, recv_ns: int, rows: _Rows) -> None:
+    _check_time(d.T, recv_ns)
     _depth(rows, instrument, recv_ns, d.b, d.a, 0, (d.E, d.T), (d.U, d.u, d.pu))
 
 
 def _quote_row(q: BookTicker, instrument: Instrument, recv_ns: int, rows: _Rows) -> None:
+    _check_time(q.T, recv_ns)
     _check_ids(q.u)
     rows.add(
         Kind.QUOTE, 0, instrument.index, recv_ns, event_ms=q.E, ts_ms=q.T, id=q.u,

@@ -1,0 +1,552 @@
+"""Compiled decoder of the frequent Binance USD-M messages: frame bytes straight into tape rows.
+
+Understands wrapped aggTrade, trade, depthUpdate, bookTicker and markPriceUpdate (single or array) exactly as the
+venue writes them, keys in any order behind ``e``. It gives up at the first frame it does not understand, having
+changed nothing for it; `binance_usdm_codec` then decodes that frame with the general decoder and goes on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from ..model.tape import Flag, Kind
+from .scan import (
+    FAIL,
+    Symbols,
+    find_symbol,
+    matches,
+    read_decimal,
+    read_int,
+    read_signed_decimal,
+    skip_scalar,
+    skip_string,
+)
+
+EARLIEST_MS = 1_483_228_800_000
+LATEST_MS = 4_102_444_800_000
+"""Times outside 2017..2100 are seconds, microseconds or nonsense."""
+MAX_SKEW_MS = 24 * 3600 * 1000
+"""An event time further than this from our receive time would poison every clock behind it."""
+MAX_LEVELS = 20_000
+COIN_MARGINED = 2
+
+ROWS, LEVELS, FOREIGN = range(3)
+"""Columns of the counters array the decoder keeps."""
+
+
+def _text(text: str) -> NDArray[np.uint8]:
+    return np.frombuffer(text.encode(), np.uint8).copy()
+
+
+_STREAM = _text('{"stream":"')
+_DATA = _text('","data":')
+_EVENT = _text('{"e":"')
+_AGG_TRADE = _text('aggTrade"')
+_TRADE = _text('trade"')
+_DEPTH_UPDATE = _text('depthUpdate"')
+_BOOK_TICKER = _text('bookTicker"')
+_MARK_PRICE = _text('markPriceUpdate"')
+_DEPTH = _text("@depth")
+_MARKET = _text('"MARKET"')
+
+_QUOTE, _COMMA, _COLON = ord('"'), ord(","), ord(":")
+_OPEN, _CLOSE, _OPEN_LIST, _CLOSE_LIST = ord("{"), ord("}"), ord("["), ord("]")
+_AT, _BANG = ord("@"), ord("!")
+_e_T, _e_E, _e_S, _e_s, _e_U, _e_u = (ord(c) for c in "TESsUu")
+_e_b, _e_a, _e_B, _e_A, _e_p, _e_q = (ord(c) for c in "baBApq")
+_e_m, _e_f, _e_l, _e_t, _e_X, _e_i, _e_r, _e_n = (ord(c) for c in "mfltXirn")
+
+_PU, _NQ, _ST = ord("p") << 8 | ord("u"), ord("n") << 8 | ord("q"), ord("s") << 8 | ord("t")
+
+_KIND_TRADE, _KIND_DEPTH, _KIND_QUOTE, _KIND_MARK = int(Kind.TRADE), int(Kind.DEPTH), int(Kind.QUOTE), int(Kind.MARK)
+_SELL, _OFF_BOOK, _AGGREGATE = int(Flag.SELL), int(Flag.OFF_BOOK), int(Flag.AGGREGATE)
+
+
+@njit(cache=True, nogil=True)
+def decode(
+    buf: NDArray[np.uint8],
+    ends: NDArray[np.int64],
+    recv_ns: NDArray[np.int64],
+    first: int,
+    symbols: Symbols,
+    rows: NDArray[np.void],
+    levels: NDArray[np.void],
+    counts: NDArray[np.int64],
+) -> int:
+    """Decode frames from number `first`; returns the number of the first frame not understood, or len(ends).
+
+    `rows` and `levels` have room for whatever `buf` can hold; `counts` says how much of them is used.
+    """
+    for k in range(first, len(ends)):
+        start = ends[k - 1] if k else np.int64(0)
+        row_mark, level_mark, foreign_mark = counts[ROWS], counts[LEVELS], counts[FOREIGN]
+        if not _frame(buf, start, ends[k], recv_ns[k], symbols, rows, levels, counts):
+            counts[ROWS], counts[LEVELS], counts[FOREIGN] = row_mark, level_mark, foreign_mark
+            return k
+    return len(ends)
+
+
+@njit(cache=True, nogil=True)
+def _frame(
+    buf: NDArray[np.uint8],
+    p: int,
+    end: int,
+    recv_ns: int,
+    symbols: Symbols,
+    rows: NDArray[np.void],
+    levels: NDArray[np.void],
+    counts: NDArray[np.int64],
+) -> bool:
+    """One wrapped frame: {"stream":"…","data":…}."""
+    if not matches(buf, p, _STREAM):
+        return False
+    name = p + len(_STREAM)
+    p = skip_string(buf, name - 1, end)
+    if p == FAIL or not matches(buf, p - 1, _DATA):
+        return False
+    name_end = p - 1
+    p += len(_DATA) - 1
+    if buf[p] != _OPEN_LIST:
+        p = _event(buf, p, end, name, name_end, recv_ns, symbols, rows, levels, counts)
+        return p != FAIL and p == end - 1 and buf[p] == _CLOSE
+    while True:
+        p = _event(buf, p + 1, end, name, name_end, recv_ns, symbols, rows, levels, counts)
+        if p == FAIL:
+            return False
+        if buf[p] != _COMMA:
+            return buf[p] == _CLOSE_LIST and p + 1 == end - 1 and buf[p + 1] == _CLOSE
+
+
+@njit(cache=True, nogil=True)
+def _event(
+    buf: NDArray[np.uint8],
+    p: int,
+    end: int,
+    name: int,
+    name_end: int,
+    recv_ns: int,
+    symbols: Symbols,
+    rows: NDArray[np.void],
+    levels: NDArray[np.void],
+    counts: NDArray[np.int64],
+) -> int:
+    """One event object; returns the position behind it."""
+    if not matches(buf, p, _EVENT):
+        return FAIL
+    p += len(_EVENT)
+    row = rows[counts[ROWS]]
+    _blank(row, recv_ns)
+    many = buf[name] == _BANG
+    if matches(buf, p, _DEPTH_UPDATE):
+        if not _is_diff_stream(buf, name, name_end):
+            return FAIL
+        return _depth(buf, p + len(_DEPTH_UPDATE), end, symbols, row, levels, counts)
+    if matches(buf, p, _AGG_TRADE):
+        return _trade(buf, p + len(_AGG_TRADE), end, _e_a, symbols, row, counts)
+    if matches(buf, p, _BOOK_TICKER):
+        return _quote(buf, p + len(_BOOK_TICKER), end, many, symbols, row, counts)
+    if matches(buf, p, _TRADE):
+        return _trade(buf, p + len(_TRADE), end, _e_t, symbols, row, counts)
+    if matches(buf, p, _MARK_PRICE):
+        return _mark(buf, p + len(_MARK_PRICE), end, many, symbols, row, counts)
+    return FAIL
+
+
+@njit(cache=True, nogil=True)
+def _blank(row: NDArray[np.void], recv_ns: int) -> None:
+    row.flags = 0
+    row.recv_ns = recv_ns
+    row.event_ms = 0
+    row.ts_ms = 0
+    row.id = 0
+    row.first_id = 0
+    row.last_id = 0
+    row.prev_id = 0
+    row.price = 0
+    row.qty = 0
+    row.price2 = 0
+    row.qty2 = 0
+    row.level_at = 0
+    row.bids = 0
+    row.asks = 0
+    row.reserved = 0
+
+
+@njit(cache=True, nogil=True)
+def _is_diff_stream(buf: NDArray[np.uint8], name: int, name_end: int) -> bool:
+    """Whether the stream is `<symbol>@depth` or `<symbol>@depth@…`: partial books share the event name."""
+    for p in range(name, name_end):
+        if buf[p] == _AT:
+            after = p + len(_DEPTH)
+            return matches(buf, p, _DEPTH) and (after == name_end or buf[after] == _AT)
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _key(buf: NDArray[np.uint8], p: int, end: int) -> tuple[int, int]:
+    """The key behind a comma at `p`: (position of its value, key). One letter is its code, two are packed, others 0."""
+    if buf[p] != _COMMA or buf[p + 1] != _QUOTE:
+        return FAIL, 0
+    first = np.int64(buf[p + 2])
+    if buf[p + 3] == _QUOTE and buf[p + 4] == _COLON:
+        return p + 5, first
+    if buf[p + 4] == _QUOTE and buf[p + 5] == _COLON and buf[p + 3] != ord("\\"):
+        return p + 6, first << 8 | np.int64(buf[p + 3])
+    p = skip_string(buf, p + 1, end)
+    if p == FAIL or buf[p] != _COLON:
+        return FAIL, 0
+    return p + 1, 0
+
+
+@njit(cache=True, nogil=True)
+def _scaled(buf: NDArray[np.uint8], p: int, units: int, decimals: int) -> tuple[int, int]:
+    """A quoted decimal as a whole number of increments."""
+    p, value = read_decimal(buf, p, decimals)
+    if units != 1:
+        if value % units:
+            return FAIL, np.int64(0)
+        value //= units
+    return p, value
+
+
+@njit(cache=True, nogil=True)
+def _time_ok(ms: int, recv_ns: int) -> bool:
+    return EARLIEST_MS < ms < LATEST_MS and abs(ms - recv_ns // 1_000_000) <= MAX_SKEW_MS
+
+
+@njit(cache=True, nogil=True)
+def _trade(
+    buf: NDArray[np.uint8], p: int, end: int, id_key: int, symbols: Symbols, row: NDArray[np.void], counts: NDArray[np.int64]
+) -> int:
+    """aggTrade (id_key a) or trade (id_key t)."""
+    aggregate = id_key == _e_a
+    i = np.int64(-1)
+    price_at = qty_at = nq_at = -1
+    event_ms = ts_ms = np.int64(0)
+    seen = 0
+    while buf[p] != _CLOSE:
+        p, key = _key(buf, p, end)
+        if p == FAIL:
+            return FAIL
+        bit = 0
+        if key == _e_s:
+            stop = skip_string(buf, p, end)
+            if stop == FAIL:
+                return FAIL
+            i = find_symbol(symbols, buf, p + 1, stop - 1)
+            p, bit = stop, 1
+        elif key == _e_p:
+            price_at, p, bit = p, skip_string(buf, p, end), 2
+        elif key == _e_q:
+            qty_at, p, bit = p, skip_string(buf, p, end), 4
+        elif key == _e_T:
+            p, ts_ms = read_int(buf, p)
+            bit = 8
+        elif key == _e_E:
+            p, event_ms = read_int(buf, p)
+            bit = 16
+        elif key == id_key:
+            p, row.id = read_int(buf, p)
+            bit = 32
+        elif key == _e_m:
+            if buf[p] == _e_t:
+                row.flags |= _SELL
+            p, bit = skip_scalar(buf, p, end), 64
+            if p != FAIL and buf[p - 1] != ord("e"):
+                return FAIL
+        elif key == _NQ and aggregate:
+            nq_at, p, bit = p, skip_string(buf, p, end), 128
+        elif key == _e_f and aggregate:
+            p, row.first_id = read_int(buf, p)
+            bit = 256
+        elif key == _e_l and aggregate:
+            p, row.last_id = read_int(buf, p)
+            bit = 512
+        elif key == _e_X and not aggregate:
+            if not matches(buf, p, _MARKET):
+                row.flags |= _OFF_BOOK
+            p, bit = skip_string(buf, p, end), 1024
+        elif key == _ST:
+            p, kind = read_int(buf, p)
+            if kind == COIN_MARGINED:
+                return FAIL
+            bit = 2048
+        elif key == _e_e_again():
+            return FAIL
+        else:
+            p = skip_scalar(buf, p, end)
+        if p == FAIL or (bit and seen & bit):
+            return FAIL
+        seen |= bit
+    wanted = 1 | 2 | 4 | 8 | 16 | 32 | 64
+    if aggregate:
+        wanted |= 256 | 512
+    if seen & wanted != wanted or i < 0 or not _time_ok(event_ms, row.recv_ns) or not _time_ok(ts_ms, row.recv_ns):
+        return FAIL
+    q, row.price = _scaled(buf, price_at, symbols.grid[i, 0], symbols.grid[i, 1])
+    r, row.qty = _scaled(buf, qty_at, symbols.grid[i, 2], symbols.grid[i, 3])
+    if q == FAIL or r == FAIL or row.price == 0 or row.qty == 0:
+        return FAIL
+    row.qty2 = row.qty
+    if nq_at >= 0:
+        r, row.qty2 = _scaled(buf, nq_at, symbols.grid[i, 2], symbols.grid[i, 3])
+        if r == FAIL:
+            return FAIL
+    row.kind = _KIND_TRADE
+    row.instrument = i
+    row.event_ms = event_ms
+    row.ts_ms = ts_ms
+    if aggregate:
+        row.flags |= _AGGREGATE
+    else:
+        row.first_id = row.id
+        row.last_id = row.id
+    counts[ROWS] += 1
+    return p + 1
+
+
+@njit(cache=True, nogil=True)
+def _e_e_again() -> int:
+    """A second ``e`` key would make the general decoder read another kind of event."""
+    return 101
+
+
+@njit(cache=True, nogil=True)
+def _depth(
+    buf: NDArray[np.uint8], p: int, end: int, symbols: Symbols, row: NDArray[np.void], levels: NDArray[np.void],
+    counts: NDArray[np.int64],
+) -> int:  # fmt: skip
+    """depthUpdate; the symbol and the bids have to come before the asks, as they always do."""
+    i = np.int64(-1)
+    seen = 0
+    at = counts[LEVELS]
+    n_bids = n_asks = np.int64(0)
+    while buf[p] != _CLOSE:
+        p, key = _key(buf, p, end)
+        if p == FAIL:
+            return FAIL
+        bit = 0
+        if key == _e_s:
+            stop = skip_string(buf, p, end)
+            if stop == FAIL:
+                return FAIL
+            i = find_symbol(symbols, buf, p + 1, stop - 1)
+            p, bit = stop, 1
+        elif key == _e_b:
+            if i < 0:
+                return FAIL
+            p, n_bids = _levels(buf, p, end, symbols, i, levels, at)
+            bit = 2
+        elif key == _e_a:
+            if i < 0 or not seen & 2:
+                return FAIL
+            p, n_asks = _levels(buf, p, end, symbols, i, levels, at + n_bids)
+            bit = 4
+        elif key == _e_U:
+            p, row.first_id = read_int(buf, p)
+            bit = 8
+        elif key == _e_u:
+            p, row.last_id = read_int(buf, p)
+            bit = 16
+        elif key == _PU:
+            p, row.prev_id = read_int(buf, p)
+            bit = 32
+        elif key == _e_E:
+            p, row.event_ms = read_int(buf, p)
+            bit = 64
+        elif key == _e_T:
+            p, row.ts_ms = read_int(buf, p)
+            bit = 128
+        elif key == _ST:
+            p, kind = read_int(buf, p)
+            if kind == COIN_MARGINED:
+                return FAIL
+            bit = 256
+        elif key == _e_e_again():
+            return FAIL
+        else:
+            p = skip_scalar(buf, p, end)
+        if p == FAIL or (bit and seen & bit):
+            return FAIL
+        seen |= bit
+    if not (_time_ok(row.event_ms, row.recv_ns) and _time_ok(row.ts_ms, row.recv_ns)):
+        return FAIL
+    if seen & 255 != 255 or n_bids + n_asks > MAX_LEVELS:
+        return FAIL
+    row.kind = _KIND_DEPTH
+    row.instrument = i
+    row.id = row.last_id
+    row.level_at = at
+    row.bids = n_bids
+    row.asks = n_asks
+    counts[LEVELS] += n_bids + n_asks
+    counts[ROWS] += 1
+    return p + 1
+
+
+@njit(cache=True, nogil=True)
+def _levels(
+    buf: NDArray[np.uint8], p: int, end: int, symbols: Symbols, i: int, levels: NDArray[np.void], at: int
+) -> tuple[int, int]:
+    """[["83401.90","8.843"],…] into `levels` from `at`: (position behind it, how many)."""
+    tick_units, tick_decimals = symbols.grid[i, 0], symbols.grid[i, 1]
+    lot_units, lot_decimals = symbols.grid[i, 2], symbols.grid[i, 3]
+    if buf[p] != _OPEN_LIST:
+        return FAIL, 0
+    p += 1
+    if buf[p] == _CLOSE_LIST:
+        return p + 1, 0
+    n = 0
+    while True:
+        if buf[p] != _OPEN_LIST:
+            return FAIL, 0
+        p, price = _scaled(buf, p + 1, tick_units, tick_decimals)
+        if p == FAIL or p >= end or price == 0 or buf[p] != _COMMA:
+            return FAIL, 0
+        p, qty = _scaled(buf, p + 1, lot_units, lot_decimals)
+        if p == FAIL or p >= end or buf[p] != _CLOSE_LIST:
+            return FAIL, 0
+        level = levels[at + n]
+        level.price = price
+        level.qty = qty
+        n += 1
+        p += 1
+        if buf[p] == _COMMA:
+            p += 1
+        elif buf[p] == _CLOSE_LIST:
+            return p + 1, n
+        else:
+            return FAIL, 0
+
+
+@njit(cache=True, nogil=True)
+def _quote(
+    buf: NDArray[np.uint8], p: int, end: int, many: bool, symbols: Symbols, row: NDArray[np.void], counts: NDArray[np.int64]
+) -> int:
+    """bookTicker."""
+    i = np.int64(-1)
+    bid_at = bid_qty_at = ask_at = ask_qty_at = -1
+    seen = 0
+    while buf[p] != _CLOSE:
+        p, key = _key(buf, p, end)
+        if p == FAIL:
+            return FAIL
+        bit = 0
+        if key == _e_s:
+            stop = skip_string(buf, p, end)
+            if stop == FAIL:
+                return FAIL
+            i = find_symbol(symbols, buf, p + 1, stop - 1)
+            p, bit = stop, 1
+        elif key == _e_b:
+            bid_at, p, bit = p, skip_string(buf, p, end), 2
+        elif key == _e_B:
+            bid_qty_at, p, bit = p, skip_string(buf, p, end), 4
+        elif key == _e_a:
+            ask_at, p, bit = p, skip_string(buf, p, end), 8
+        elif key == _e_A:
+            ask_qty_at, p, bit = p, skip_string(buf, p, end), 16
+        elif key == _e_u:
+            p, row.id = read_int(buf, p)
+            bit = 32
+        elif key == _e_T:
+            p, row.ts_ms = read_int(buf, p)
+            bit = 64
+        elif key == _e_E:
+            p, row.event_ms = read_int(buf, p)
+            bit = 128
+        elif key == _ST:
+            p, kind = read_int(buf, p)
+            if kind == COIN_MARGINED:
+                return FAIL
+            bit = 256
+        elif key == _e_e_again():
+            return FAIL
+        else:
+            p = skip_scalar(buf, p, end)
+        if p == FAIL or (bit and seen & bit):
+            return FAIL
+        seen |= bit
+    if seen & 255 != 255 or i < 0:
+        return FAIL
+    if not (_time_ok(row.event_ms, row.recv_ns) and _time_ok(row.ts_ms, row.recv_ns)):
+        return FAIL
+    q, row.price = _scaled(buf, bid_at, symbols.grid[i, 0], symbols.grid[i, 1])
+    if q == FAIL:
+        return FAIL
+    q, row.qty = _scaled(buf, bid_qty_at, symbols.grid[i, 2], symbols.grid[i, 3])
+    if q == FAIL:
+        return FAIL
+    q, row.price2 = _scaled(buf, ask_at, symbols.grid[i, 0], symbols.grid[i, 1])
+    if q == FAIL:
+        return FAIL
+    q, row.qty2 = _scaled(buf, ask_qty_at, symbols.grid[i, 2], symbols.grid[i, 3])
+    if q == FAIL:
+        return FAIL
+    row.kind = _KIND_QUOTE
+    row.instrument = i
+    counts[ROWS] += 1
+    return p + 1
+
+
+@njit(cache=True, nogil=True)
+def _mark(
+    buf: NDArray[np.uint8], p: int, end: int, many: bool, symbols: Symbols, row: NDArray[np.void], counts: NDArray[np.int64]
+) -> int:
+    """markPriceUpdate. In all-symbol streams rows of COIN-M and of symbols that are not ours are counted and dropped."""
+    i = np.int64(-1)
+    coin_margined = False
+    seen = 0
+    while buf[p] != _CLOSE:
+        p, key = _key(buf, p, end)
+        if p == FAIL:
+            return FAIL
+        bit = 0
+        if key == _e_s:
+            stop = skip_string(buf, p, end)
+            if stop == FAIL:
+                return FAIL
+            i = find_symbol(symbols, buf, p + 1, stop - 1)
+            p, bit = stop, 1
+        elif key == _e_p:
+            p, row.price = read_decimal(buf, p, 8)
+            bit = 2
+        elif key == _e_i:
+            p, row.price2 = read_decimal(buf, p, 8)
+            bit = 4
+        elif key == _e_r:
+            p, row.qty = read_signed_decimal(buf, p, 8)
+            bit = 8
+        elif key == _e_T:
+            p, row.id = read_int(buf, p)
+            bit = 16
+        elif key == _e_E:
+            p, row.event_ms = read_int(buf, p)
+            bit = 32
+        elif key == _ST:
+            p, kind = read_int(buf, p)
+            coin_margined = kind == COIN_MARGINED
+            bit = 64
+        elif key == _e_e_again():
+            return FAIL
+        else:
+            p = skip_scalar(buf, p, end)
+        if p == FAIL or (bit and seen & bit):
+            return FAIL
+        seen |= bit
+    if seen & 55 != 55:
+        return FAIL
+    if coin_margined or i < 0:
+        if not many:
+            return FAIL
+        counts[FOREIGN] += 1
+        return p + 1
+    if not _time_ok(row.event_ms, row.recv_ns):
+        return FAIL
+    row.kind = _KIND_MARK
+    row.instrument = i
+    row.ts_ms = row.event_ms
+    counts[ROWS] += 1
+    return p + 1
