@@ -92,6 +92,8 @@ def _apply(
             book.last_id = row.last_id
             book.event_ms = row.event_ms
             book.applied += 1
+            if book.watched:
+                ladder.sum_top_change(books, row.instrument, row.prev_id, TOP_LEVELS)
             if book.bids and book.asks and book.best_bid >= book.best_ask:
                 return ATTEND, r
         else:
@@ -329,6 +331,12 @@ class Engine:
             bids=sides[0],
             asks=sides[1],
         )
+
+    def top10_ofi(self, i: int) -> int:
+        """Sum over diffs of (bid lots - ask lots) changes in the top 10 levels since this was first asked for."""
+        book = self.sync.ladders.books[i]
+        book["watched"] = 1
+        return int(book["top_ofi"])
 
     def footprint(self, i: int, tf_ms: int, step_ticks: int, lookback: int) -> Footprint:
         """The last `lookback` footprint candles of an instrument; see `flow.footprint`."""

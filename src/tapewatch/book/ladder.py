@@ -40,8 +40,15 @@ BOOK = np.dtype(
         ("dropped", np.int64),
         ("gaps", np.int64),
         ("resyncs", np.int64),
+        ("watched", np.int64),
+        ("top_id", np.int64),
+        ("top_bid", np.int64),
+        ("top_ask", np.int64),
+        ("top_ofi", np.int64),
     ]
 )
+"""One book. `watched` books also sum, diff by diff, the change of lots in their best levels: `top_ofi` is the sum of
+bid changes minus ask changes so far, `top_bid` and `top_ask` what stood there after diff `top_id`."""
 
 
 class Ladders(NamedTuple):
@@ -298,6 +305,18 @@ def depth_quote(s: Ladders, i: int, side: int, bps: int) -> int:
         total += tick * abs(lots_at(s, i, tick))
         tick = next_level(s, i, tick, side)
     return total
+
+
+@njit(cache=True, nogil=True)
+def sum_top_change(s: Ladders, i: int, prev_id: int, depth: int) -> None:
+    """Add what the newest diff (after `prev_id`) changed in the best `depth` levels; the first one only sets the base."""
+    book = s.books[i]
+    bid, ask = top_lots(s, i, 1, depth), top_lots(s, i, -1, depth)
+    if book.top_id == prev_id:
+        book.top_ofi += (bid - book.top_bid) - (ask - book.top_ask)
+    book.top_id = book.last_id
+    book.top_bid = bid
+    book.top_ask = ask
 
 
 @njit(cache=True, nogil=True)
