@@ -1,0 +1,1 @@
+"""State that is shown: topics with a snapshot and sequenced deltas, conflated for clients that cannot keep up."""
