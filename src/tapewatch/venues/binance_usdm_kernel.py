@@ -185,15 +185,21 @@ def _is_diff_stream(buf: NDArray[np.uint8], name: int, name_end: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
+def _is_letter(c: int) -> bool:
+    return 65 <= c <= 90 or 97 <= c <= 122
+
+
+@njit(cache=True, nogil=True)
 def _key(buf: NDArray[np.uint8], p: int, end: int) -> tuple[int, int]:
     """The key behind a comma at `p`: (position of its value, key). One letter is its code, two are packed, others 0."""
     if buf[p] != _COMMA or buf[p + 1] != _QUOTE:
         return FAIL, 0
     first = np.int64(buf[p + 2])
-    if buf[p + 3] == _QUOTE and buf[p + 4] == _COLON:
+    if buf[p + 3] == _QUOTE and buf[p + 4] == _COLON and _is_letter(first):
         return p + 5, first
-    if buf[p + 4] == _QUOTE and buf[p + 5] == _COLON and buf[p + 3] != ord("\\"):
-        return p + 6, first << 8 | np.int64(buf[p + 3])
+    second = np.int64(buf[p + 3])
+    if buf[p + 4] == _QUOTE and buf[p + 5] == _COLON and _is_letter(first) and _is_letter(second):
+        return p + 6, first << 8 | second
     p = skip_string(buf, p + 1, end)
     if p == FAIL or buf[p] != _COLON:
         return FAIL, 0
