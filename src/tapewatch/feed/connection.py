@@ -1,0 +1,339 @@
+"""One websocket connection: frames of each socket read in one buffer, commands paced, answers tracked."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import msgspec
+from picows import WSCloseCode, WSError, WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport, ws_connect
+from picows.picows import WSCloseHandshake
+
+from ..model.errors import VenueError
+from .reasons import why, why_refused
+
+MAX_MESSAGE_BYTES = 16 << 20
+"""The largest all-symbol message is some 300 KB; a book of 2000 levels 50 KB."""
+READ_BUFFER_BYTES = 256 << 10
+"""Room for one socket read: under load more frames arrive per call of the sink, and each costs less."""
+NAMES_PER_COMMAND = 100
+COMMAND_EVERY_S = 0.2
+"""Half of what the venue allows, so that pongs always fit."""
+PING_IDLE_S = 15.0
+PING_ANSWER_S = 10.0
+"""A half-open connection (no FIN ever came) is found within both together."""
+CLOSE_WITHIN_S = 2.0
+
+STREAM_PREFIX = b'{"stream":"'
+"""How a wrapped data frame begins."""
+
+_wire_log = logging.getLogger("tapewatch.feed.wire")
+_wire_log.setLevel(logging.CRITICAL)  # every fault of a connection is in `Connection.why`, logged once per episode
+
+Method = Literal["SUBSCRIBE", "UNSUBSCRIBE"]
+
+
+class ConnectError(VenueError):
+    """A websocket could not be opened."""
+
+
+class _Answer(msgspec.Struct):
+    """{"result":null,"id":1}, {"code":2,"msg":"Invalid request: …","id":1} or {"error":{"code":2,"msg":"…"},"id":1}."""
+
+    id: int | None = None
+    code: int | None = None
+    msg: str = ""
+    error: dict[str, str | int] | None = None
+
+
+@dataclass(slots=True)
+class _Command:
+    """A command on its way: sent, perhaps not answered."""
+
+    method: Method
+    names: tuple[str, ...]
+    tries: int = 0
+    waited: int = 0
+    """Ticks since it was sent."""
+
+
+_answer = msgspec.json.Decoder(_Answer)
+
+OnRead = Callable[["Connection", bytearray, list[int]], None]
+OnConfirmed = Callable[["Connection", tuple[str, ...]], None]
+
+
+class Connection(WSListener):
+    """One connection from handshake to close. Everything happens in the event loop's thread, in picows's callbacks.
+
+    `on_read` gets all messages of one socket read: message k is `buffer[ends[k-1]:ends[k]]`; both are used again
+    afterwards. As it runs to its end before the socket is read again, nothing queues here: when it is slow, the
+    kernel's receive window is what slows the venue down.
+    """
+
+    def __init__(self, on_read: OnRead, on_confirmed: OnConfirmed) -> None:
+        self.why = ""
+        """Why it ended, one sentence."""
+        self.fault: Exception | None = None
+        """What `on_read` raised: a defect of ours, not of the venue."""
+        self.delivered: set[bytes] | None = None
+        """Names of streams that have delivered, kept while somebody compares two connections."""
+        self.refused: dict[str, str] = {}
+        """Names in commands the venue answered with an error, and its words."""
+        self.answers_astray = 0
+        self._on_read = on_read
+        self._on_confirmed = on_confirmed
+        self._transport: WSTransport | None = None
+        self._buffer = bytearray()
+        self._ends: list[int] = []
+        self._fragments: bytearray | None = None
+        self._waiting: deque[_Command] = deque()
+        self._sent: dict[int, _Command] = {}
+        self._ids = itertools.count(1)
+        self._pacer: asyncio.TimerHandle | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    async def open(self, url: str, timeout_s: float) -> None:
+        """Connect and shake hands, or raise `ConnectError` with the reason."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                transport, listener = await ws_connect(
+                    lambda: self,
+                    url,
+                    websocket_handshake_timeout=timeout_s,
+                    logger_name=_wire_log,
+                    enable_auto_ping=True,
+                    auto_ping_idle_timeout=PING_IDLE_S,
+                    auto_ping_reply_timeout=PING_ANSWER_S,
+                    # picows does not report a frame it answers itself, and with it the end of a read would be missed.
+                    enable_auto_pong=False,
+                    max_frame_size=MAX_MESSAGE_BYTES,
+                    read_buffer_init_size=READ_BUFFER_BYTES,
+                    proxy=_proxy(url),
+                )
+        except WSHandshakeError as error:
+            status = int(error.response.status) if error.response is not None else 0
+            sentence = (
+                why_refused(status, url) if status else f"{urlsplit(url).netloc} does not speak websocket: {error}"
+            )
+            raise ConnectError(sentence) from error
+        except (OSError, WSError, ValueError) as error:
+            raise ConnectError(why(error, url)) from error
+        if listener is None:  # the peer hung up before it had answered
+            transport.disconnect(graceful=False)
+            raise ConnectError(why(ConnectionResetError(), url))
+
+    async def close(self, reason: str) -> None:
+        """Say goodbye and wait until the connection is gone, a moment at most."""
+        self._end(reason)
+        if self._transport is None:
+            return
+        self._transport.send_close(WSCloseCode.OK)
+        self._transport.disconnect()
+        try:
+            async with asyncio.timeout(CLOSE_WITHIN_S):
+                await self.wait_closed()
+        except TimeoutError:
+            self._transport.disconnect(graceful=False)
+            await self.wait_closed()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is gone; `why` then says the reason, and `fault` if the defect is ours."""
+        if self._transport is None:
+            return
+        try:
+            await self._transport.wait_disconnected()
+        except WSError:
+            pass  # a breach of the protocol: `why` has it from the close frame that answered it
+        except Exception as error:
+            if error is not self.fault:
+                raise
+
+    @property
+    def is_closed(self) -> bool:
+        return self._transport is not None and self._transport.is_disconnected
+
+    def abort(self, reason: str) -> None:
+        """Cut the connection at once, without goodbye."""
+        self._end(reason)
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    def _end(self, reason: str) -> None:
+        self.why = self.why or reason
+        self._waiting.clear()
+        if self._pacer is not None:
+            self._pacer.cancel()
+            self._pacer = None
+
+    # -- commands -----------------------------------------------------------------------------------------------
+
+    def subscribe(self, names: Iterable[str]) -> None:
+        self._queue("SUBSCRIBE", names)
+
+    def unsubscribe(self, names: Iterable[str]) -> None:
+        self._queue("UNSUBSCRIBE", names)
+
+    @property
+    def unanswered(self) -> bool:
+        """Some command has not been sent or answered yet."""
+        return bool(self._waiting or self._sent)
+
+    def tick(self, patience: int) -> str | None:
+        """Count a tick. A command unanswered for `patience` ticks is sent once more; after that, say so."""
+        for number, command in list(self._sent.items()):
+            command.waited += 1
+            if command.waited >= patience:
+                del self._sent[number]
+                if command.tries >= 2:
+                    return f"no answer to {command.method} of {len(command.names)} streams"
+                command.waited = 0
+                self._waiting.append(command)
+                self._pace()
+        return None
+
+    def _queue(self, method: Method, names: Iterable[str]) -> None:
+        names = list(names)
+        for at in range(0, len(names), NAMES_PER_COMMAND):
+            self._waiting.append(_Command(method, tuple(names[at : at + NAMES_PER_COMMAND])))
+        self._pace()
+
+    def _pace(self) -> None:
+        if self._pacer is None and self._waiting:
+            self._send_next()
+
+    def _send_next(self) -> None:
+        self._pacer = None
+        if self._transport is None or not self._waiting:
+            return
+        command = self._waiting.popleft()
+        command.tries += 1
+        number = next(self._ids)
+        self._sent[number] = command
+        text = msgspec.json.encode({"method": command.method, "params": command.names, "id": number})
+        # The venue takes commands as text frames only; a binary one is answered with close 1008.
+        self._transport.send(WSMsgType.TEXT, text)
+        self._pacer = asyncio.get_running_loop().call_later(COMMAND_EVERY_S, self._send_next)
+
+    def answered(self, frame: bytes) -> None:
+        """Take a frame that is no stream data: the answer to a command, or nonsense."""
+        try:
+            answer = _answer.decode(frame)
+        except msgspec.MsgspecError:
+            self.answers_astray += 1
+            return
+        command = self._sent.pop(answer.id, None) if answer.id is not None else None
+        if command is None:
+            self.answers_astray += 1
+        elif answer.code is None and answer.error is None:
+            if command.method == "SUBSCRIBE":
+                self._on_confirmed(self, command.names)
+        else:
+            words = answer.msg or str((answer.error or {}).get("msg", "")) or f"code {answer.code}"
+            self.refused.update(dict.fromkeys(command.names, words))
+
+    # -- picows's callbacks -------------------------------------------------------------------------------------
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        self._pace()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind is WSMsgType.TEXT and frame.fin and self._fragments is None:
+            self._buffer += frame.get_payload_as_memoryview()
+            self._ends.append(len(self._buffer))
+        else:
+            self._rare(transport, frame)
+        if frame.last_in_buffer:
+            self._end_of_read()
+
+    def is_user_specific_pong(self, frame: WSFrame) -> bool:
+        """Tell picows whether its ping is answered; a frame it takes as that is not reported, so the read ends here."""
+        if frame.msg_type is not WSMsgType.PONG:
+            return False
+        if frame.last_in_buffer:
+            self._end_of_read()
+        return True
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._end(_close_reason(transport))
+
+    def pause_writing(self) -> None:
+        """Commands are a few hundred bytes a second: a full send buffer means that nobody reads at the other end."""
+        self.abort("the venue no longer reads what we send")
+
+    def _rare(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Everything but a whole text message."""
+        kind = frame.msg_type
+        if kind is WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif kind is WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+        elif kind is WSMsgType.PONG:
+            pass  # an unasked pong is allowed and means nothing
+        elif (kind is WSMsgType.CONTINUATION) == (self._fragments is None):
+            self._refuse(transport, WSCloseCode.PROTOCOL_ERROR, "the venue broke the rules of fragmented messages")
+        elif self._fragments is None or kind is WSMsgType.CONTINUATION:
+            self._gather(transport, frame)
+
+    def _gather(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Put a message together that came in several frames."""
+        if self._fragments is None:
+            self._fragments = bytearray()
+        self._fragments += frame.get_payload_as_memoryview()
+        if len(self._fragments) > MAX_MESSAGE_BYTES:
+            self._fragments = None
+            self._refuse(transport, WSCloseCode.MESSAGE_TOO_BIG, f"a message of more than {MAX_MESSAGE_BYTES} bytes")
+        elif frame.fin:
+            self._buffer += self._fragments
+            self._ends.append(len(self._buffer))
+            self._fragments = None
+
+    def _refuse(self, transport: WSTransport, code: WSCloseCode, reason: str) -> None:
+        self._end(reason)
+        transport.send_close(code)
+        transport.disconnect()
+
+    def _end_of_read(self) -> None:
+        if not self._ends:
+            return
+        try:
+            self._on_read(self, self._buffer, self._ends)
+        except Exception as error:
+            self.fault = self.fault or error
+            raise
+        finally:
+            try:
+                self._buffer.clear()
+            except BufferError:
+                self._buffer = bytearray()  # somebody still holds a view of these bytes: they are theirs now
+            self._ends = []
+
+
+def _close_reason(transport: WSTransport) -> str:
+    handshake: WSCloseHandshake | None = transport.close_handshake
+    if handshake is not None and handshake.recv is not None:
+        words = f" {handshake.recv.reason}" if handshake.recv.reason else ""
+        return f"closed by the venue ({handshake.recv.code.value}{words})"
+    if handshake is not None and handshake.sent is not None:
+        return f"closed by us ({handshake.sent.code.value} {handshake.sent.reason})".replace(" )", ")")
+    return "connection lost without a close (1006)"
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy the environment names for `url`, as for REST."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.netloc):
+        return None
+    proxies = getproxies()
+    return proxies.get("https" if parts.scheme == "wss" else "http")
