@@ -13,7 +13,6 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from .book import ladder
@@ -26,9 +25,10 @@ from .flow.footprint import footprint
 from .flow.imbalance import window_sums
 from .flow.quotes import Quotes, on_liquidation, on_mark, on_quote
 from .flow.trades import HOLE, HOLES, TRADES, Flow, on_trade
+from .model.compiled import kernel, leaf
 from .model.errors import OffGridError
 from .model.instrument import Grid, Instrument, Universe, common_grid
-from .model.tape import Flag, Kind, Tape
+from .model.tape import Flag, Tape
 from .model.thresholds import Thresholds
 from .model.views import BIG_FLOW, IMBALANCE, LIQUIDATION, WINDOWS_S, BookState, BookView, Footprint
 
@@ -60,15 +60,23 @@ class Clock(NamedTuple):
     now: NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _apply(
-    rows: NDArray[np.void], levels: NDArray[np.void], start: int, books: Ladders, flow: Flow, quote: Quotes, clock: Clock
+    rows: NDArray[np.void],
+    levels: NDArray[np.void],
+    start: int,
+    books: Ladders,
+    flow: Flow,
+    quote: Quotes,
+    clock: Clock,
 ) -> tuple[int, int]:
     """Walk rows from `start`; returns (status, row). The row at a status other than DONE has not been applied."""
     for r in range(start, len(rows)):
         row = rows[r]
         if row.kind == 1:
-            if not (has_room(flow.minutes, row.instrument, row.ts_ms) and has_room(flow.seconds, row.instrument, row.ts_ms)):
+            if not (
+                has_room(flow.minutes, row.instrument, row.ts_ms) and has_room(flow.seconds, row.instrument, row.ts_ms)
+            ):
                 return MORE_CELLS, r
             _pass_time(flow, clock, row.event_ms)
             _trade(row, books, flow)
@@ -107,7 +115,7 @@ def _apply(
     return DONE, len(rows)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _pass_time(flow: Flow, clock: Clock, event_ms: int) -> None:
     if event_ms <= clock.now[0]:
         return
@@ -118,7 +126,7 @@ def _pass_time(flow: Flow, clock: Clock, event_ms: int) -> None:
         on_second(flow.big, flow.seconds, second, flow.meta[1])
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _trade(row: NDArray[np.void], books: Ladders, flow: Flow) -> None:
     """A print; episodes of big flow that it opens get the depth they met, if the book is live."""
     first_new = flow.big.meta[0]
@@ -378,7 +386,9 @@ class Engine:
     def totals(self) -> dict[str, int]:
         """Sums over all instruments: trades, excluded, duplicates, gaps, missing and filled ids, depth, resyncs."""
         trades, books = self.flow.trades, self.sync.ladders.books
-        sums = {name: int(trades[name].sum()) for name in ("count", "excluded", "duplicates", "gaps", "missing", "filled")}
+        sums = {
+            name: int(trades[name].sum()) for name in ("count", "excluded", "duplicates", "gaps", "missing", "filled")
+        }
         sums.update({f"depth_{name}": int(books[name].sum()) for name in ("applied", "dropped", "gaps", "resyncs")})
         return sums
 
@@ -388,7 +398,7 @@ class Engine:
         return Counter(STATE_WORDS[int(state)] for state in states if state != OFF)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _book_sides(books: Ladders, bid: NDArray[np.int64], ask: NDArray[np.int64]) -> None:
     """Lots in the top levels of every live book."""
     for i in range(len(bid)):

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from ..model.compiled import kernel, leaf
 
 PAGE_BITS = 8
 PAGE = 1 << PAGE_BITS
@@ -105,7 +106,7 @@ def grow_books(state: Ladders, instruments: int) -> Ladders:
     return state._replace(books=books)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _index_pages(s: Ladders) -> None:
     for page in range(len(s.used)):
         if s.key[page] >= 0:
@@ -114,14 +115,14 @@ def _index_pages(s: Ladders) -> None:
             s.table_page[slot] = page
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _home(s: Ladders, key: int) -> int:
     mask = np.uint64(len(s.table_key) - 1)
     h = np.uint64(key) * _HASH_FACTOR
     return np.int64((h ^ (h >> np.uint64(29))) & mask)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _slot_of(s: Ladders, key: int) -> int:
     """Table slot that holds `key`, or the empty slot where it would go."""
     mask = len(s.table_key) - 1
@@ -131,18 +132,18 @@ def _slot_of(s: Ladders, key: int) -> int:
     return slot
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _page_key(i: int, tick: int) -> int:
     return ((tick >> PAGE_BITS) << _INSTRUMENT_BITS) | i
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _find_page(s: Ladders, key: int) -> int:
     slot = _slot_of(s, key)
     return np.int64(s.table_page[slot]) if s.table_key[slot] == key else -1
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _take_page(s: Ladders, key: int) -> int:
     slot = _slot_of(s, key)
     if s.table_key[slot] == key:
@@ -155,7 +156,7 @@ def _take_page(s: Ladders, key: int) -> int:
     return np.int64(page)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _release_page(s: Ladders, page: int) -> None:
     """Give an empty page back and close the hole it leaves in the probe sequence of the table."""
     mask = len(s.table_key) - 1
@@ -176,7 +177,7 @@ def _release_page(s: Ladders, page: int) -> None:
     s.table_key[hole] = -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def next_level(s: Ladders, i: int, tick: int, side: int) -> int:
     """Tick of the next standing level beyond `tick`: `side` 1 walks bids downward, -1 asks upward.
 
@@ -198,7 +199,7 @@ def next_level(s: Ladders, i: int, tick: int, side: int) -> int:
     return _search_pool(s, i, t, side)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _search_pool(s: Ladders, i: int, tick: int, side: int) -> int:
     """`next_level` at any distance, `tick` included: look at every page of the instrument."""
     best = NO_PRICE
@@ -215,14 +216,14 @@ def _search_pool(s: Ladders, i: int, tick: int, side: int) -> int:
     return best
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def lots_at(s: Ladders, i: int, tick: int) -> int:
     """Signed lots standing at `tick` (bids positive)."""
     page = _find_page(s, _page_key(i, tick))
     return s.lots[page * PAGE + (tick & PAGE_MASK)] if page >= 0 else np.int64(0)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def set_levels(s: Ladders, i: int, levels: NDArray[np.void], start: int, stop: int, side: int) -> None:
     """Set `levels[start:stop]` (absolute lots, 0 deletes) on one side: 1 bids, -1 asks.
 
@@ -265,7 +266,7 @@ def set_levels(s: Ladders, i: int, levels: NDArray[np.void], start: int, stop: i
     book.bids, book.asks, book.best_bid, book.best_ask = bids, asks, best_bid, best_ask
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def clear(s: Ladders, i: int) -> None:
     """Forget every level of a book; its counters stay."""
     for page in range(len(s.key)):
@@ -280,7 +281,7 @@ def clear(s: Ladders, i: int) -> None:
     book.best_ask = NO_PRICE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def read_side(s: Ladders, i: int, side: int, out: NDArray[np.int64]) -> int:
     """Copy the best levels of one side into `out` (n, 2) as (tick, lots), best first; returns how many."""
     book = s.books[i]
@@ -294,7 +295,7 @@ def read_side(s: Ladders, i: int, side: int, out: NDArray[np.int64]) -> int:
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def depth_quote(s: Ladders, i: int, side: int, bps: int) -> int:
     """Ticks x lots standing on one side within `bps` basis points of that side's best price."""
     book = s.books[i]
@@ -307,7 +308,7 @@ def depth_quote(s: Ladders, i: int, side: int, bps: int) -> int:
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sum_top_change(s: Ladders, i: int, prev_id: int, depth: int) -> None:
     """Add what the newest diff (after `prev_id`) changed in the best `depth` levels; the first one only sets the base."""
     book = s.books[i]
@@ -319,7 +320,7 @@ def sum_top_change(s: Ladders, i: int, prev_id: int, depth: int) -> None:
     book.top_ask = ask
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def top_lots(s: Ladders, i: int, side: int, depth: int) -> int:
     """Lots standing in the best `depth` levels of one side."""
     book = s.books[i]

@@ -107,7 +107,9 @@ class BookSync:
             return "snapshot_too_old"
         self._load(i, snapshot)
         while pending:
-            reason = self.on_diff(i, pending.popleft()) if book["state"] == LOADED else self._next_diff(i, pending.popleft())
+            reason = (
+                self.on_diff(i, pending.popleft()) if book["state"] == LOADED else self._next_diff(i, pending.popleft())
+            )
             if reason is not None:
                 self.lost_with(i, pending)
                 return reason

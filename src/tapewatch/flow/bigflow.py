@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ..model.compiled import kernel, leaf
 from ..model.views import BIG_FLOW
 from .candles import Candles, find
 
@@ -99,7 +99,7 @@ def grow_instruments(state: BigFlow, instruments: int) -> BigFlow:
     return wider._replace(events=state.events, meta=state.meta)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _open_event(s: BigFlow, i: int, rule: int, sell: bool, start_ms: int) -> int:
     event_id = s.meta[0]
     s.meta[0] += 1
@@ -115,30 +115,28 @@ def _open_event(s: BigFlow, i: int, rule: int, sell: bool, start_ms: int) -> int
     return event_id
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _touch(s: BigFlow, event_id: int) -> None:
     event = s.events[event_id % len(s.events)]
     s.meta[1] += 1
     event.seq = s.meta[1]
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _holds(s: BigFlow, event_id: int) -> bool:
     """Whether the episode's row has not been overwritten by newer ones."""
     return event_id >= 0 and s.events[event_id % len(s.events)].id == event_id
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _close_event(s: BigFlow, event_id: int) -> None:
     if _holds(s, event_id):
         s.events[event_id % len(s.events)].open = 0
         _touch(s, event_id)
 
 
-@njit(cache=True, nogil=True)
-def on_parent_print(
-    s: BigFlow, i: int, ts_ms: int, price: int, lots: int, sell: bool, cluster_ms: int
-) -> None:
+@leaf
+def on_parent_print(s: BigFlow, i: int, ts_ms: int, price: int, lots: int, sell: bool, cluster_ms: int) -> None:
     """Extend or start the parent order of an instrument with one print."""
     parent = s.parents[i]
     if not parent.active or parent.sell != sell or ts_ms - parent.last_ms > cluster_ms:
@@ -178,7 +176,7 @@ def on_parent_print(
         _touch(s, parent.event)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _count_level(parent: NDArray[np.void], price: int) -> None:
     for k in range(parent.levels):
         if parent.prices[k] == price:
@@ -188,7 +186,7 @@ def _count_level(parent: NDArray[np.void], price: int) -> None:
         parent.levels += 1
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def on_flow_print(s: BigFlow, seconds: Candles, i: int, ts_ms: int, price: int, lots: int, sell: bool) -> None:
     """Add one print (already in its one-second candle) to the flow windows and judge them."""
     second = ts_ms // 1000
@@ -207,7 +205,7 @@ def on_flow_print(s: BigFlow, seconds: Candles, i: int, ts_ms: int, price: int, 
         _judge(s, seconds, i, w, ts_ms)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _advance(s: BigFlow, seconds: Candles, i: int, second: int) -> None:
     """Let the windows of one instrument end at `second`: take out what has left them."""
     head = s.head_s[i]
@@ -231,7 +229,7 @@ def _advance(s: BigFlow, seconds: Candles, i: int, second: int) -> None:
     s.head_s[i] = second
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _judge(s: BigFlow, seconds: Candles, i: int, w: int, ts_ms: int) -> None:
     """Open, grow or close the flow episode of one window."""
     window = s.windows[i, w]
@@ -271,7 +269,7 @@ def _judge(s: BigFlow, seconds: Candles, i: int, w: int, ts_ms: int) -> None:
     _touch(s, window.event)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def on_second(s: BigFlow, seconds: Candles, second: int, cluster_ms: int) -> None:
     """Time passes for every instrument: end episodes that nothing keeps alive."""
     for i in range(len(s.head_s)):
@@ -290,7 +288,7 @@ def on_second(s: BigFlow, seconds: Candles, second: int, cluster_ms: int) -> Non
                 _judge(s, seconds, i, w, second * 1000)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def rescale(s: BigFlow, i: int, price_factor: int, lot_factor: int) -> None:
     """Rewrite one instrument's running sums and reported rows on a finer grid; open episodes end."""
     parent = s.parents[i]

@@ -11,13 +11,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ..model.compiled import kernel, leaf
 from ..model.views import CELL
 
 SMALLEST_BLOCK = 4
 SIZE_CLASSES = 28
+NO_BLOCK = -1
+"""Size class of a candle without cells: a gap opens many candles that nothing traded in, and must cost no arena."""
 
 BASE = np.dtype(
     [
@@ -83,18 +85,21 @@ def grow_instruments(store: Candles, instruments: int) -> Candles:
     return wider._replace(cells=store.cells, free=store.free, meta=store.meta)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def has_room(store: Candles, i: int, ts_ms: int) -> bool:
     """Whether one more trade certainly finds its cell without growing the arena."""
     number = ts_ms // store.meta[1]
     candle = store.ring[i, number % store.ring.shape[1]]
-    wanted = SMALLEST_BLOCK
-    if candle.number == number:
-        wanted = SMALLEST_BLOCK << (candle.size_class + 1)
-    return store.meta[0] + wanted <= len(store.cells)
+    size_class = candle.size_class if candle.number == number else NO_BLOCK
+    return store.meta[0] + _capacity(size_class + 1) <= len(store.cells)
 
 
-@njit(cache=True, nogil=True)
+@leaf
+def _capacity(size_class: int) -> int:
+    return 0 if size_class == NO_BLOCK else SMALLEST_BLOCK << size_class
+
+
+@leaf
 def _take_block(store: Candles, size_class: int) -> int:
     at = store.free[size_class]
     if at >= 0:
@@ -105,20 +110,20 @@ def _take_block(store: Candles, size_class: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _give_block(store: Candles, at: int, size_class: int) -> None:
     store.cells[at].price = store.free[size_class]
     store.free[size_class] = at
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def find(store: Candles, i: int, number: int) -> int:
     """Slot of the candle with this number, or -1 when it is not held."""
     slot = number % store.ring.shape[1]
     return slot if store.ring[i, slot].number == number else -1
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _open_slot(store: Candles, i: int, number: int) -> int:
     """Slot of the candle with this number, made if need be; -1 when it is older than the ring reaches."""
     slots = store.ring.shape[1]
@@ -128,7 +133,7 @@ def _open_slot(store: Candles, i: int, number: int) -> int:
         return slot
     if candle.number > number or number <= store.newest[i] - slots:
         return -1
-    if candle.number >= 0:
+    if candle.number >= 0 and candle.size_class != NO_BLOCK:
         _give_block(store, candle.cell_at, candle.size_class)
     candle.number = number
     candle.n = 0
@@ -138,13 +143,12 @@ def _open_slot(store: Candles, i: int, number: int) -> int:
     candle.bid_quote = 0
     candle.ask_quote = 0
     candle.cells = 0
-    candle.size_class = 0
-    candle.cell_at = _take_block(store, 0)
+    candle.size_class = NO_BLOCK
     store.newest[i] = max(store.newest[i], number)
     return slot
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _cell_of(store: Candles, i: int, slot: int, price: int) -> int:
     """Arena position of the candle's cell at `price`, inserted in order if it is new."""
     candle = store.ring[i, slot]
@@ -157,11 +161,12 @@ def _cell_of(store: Candles, i: int, slot: int, price: int) -> int:
             hi = mid
     if lo < candle.cells and store.cells[candle.cell_at + lo].price == price:
         return candle.cell_at + lo
-    if candle.cells == SMALLEST_BLOCK << candle.size_class:
+    if candle.cells == _capacity(candle.size_class):
         moved = _take_block(store, candle.size_class + 1)
-        for k in range(candle.cells):
-            store.cells[moved + k] = store.cells[candle.cell_at + k]
-        _give_block(store, candle.cell_at, candle.size_class)
+        if candle.size_class != NO_BLOCK:
+            for k in range(candle.cells):
+                store.cells[moved + k] = store.cells[candle.cell_at + k]
+            _give_block(store, candle.cell_at, candle.size_class)
         candle.cell_at = moved
         candle.size_class += 1
     at = candle.cell_at + lo
@@ -176,7 +181,7 @@ def _cell_of(store: Candles, i: int, slot: int, price: int) -> int:
     return at
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def add_trade(store: Candles, i: int, ts_ms: int, trade_id: int, price: int, lots: int, sell: bool) -> bool:
     """Put one trade into its candle and cell; False when its candle is older than the ring reaches."""
     slot = _open_slot(store, i, ts_ms // store.meta[1])
@@ -211,7 +216,7 @@ def add_trade(store: Candles, i: int, ts_ms: int, trade_id: int, price: int, lot
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mark_gap(store: Candles, i: int, from_ms: int, to_ms: int, change: int) -> None:
     """Add `change` to the gap count of every held candle that a hole from `from_ms` to `to_ms` touches."""
     last = to_ms // store.meta[1]
@@ -222,7 +227,7 @@ def mark_gap(store: Candles, i: int, from_ms: int, to_ms: int, change: int) -> N
             store.ring[i, slot].gap += change
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def rescale(store: Candles, i: int, price_factor: int, lot_factor: int) -> None:
     """Rewrite one instrument on a finer grid: prices times `price_factor`, lots times `lot_factor`. Exact."""
     for slot in range(store.ring.shape[1]):

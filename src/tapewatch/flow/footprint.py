@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ..model.compiled import kernel
 from ..model.instrument import Instrument
 from ..model.views import CANDLE, CELL, Footprint
 from .candles import Candles, find
@@ -45,7 +45,7 @@ def footprint(
     return Footprint(instrument, tf_ms, step_ticks, candles, cells[:used])
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _oldest(store: Candles, i: int) -> int:
     oldest = store.newest[i]
     for slot in range(store.ring.shape[1]):
@@ -55,7 +55,7 @@ def _oldest(store: Candles, i: int) -> int:
     return oldest
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _build(
     store: Candles, i: int, per_candle: int, step: int, candles: NDArray[np.void], cells: NDArray[np.void]
 ) -> int:
@@ -91,7 +91,7 @@ def _build(
     return used
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _merge_candles(store: Candles, i: int, number: int, per_candle: int, out: NDArray[np.void]) -> tuple[int, int]:
     """Merge base candles into `out`; returns the lowest and highest tick traded."""
     low, high = np.int64(0), np.int64(-1)
@@ -115,7 +115,7 @@ def _merge_candles(store: Candles, i: int, number: int, per_candle: int, out: ND
     return low, high
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_bins(
     store: Candles, i: int, number: int, per_candle: int, step: int, low_bin: int, bins: NDArray[np.int64]
 ) -> None:
@@ -132,7 +132,7 @@ def _fill_bins(
             bins[b, 2] += cell.n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def value_area(volume: NDArray[np.int64]) -> tuple[int, int, int]:
     """Indices of point of control, low and high end of the value area of a volume profile (lowest bin first).
 
@@ -159,7 +159,7 @@ def value_area(volume: NDArray[np.int64]) -> tuple[int, int, int]:
     return poc, lo, hi
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _delta_between(store: Candles, i: int, from_number: int, to_number: int) -> int:
     """Buy minus sell lots of the base candles with numbers in [from, to) that are held."""
     delta = np.int64(0)
@@ -170,7 +170,7 @@ def _delta_between(store: Candles, i: int, from_number: int, to_number: int) -> 
     return delta
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _run_cvd(seconds: Candles, minutes: Candles, i: int, tf_ms: int, candles: NDArray[np.void]) -> None:
     """Set `cvd` at the end of each candle: delta summed since 00:00 UTC of the candle's day."""
     minute_ms, second_ms = minutes.meta[1], seconds.meta[1]

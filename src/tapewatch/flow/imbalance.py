@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ..model.compiled import kernel
 from .candles import Candles, find
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def window_sums(store: Candles, now_number: int, windows: NDArray[np.int64], out: NDArray[np.int64]) -> None:
     """Sum sell and buy lots and their ticks x lots over the last seconds, for every instrument and window.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ..model.compiled import kernel, leaf
 from ..model.tape import E8, Flag
 from ..model.views import LIQUIDATION
 
@@ -81,7 +81,7 @@ def grow_instruments(state: Quotes, instruments: int) -> Quotes:
     return wider._replace(liquidations=state.liquidations, meta=state.meta)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def best_level_ofi(
     bid: int, bid_lots: int, ask: int, ask_lots: int, bid0: int, bid_lots0: int, ask0: int, ask_lots0: int
 ) -> int:
@@ -98,7 +98,7 @@ def best_level_ofi(
     return e
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def on_quote(s: Quotes, row: NDArray[np.void]) -> None:
     i = row.instrument
     q = s.quotes[i]
@@ -123,7 +123,7 @@ def on_quote(s: Quotes, row: NDArray[np.void]) -> None:
     q.seen += 1
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def on_mark(s: Quotes, row: NDArray[np.void]) -> None:
     mark = s.marks[row.instrument]
     if row.event_ms < mark.event_ms:
@@ -135,7 +135,7 @@ def on_mark(s: Quotes, row: NDArray[np.void]) -> None:
     mark.next_funding_ms = row.id
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def on_liquidation(s: Quotes, row: NDArray[np.void]) -> None:
     long = np.int64((row.flags & _LONG) != 0)
     totals = s.totals[row.instrument]
@@ -154,7 +154,7 @@ def on_liquidation(s: Quotes, row: NDArray[np.void]) -> None:
     entry.qty = row.qty
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def rescale(s: Quotes, i: int, price_factor: int, lot_factor: int) -> None:
     """Rewrite one instrument's quote, OFI and liquidations on a finer grid."""
     q = s.quotes[i]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ..model.compiled import kernel, leaf
 from ..model.tape import Flag
 from .bigflow import BigFlow, on_flow_print, on_parent_print
 from .candles import Candles, add_trade, mark_gap
@@ -58,7 +58,7 @@ _OFF_BOOK = int(Flag.OFF_BOOK)
 _AGGREGATE = int(Flag.AGGREGATE)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def accept(s: Flow, row: NDArray[np.void]) -> tuple[bool, bool]:
     """Check a TRADE row against its instrument's id chain: (is it new, does it continue the tape in order)."""
     i = row.instrument
@@ -79,7 +79,7 @@ def accept(s: Flow, row: NDArray[np.void]) -> tuple[bool, bool]:
     return False, False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _open_hole(s: Flow, i: int, first: int, last: int, from_ms: int, to_ms: int) -> None:
     trades = s.trades[i]
     trades.gaps += 1
@@ -95,7 +95,7 @@ def _open_hole(s: Flow, i: int, first: int, last: int, from_ms: int, to_ms: int)
     mark_gap(s.seconds, i, from_ms, to_ms, 1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_hole(s: Flow, i: int, trade_id: int) -> bool:
     """Take one id out of the hole it lies in; a hole that becomes empty no longer marks its candles."""
     trades = s.trades[i]
@@ -120,7 +120,7 @@ def _fill_hole(s: Flow, i: int, trade_id: int) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _split_hole(s: Flow, i: int, k: int, trade_id: int) -> None:
     """An id from the middle arrived: two holes remain, unless the table is full and the first part is given up."""
     trades = s.trades[i]
@@ -135,7 +135,7 @@ def _split_hole(s: Flow, i: int, k: int, trade_id: int) -> None:
     hole.first = trade_id + 1
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def on_trade(s: Flow, row: NDArray[np.void]) -> None:
     """Put one TRADE row into candles, footprint, CVD sums and big flow."""
     new, in_order = accept(s, row)

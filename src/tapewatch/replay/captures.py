@@ -110,7 +110,9 @@ def _with_urls(path: Path, first: bytes, rest: Iterator[bytes]) -> list[Record]:
         try:
             recv_ns = int(Decimal((seconds if arrow else head).decode()) * 10**9)
         except (ArithmeticError, UnicodeDecodeError):
-            raise UsageError(f"{path}, line {number}: expected '<receive time>: <frame>', found {line[:60]!r}") from None
+            raise UsageError(
+                f"{path}, line {number}: expected '<receive time>: <frame>', found {line[:60]!r}"
+            ) from None
         address = url.decode()
         symbol = parse_qs(urlsplit(address).query).get("symbol", [""])[0]
         records.append(Record(recv_ns, payload, address, symbol))

@@ -92,7 +92,9 @@ def _instruments(records: list[Record]) -> tuple[Universe, set[str], set[str]]:
         if instrument is None:
             universe.add(_inferred(symbol, tick, lot))
         else:
-            universe.add(replace(instrument, tick=common_grid(instrument.tick, tick), lot=common_grid(instrument.lot, lot)))
+            universe.add(
+                replace(instrument, tick=common_grid(instrument.tick, tick), lot=common_grid(instrument.lot, lot))
+            )
     return universe, books, raw
 
 

@@ -85,7 +85,8 @@ def _candles(engine: Engine, instrument: Instrument) -> list[dict[str, object]]:
                 "n": int(candle["n"]),
                 "quote_volume": f"{instrument.notional(int(candle['quote'])):f}",
                 "levels": [
-                    [tick(price), lot(bid), lot(ask), count] for price, bid, ask, count in view.cells[at : at + n].tolist()
+                    [tick(price), lot(bid), lot(ask), count]
+                    for price, bid, ask, count in view.cells[at : at + n].tolist()
                 ],
             }
         )

@@ -64,9 +64,7 @@ class _ExchangeInfo(msgspec.Struct):
     symbols: list[msgspec.Raw]
 
 
-def parse_exchange_info(
-    body: bytes, *, dated: bool = False, unreadable: list[str] | None = None
-) -> list[Instrument]:
+def parse_exchange_info(body: bytes, *, dated: bool = False, unreadable: list[str] | None = None) -> list[Instrument]:
     """Instruments of an exchangeInfo answer: perpetuals, TradFi perpetuals, and dated futures when asked for.
 
     Contracts of other kinds (and COIN-M rows that leak into the answer) are left out. A row that cannot be read does

@@ -43,7 +43,8 @@ Number = Decimal
 
 class AggTrade(msgspec.Struct, tag_field="e", tag="aggTrade"):
     """{"e":"aggTrade","E":1791391082024,"a":3478018549,"s":"BTCUSDT","p":"83434.40","q":"0.016","nq":"0.016",
-    "f":8154045700,"l":8154045704,"T":1791391081874,"m":true,"st":1}"""
+    "f":8154045700,"l":8154045704,"T":1791391081874,"m":true,"st":1}
+    """
 
     E: int
     a: int
@@ -60,7 +61,8 @@ class AggTrade(msgspec.Struct, tag_field="e", tag="aggTrade"):
 
 class Trade(msgspec.Struct, tag_field="e", tag="trade"):
     """{"e":"trade","E":1785685177439,"T":1785685177439,"s":"BTCUSDT","t":7947325360,"p":"63113.20","q":"0.001",
-    "X":"MARKET","m":false,"st":1}"""
+    "X":"MARKET","m":false,"st":1}
+    """
 
     E: int
     T: int
@@ -75,7 +77,8 @@ class Trade(msgspec.Struct, tag_field="e", tag="trade"):
 
 class DepthUpdate(msgspec.Struct, tag_field="e", tag="depthUpdate"):
     """{"e":"depthUpdate","E":1791399961205,"T":1791399961201,"s":"BTCUSDT","ps":"BTCUSDT","U":11759030886305,
-    "u":11759030896477,"pu":11759030885985,"b":[["1000.00","115.863"],["66715.00","0.000"]],"a":[["83402.00","3.480"]]}"""
+    "u":11759030896477,"pu":11759030885985,"b":[["1000.00","115.863"],["66715.00","0.000"]],"a":[["83402.00","3.480"]]}
+    """
 
     E: int
     T: int
@@ -90,7 +93,8 @@ class DepthUpdate(msgspec.Struct, tag_field="e", tag="depthUpdate"):
 
 class BookTicker(msgspec.Struct, tag_field="e", tag="bookTicker"):
     """{"e":"bookTicker","u":11671659685961,"s":"BTCUSDT","ps":"BTCUSDT","b":"84551.00","B":"2.646","a":"84551.10",
-    "A":"3.120","T":1790526539021,"E":1790526539022,"st":1}"""
+    "A":"3.120","T":1790526539021,"E":1790526539022,"st":1}
+    """
 
     u: int
     s: str
@@ -105,7 +109,8 @@ class BookTicker(msgspec.Struct, tag_field="e", tag="bookTicker"):
 
 class MarkPrice(msgspec.Struct, tag_field="e", tag="markPriceUpdate"):
     """{"e":"markPriceUpdate","E":1791269856000,"s":"BTCUSDT","p":"85296.60260870","ap":"85296.60260870",
-    "P":"85321.91711993","i":"85345.93826087","r":"0.00000523","T":1791273600000,"st":1}"""
+    "P":"85321.91711993","i":"85345.93826087","r":"0.00000523","T":1791273600000,"st":1}
+    """
 
     E: int
     s: str
@@ -130,7 +135,8 @@ class ForceOrder(msgspec.Struct, tag_field="e", tag="forceOrder"):
     "p":"82338.30","ap":"82651.90","X":"FILLED","l":"0.155","z":"0.190","T":1791565602120,"ps":"BTCUSDT","st":1}}
 
     One object despite the stream's name. S is the side of the liquidation *order*: SELL closed a long. Size is what
-    was filled (z) at the average price (ap). `ps` and `st` sit inside `o`, beside it, or nowhere."""
+    was filled (z) at the average price (ap). `ps` and `st` sit inside `o`, beside it, or nowhere.
+    """
 
     E: int
     o: ForceOrderBody
@@ -139,7 +145,8 @@ class ForceOrder(msgspec.Struct, tag_field="e", tag="forceOrder"):
 
 class Ticker24h(msgspec.Struct, tag_field="e", tag="24hrTicker"):
     """{"e":"24hrTicker","E":1789478374128,"s":"MINAUSDT","p":"0.0039000","P":"4.784","c":"0.0854300","h":"0.0871000",
-    "l":"0.0799000","v":"500096749","q":"34943789.3","n":452236,"st":1, ...}"""
+    "l":"0.0799000","v":"500096749","q":"34943789.3","n":452236,"st":1, ...}
+    """
 
     E: int
     s: str
@@ -155,7 +162,8 @@ class Ticker24h(msgspec.Struct, tag_field="e", tag="24hrTicker"):
 
 class ContractInfo(msgspec.Struct, tag_field="e", tag="contractInfo"):
     """{"e":"contractInfo","E":1790000000000,"s":"NEWUSDT","ct":"PERPETUAL","dt":4133404800000,"ot":1790003600000,
-    "cs":"PENDING_TRADING","st":1}"""
+    "cs":"PENDING_TRADING","st":1}
+    """
 
     E: int
     s: str
@@ -184,7 +192,15 @@ class Ack(msgspec.Struct):
 Control = Ack | Ticker24h | ContractInfo
 Event = AggTrade | Trade | DepthUpdate | BookTicker | MarkPrice | ForceOrder | Ticker24h | ContractInfo
 IGNORED_EVENTS = frozenset(
-    {"kline", "continuous_kline", "24hrMiniTicker", "compositeIndex", "assetIndexUpdate", "EquityUpdate", "CommodityUpdate"}
+    {
+        "kline",
+        "continuous_kline",
+        "24hrMiniTicker",
+        "compositeIndex",
+        "assetIndexUpdate",
+        "EquityUpdate",
+        "CommodityUpdate",
+    }
 )
 
 
@@ -290,7 +306,9 @@ class _Scratch:
         self.bytes[:size] = np.frombuffer(buffer, np.uint8, count=size)
         self.bytes[size : size + PADDING] = 0
         self.ends = np.asarray(ends, np.int64)
-        self.recv_ns = np.full(len(ends), recv_ns, np.int64) if isinstance(recv_ns, int) else np.asarray(recv_ns, np.int64)
+        self.recv_ns = (
+            np.full(len(ends), recv_ns, np.int64) if isinstance(recv_ns, int) else np.asarray(recv_ns, np.int64)
+        )
         self._reserve(size // SHORTEST_EVENT + len(ends) + 1, size // SHORTEST_LEVEL + 1)
         self.counts[:] = 0
 
@@ -310,7 +328,9 @@ class _Scratch:
             return
         tape = general.tape()
         row, level = int(self.counts[ROWS]), int(self.counts[LEVELS])
-        self._reserve(row + len(tape.rows) + len(self.ends), level + len(tape.levels) + int(self.ends[-1]) // SHORTEST_LEVEL)
+        self._reserve(
+            row + len(tape.rows) + len(self.ends), level + len(tape.levels) + int(self.ends[-1]) // SHORTEST_LEVEL
+        )
         tape.rows["level_at"][tape.rows["kind"] == Kind.DEPTH] += level
         self.rows[row : row + len(tape.rows)] = tape.rows
         self.levels[level : level + len(tape.levels)] = tape.levels
@@ -456,7 +476,7 @@ def _read_json(decoder: msgspec.json.Decoder[Any], data: Any) -> Any:
 
 def _refuse_partial_depth(stream: str) -> None:
     """Partial books (@depth5/10/20) share the event name of diffs and would corrupt a book."""
-    suffix = stream.split("@depth")[1].split("@")[0]
+    suffix = stream.split("@depth")[1].split("@", maxsplit=1)[0]
     if suffix in ("5", "10", "20"):
         raise FrameError("partial_depth", stream)
 

@@ -8,9 +8,9 @@ changed nothing for it; `binance_usdm_codec` then decodes that frame with the ge
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ..model.compiled import kernel, leaf
 from ..model.tape import Flag, Kind
 from .scan import (
     FAIL,
@@ -64,7 +64,7 @@ _KIND_TRADE, _KIND_DEPTH, _KIND_QUOTE, _KIND_MARK = int(Kind.TRADE), int(Kind.DE
 _SELL, _OFF_BOOK, _AGGREGATE = int(Flag.SELL), int(Flag.OFF_BOOK), int(Flag.AGGREGATE)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def decode(
     buf: NDArray[np.uint8],
     ends: NDArray[np.int64],
@@ -88,7 +88,7 @@ def decode(
     return len(ends)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _frame(
     buf: NDArray[np.uint8],
     p: int,
@@ -119,7 +119,7 @@ def _frame(
             return buf[p] == _CLOSE_LIST and p + 1 == end - 1 and buf[p + 1] == _CLOSE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _event(
     buf: NDArray[np.uint8],
     p: int,
@@ -154,7 +154,7 @@ def _event(
     return FAIL
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _blank(row: NDArray[np.void], recv_ns: int) -> None:
     row.flags = 0
     row.recv_ns = recv_ns
@@ -174,7 +174,7 @@ def _blank(row: NDArray[np.void], recv_ns: int) -> None:
     row.reserved = 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_diff_stream(buf: NDArray[np.uint8], name: int, name_end: int) -> bool:
     """Whether the stream is `<symbol>@depth` or `<symbol>@depth@…`: partial books share the event name."""
     for p in range(name, name_end):
@@ -184,12 +184,12 @@ def _is_diff_stream(buf: NDArray[np.uint8], name: int, name_end: int) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _is_letter(c: int) -> bool:
     return 65 <= c <= 90 or 97 <= c <= 122
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _key(buf: NDArray[np.uint8], p: int, end: int) -> tuple[int, int]:
     """The key behind a comma at `p`: (position of its value, key). One letter is its code, two are packed, others 0."""
     if buf[p] != _COMMA or buf[p + 1] != _QUOTE:
@@ -206,7 +206,7 @@ def _key(buf: NDArray[np.uint8], p: int, end: int) -> tuple[int, int]:
     return p + 1, 0
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _scaled(buf: NDArray[np.uint8], p: int, units: int, decimals: int) -> tuple[int, int]:
     """A quoted decimal as a whole number of increments."""
     p, value = read_decimal(buf, p, decimals)
@@ -217,16 +217,22 @@ def _scaled(buf: NDArray[np.uint8], p: int, units: int, decimals: int) -> tuple[
     return p, value
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _time_ok(ms: int, recv_ns: int) -> bool:
     return EARLIEST_MS < ms < LATEST_MS and abs(ms - recv_ns // 1_000_000) <= MAX_SKEW_MS
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _trade(
-    buf: NDArray[np.uint8], p: int, end: int, id_key: int, symbols: Symbols, row: NDArray[np.void], counts: NDArray[np.int64]
+    buf: NDArray[np.uint8],
+    p: int,
+    end: int,
+    id_key: int,
+    symbols: Symbols,
+    row: NDArray[np.void],
+    counts: NDArray[np.int64],
 ) -> int:
-    """aggTrade (id_key a) or trade (id_key t)."""
+    """AggTrade (id_key a) or trade (id_key t)."""
     aggregate = id_key == _e_a
     i = np.int64(-1)
     price_at = qty_at = nq_at = -1
@@ -313,13 +319,13 @@ def _trade(
     return p + 1
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _e_e_again() -> int:
     """A second ``e`` key would make the general decoder read another kind of event."""
     return 101
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _depth(
     buf: NDArray[np.uint8], p: int, end: int, symbols: Symbols, row: NDArray[np.void], levels: NDArray[np.void],
     counts: NDArray[np.int64],
@@ -392,7 +398,7 @@ def _depth(
     return p + 1
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _levels(
     buf: NDArray[np.uint8], p: int, end: int, symbols: Symbols, i: int, levels: NDArray[np.void], at: int
 ) -> tuple[int, int]:
@@ -427,11 +433,17 @@ def _levels(
             return FAIL, 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _quote(
-    buf: NDArray[np.uint8], p: int, end: int, many: bool, symbols: Symbols, row: NDArray[np.void], counts: NDArray[np.int64]
+    buf: NDArray[np.uint8],
+    p: int,
+    end: int,
+    many: bool,
+    symbols: Symbols,
+    row: NDArray[np.void],
+    counts: NDArray[np.int64],
 ) -> int:
-    """bookTicker."""
+    """BookTicker."""
     i = np.int64(-1)
     bid_at = bid_qty_at = ask_at = ask_qty_at = -1
     seen = 0
@@ -497,11 +509,17 @@ def _quote(
     return p + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mark(
-    buf: NDArray[np.uint8], p: int, end: int, many: bool, symbols: Symbols, row: NDArray[np.void], counts: NDArray[np.int64]
+    buf: NDArray[np.uint8],
+    p: int,
+    end: int,
+    many: bool,
+    symbols: Symbols,
+    row: NDArray[np.void],
+    counts: NDArray[np.int64],
 ) -> int:
-    """markPriceUpdate. In all-symbol streams rows of COIN-M and of symbols that are not ours are counted and dropped."""
+    """MarkPriceUpdate. In all-symbol streams rows of COIN-M and of symbols that are not ours are counted and dropped."""
     i = np.int64(-1)
     coin_margined = False
     seen = 0

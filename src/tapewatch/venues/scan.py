@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ..model.compiled import kernel, leaf
 from ..model.instrument import Instrument
 
 PADDING = 64
@@ -31,7 +31,7 @@ _MINUS = ord("-")
 _T, _F, _N = ord("t"), ord("f"), ord("n")
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def skip_string(buf: NDArray[np.uint8], p: int, end: int) -> int:
     """From an opening quote to behind the closing one; valid UTF-8 without escapes only."""
     if buf[p] != _QUOTE:
@@ -53,7 +53,7 @@ def skip_string(buf: NDArray[np.uint8], p: int, end: int) -> int:
     return FAIL
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _utf8_length(buf: NDArray[np.uint8], p: int) -> int:
     """Bytes of the multi-byte character at `p`, 0 when it is not valid UTF-8 (RFC 3629, table 3-7 of Unicode)."""
     c, d = buf[p], buf[p + 1]
@@ -72,7 +72,7 @@ def _utf8_length(buf: NDArray[np.uint8], p: int) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def read_int(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
     """A whole number without sign, leading zero, fraction or exponent: (next position, value)."""
     start = p
@@ -91,7 +91,7 @@ def read_int(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
     return p, value
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def read_decimal(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
     """A quoted decimal such as "83434.40" as a whole number of 10**-decimals: (behind the closing quote, value).
 
@@ -132,7 +132,7 @@ def read_decimal(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, in
     return p + 1, value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def read_signed_decimal(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
     """As `read_decimal`, with an optional minus; an empty string is zero (funding rate of dated contracts)."""
     if buf[p] == _QUOTE and buf[p + 1] == _QUOTE:
@@ -146,7 +146,7 @@ def read_signed_decimal(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[
     return q, -value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _read_after_minus(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
     p += 1
     start = p
@@ -177,7 +177,7 @@ def _read_after_minus(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[in
     return p + 1, value
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def skip_scalar(buf: NDArray[np.uint8], p: int, end: int) -> int:
     """Behind a string, plain whole number, true, false or null; anything else is FAIL."""
     c = buf[p]
@@ -192,7 +192,7 @@ def skip_scalar(buf: NDArray[np.uint8], p: int, end: int) -> int:
     return read_int(buf, p)[0]
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def matches(buf: NDArray[np.uint8], p: int, text: NDArray[np.uint8]) -> bool:
     """Whether `text` stands at `p`. Longer texts than the padding are not for this function."""
     for k in range(len(text)):
@@ -240,7 +240,7 @@ def index_symbols(instruments: list[Instrument]) -> Symbols:
     return table
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def _hash(buf: NDArray[np.uint8], start: int, stop: int) -> int:
     """FNV-1a, 32 bits."""
     h = np.uint64(2166136261)
@@ -249,7 +249,7 @@ def _hash(buf: NDArray[np.uint8], start: int, stop: int) -> int:
     return np.int64(h)
 
 
-@njit(cache=True, nogil=True)
+@leaf
 def find_symbol(table: Symbols, buf: NDArray[np.uint8], start: int, stop: int) -> int:
     """Instrument whose symbol stands at buf[start:stop], or -1."""
     mask = len(table.slots) - 1
