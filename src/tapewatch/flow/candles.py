@@ -41,7 +41,8 @@ BASE = np.dtype(
         ("size_class", np.int32),
     ]
 )
-"""Candle of base length; `number` is ts_ms // base_ms, -1 marks an empty slot. Ids decide which trade opens and closes."""
+"""Candle of base length; `number` is ts_ms // base_ms. Ids decide which trade opens and closes. An empty slot is all
+zeros, so that memory is only touched where something traded."""
 
 
 class Candles(NamedTuple):
@@ -60,7 +61,6 @@ class Candles(NamedTuple):
 
 def new_candles(instruments: int, base_ms: int, slots: int, cells: int = 1 << 14) -> Candles:
     ring = np.zeros((instruments, slots), BASE)
-    ring["number"] = -1
     return Candles(
         ring=ring,
         newest=np.full(instruments, -1, np.int64),
@@ -133,7 +133,7 @@ def _open_slot(store: Candles, i: int, number: int) -> int:
         return slot
     if candle.number > number or number <= store.newest[i] - slots:
         return -1
-    if candle.number >= 0 and candle.size_class != NO_BLOCK:
+    if candle.number > 0 and candle.size_class != NO_BLOCK:
         _give_block(store, candle.cell_at, candle.size_class)
     candle.number = number
     candle.n = 0
@@ -232,7 +232,7 @@ def rescale(store: Candles, i: int, price_factor: int, lot_factor: int) -> None:
     """Rewrite one instrument on a finer grid: prices times `price_factor`, lots times `lot_factor`. Exact."""
     for slot in range(store.ring.shape[1]):
         candle = store.ring[i, slot]
-        if candle.number < 0:
+        if candle.number == 0:
             continue
         candle.open *= price_factor
         candle.high *= price_factor

@@ -50,7 +50,7 @@ def _oldest(store: Candles, i: int) -> int:
     oldest = store.newest[i]
     for slot in range(store.ring.shape[1]):
         number = store.ring[i, slot].number
-        if number >= 0 and number < oldest:
+        if number > 0 and number < oldest:
             oldest = number
     return oldest
 

@@ -61,7 +61,6 @@ class Quotes(NamedTuple):
 
 def new_quotes(instruments: int) -> Quotes:
     ofi = np.zeros((instruments, OFI_MINUTES), OFI_MINUTE)
-    ofi["minute"] = -1
     return Quotes(
         quotes=np.zeros(instruments, QUOTE),
         ofi=ofi,

@@ -95,7 +95,7 @@ def _candles(engine: Engine, instrument: Instrument) -> list[dict[str, object]]:
 
 def _ofi(engine: Engine, instrument: Instrument) -> dict[str, str]:
     minutes = engine.quotes.ofi[instrument.index]
-    held = minutes[minutes["minute"] >= 0]
+    held = minutes[minutes["minute"] > 0]
     held = held[np.argsort(held["minute"])]
     return {str(int(row["minute"]) * 60_000): instrument.lot.to_text(row["ofi"]) for row in held}
 

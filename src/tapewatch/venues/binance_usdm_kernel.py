@@ -88,7 +88,7 @@ def decode(
     return len(ends)
 
 
-@kernel
+@leaf
 def _frame(
     buf: NDArray[np.uint8],
     p: int,
@@ -119,7 +119,7 @@ def _frame(
             return buf[p] == _CLOSE_LIST and p + 1 == end - 1 and buf[p + 1] == _CLOSE
 
 
-@kernel
+@leaf
 def _event(
     buf: NDArray[np.uint8],
     p: int,
@@ -174,7 +174,7 @@ def _blank(row: NDArray[np.void], recv_ns: int) -> None:
     row.reserved = 0
 
 
-@kernel
+@leaf
 def _is_diff_stream(buf: NDArray[np.uint8], name: int, name_end: int) -> bool:
     """Whether the stream is `<symbol>@depth` or `<symbol>@depth@…`: partial books share the event name."""
     for p in range(name, name_end):
@@ -222,7 +222,7 @@ def _time_ok(ms: int, recv_ns: int) -> bool:
     return EARLIEST_MS < ms < LATEST_MS and abs(ms - recv_ns // 1_000_000) <= MAX_SKEW_MS
 
 
-@kernel
+@leaf
 def _trade(
     buf: NDArray[np.uint8],
     p: int,
@@ -325,7 +325,7 @@ def _e_e_again() -> int:
     return 101
 
 
-@kernel
+@leaf
 def _depth(
     buf: NDArray[np.uint8], p: int, end: int, symbols: Symbols, row: NDArray[np.void], levels: NDArray[np.void],
     counts: NDArray[np.int64],
@@ -433,7 +433,7 @@ def _levels(
             return FAIL, 0
 
 
-@kernel
+@leaf
 def _quote(
     buf: NDArray[np.uint8],
     p: int,
@@ -509,7 +509,7 @@ def _quote(
     return p + 1
 
 
-@kernel
+@leaf
 def _mark(
     buf: NDArray[np.uint8],
     p: int,
