@@ -2,25 +2,56 @@
 
 `kernel` is a compiled function. `leaf` is one that is always built into its caller: state travels as named tuples of
 arrays, and passing those by value would cost more than the work of a short function.
+
+Compiled code is kept in the user's cache folder under a hash of the core's sources. Numba by itself only looks at
+the file a function stands in, so a change to a leaf would leave callers in other files with the old code.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 from numba import njit
+from numba.core import config
+from platformdirs import user_cache_path
+
+CORE = ("model", "venues", "book", "flow")
+"""Packages that kernels stand in or are built from, beside engine.py."""
 
 F = TypeVar("F", bound=Callable[..., object])
 
 
-def kernel(function: F) -> F:
-    """Compile; the result is cached on disk. No division checks: divisors are never zero here."""
-    compiled: F = njit(cache=True, nogil=True, error_model="numpy")(function)
+@cache
+def cache_folder() -> Path:
+    """Where the compiled kernels of exactly these sources are kept."""
+    package = Path(__file__).parent.parent
+    sources = [package / "engine.py", *(path for room in CORE for path in (package / room).glob("*.py"))]
+    digest = hashlib.sha256()
+    for source in sorted(sources):
+        digest.update(source.read_bytes())
+    return user_cache_path("tapewatch") / "kernels" / digest.hexdigest()[:16]
+
+
+def _compile(function: F, **options: bool) -> F:
+    # The folder is a process-wide setting of numba's, read when a function is decorated: set it only for ours.
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(cache_folder())
+    try:
+        compiled: F = njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+    finally:
+        config.CACHE_DIR = before
     return compiled
+
+
+def kernel(function: F) -> F:
+    """Compile. There are no checks of division by zero: divisors here never are."""
+    return _compile(function)
 
 
 def leaf(function: F) -> F:
     """Compile into every caller."""
-    compiled: F = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function)
-    return compiled
+    return _compile(function, forceinline=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from decimal import Decimal
-from pathlib import Path
 
 from ..engine import Engine
+from ..model.compiled import cache_folder
 from ..model.instrument import Grid, Instrument, Universe
 from ..model.thresholds import Thresholds
 from ..venues.binance_usdm_codec import Codec
@@ -86,6 +86,5 @@ def warm_up() -> float:
 
 
 def is_cached() -> bool:
-    """Whether numba has kept compiled kernels of this installation beside its sources."""
-    package = Path(__file__).parent.parent
-    return any(package.glob("**/__pycache__/*.nbi"))
+    """Whether compiled kernels of exactly this version are kept in the user's cache folder."""
+    return any(cache_folder().rglob("*.nbi"))
