@@ -8,7 +8,6 @@ import random
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from tapewatch.model.instrument import Grid, Instrument, Universe
 from tapewatch.venues.binance_usdm_codec import Codec

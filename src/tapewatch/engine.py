@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from .book import ladder
 from .book.ladder import LIVE, OFF, Ladders
 from .book.sync import STATE_WORDS, BookSync, Diff
+from .compiled import Record, kernel, leaf
 from .flow import bigflow, candles, quotes
 from .flow.bigflow import NEVER, on_second
 from .flow.candles import has_room
@@ -25,7 +26,6 @@ from .flow.footprint import footprint
 from .flow.imbalance import window_sums
 from .flow.quotes import Quotes, on_liquidation, on_mark, on_quote
 from .flow.trades import HOLE, HOLES, TRADES, Flow, on_trade
-from .model.compiled import kernel, leaf
 from .model.errors import OffGridError
 from .model.instrument import Grid, Instrument, Universe, common_grid
 from .model.tape import Flag, Tape
@@ -87,7 +87,7 @@ def _apply(
             if book.state != LIVE or row.flags & _SNAPSHOT:
                 return ATTEND, r
             if row.prev_id != book.last_id:
-                if row.last_id <= book.last_id:
+                if row.last_id <= book.last_id and row.ts_ms <= book.ts_ms:
                     book.dropped += 1
                     continue
                 return ATTEND, r
@@ -99,6 +99,7 @@ def _apply(
             ladder.set_levels(books, row.instrument, levels, middle, middle + row.asks, -1)
             book.last_id = row.last_id
             book.event_ms = row.event_ms
+            book.ts_ms = row.ts_ms
             book.applied += 1
             if book.watched:
                 ladder.sum_top_change(books, row.instrument, row.prev_id, TOP_LEVELS)
@@ -127,7 +128,7 @@ def _pass_time(flow: Flow, clock: Clock, event_ms: int) -> None:
 
 
 @leaf
-def _trade(row: NDArray[np.void], books: Ladders, flow: Flow) -> None:
+def _trade(row: Record, books: Ladders, flow: Flow) -> None:
     """A print; episodes of big flow that it opens get the depth they met, if the book is live."""
     first_new = flow.big.meta[0]
     on_trade(flow, row)
@@ -173,15 +174,20 @@ class Engine:
             if status == MORE_PAGES:
                 self.sync.reserve(int(tape.rows[at]["bids"] + tape.rows[at]["asks"]))
             elif status == MORE_CELLS:
-                self.flow = self.flow._replace(
-                    seconds=candles.grow_cells(self.flow.seconds), minutes=candles.grow_cells(self.flow.minutes)
-                )
+                self._grow_cells(tape.rows[at])
             else:
                 needs.extend(self._attend(tape, at))
                 at += 1
         for need in needs:
             self.needs_by_reason[need.reason] += 1
         return needs
+
+    def _grow_cells(self, row: NDArray[np.void]) -> None:
+        """Enlarge the arena that has no room for a trade."""
+        for name in ("seconds", "minutes"):
+            store = getattr(self.flow, name)
+            if not has_room(store, row["instrument"], row["ts_ms"]):
+                self.flow = self.flow._replace(**{name: candles.grow_cells(store)})
 
     def _attend(self, tape: Tape, at: int) -> list[Need]:
         """A depth row that the loop leaves to us: a snapshot, a book that is not live, a break of its chain."""
@@ -195,7 +201,7 @@ class Engine:
             reason = self.sync.on_snapshot(i, diff)
         elif book["state"] != LIVE:
             reason = self.sync.on_diff(i, diff)
-        elif book["last_id"] == row["last_id"]:
+        elif book["bids"] and book["asks"] and book["best_bid"] >= book["best_ask"]:
             reason = "crossed"
             self.sync.lost(i)
         else:
@@ -273,12 +279,12 @@ class Engine:
         self.adv_days[i] = days
         instrument = self.universe[i]
         limits = self._overrides.get(instrument.symbol, self.thresholds)
-        scale = Decimal(instrument.notional_scale())
-        floor = Decimal(limits.min_notional)
+        scale = instrument.notional(1)
+        floor = Decimal(str(limits.min_notional))
         big = self.flow.big
         if quote_volume > 0:
-            wanted = max(quote_volume * Decimal(limits.adv_percent) / 100, floor)
-            big.threshold[i] = min(int(wanted / scale) + 1, NEVER)
+            wanted = max(quote_volume * Decimal(str(limits.adv_percent)) / 100, floor)
+            big.threshold[i] = min(int(wanted / scale) + 1, int(NEVER))
             big.adv[i] = float(quote_volume / scale)
         else:
             big.threshold[i] = NEVER

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.compiled import kernel, leaf
+from ..compiled import kernel, leaf
 
 PAGE_BITS = 8
 PAGE = 1 << PAGE_BITS
@@ -33,6 +33,7 @@ BOOK = np.dtype(
         ("last_id", np.int64),
         ("snapshot_id", np.int64),
         ("event_ms", np.int64),
+        ("ts_ms", np.int64),
         ("best_bid", np.int64),
         ("best_ask", np.int64),
         ("bids", np.int64),
@@ -310,7 +311,7 @@ def depth_quote(s: Ladders, i: int, side: int, bps: int) -> int:
 
 @kernel
 def sum_top_change(s: Ladders, i: int, prev_id: int, depth: int) -> None:
-    """Add what the newest diff (after `prev_id`) changed in the best `depth` levels; the first one only sets the base."""
+    """Add what the newest diff (after `prev_id`) changed in the best `depth` levels; the first sets the base."""
     book = s.books[i]
     bid, ask = top_lots(s, i, 1, depth), top_lots(s, i, -1, depth)
     if book.top_id == prev_id:

@@ -7,7 +7,9 @@ Binance USD-M:
 3. Drop kept diffs with ``u < lastUpdateId``.
 4. The first diff applied has ``U <= lastUpdateId <= u``. If the oldest kept diff has ``U > lastUpdateId`` the
    snapshot is too old: fetch again and go on keeping. If no diff has come yet, wait.
-5. Every further diff has ``pu`` equal to the previous ``u``; otherwise the book is stale: back to 2.
+5. Every further diff has ``pu`` equal to the previous ``u``; otherwise the book is stale: back to 2. One that came
+   before (``u`` not above ours, ``T`` not later than ours) is dropped. With a later T it is no repetition: an absurd
+   ``u`` got into our chain, and the book would look live and never change again.
 6. Quantities are absolute; zero deletes; deleting an unknown level is normal.
 
 Rule 5 runs in `engine.py`'s kernel on every diff for ever; the rest, which is rare, is here.
@@ -16,7 +18,7 @@ Rule 5 runs in `engine.py`'s kernel on every diff for ever; the rest, which is r
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +28,7 @@ from . import ladder
 from .ladder import LIVE, LOADED, OFF, STALE, WAITING, Ladders
 
 MAX_PENDING_DIFFS = 3000
-"""Diffs kept while a snapshot is awaited, per book: five minutes at 100 ms. Beyond it the oldest goes, counted."""
+"""Diffs kept while a snapshot is awaited, per book: five minutes at 100 ms. Beyond it the oldest is dropped, counted."""
 
 STATE_WORDS = {
     OFF: BookState.OFF,
@@ -45,31 +47,17 @@ class Diff:
     levels: NDArray[np.void]
 
 
-@dataclass(slots=True)
-class Pending:
-    """Diffs kept for one book until its snapshot comes."""
-
-    diffs: deque[Diff] = field(default_factory=deque)
-    overflowed: int = 0
-
-    def keep(self, diff: Diff) -> None:
-        if len(self.diffs) == MAX_PENDING_DIFFS:
-            self.diffs.popleft()
-            self.overflowed += 1
-        self.diffs.append(diff)
-
-
 class BookSync:
     """Brings books from a snapshot and kept diffs to LIVE. Returns the reason when another snapshot is needed."""
 
     def __init__(self, ladders: Ladders) -> None:
         self.ladders = ladders
-        self._pending: dict[int, Pending] = {}
+        self._pending: dict[int, deque[Diff]] = {}
 
     def follow(self, i: int) -> None:
         """Rule 1: start keeping diffs of instrument `i`."""
         self.ladders.books[i]["state"] = WAITING
-        self._pending[i] = Pending()
+        self._pending[i] = deque(maxlen=MAX_PENDING_DIFFS)
 
     def unfollow(self, i: int) -> None:
         self.ladders.books[i]["state"] = OFF
@@ -82,16 +70,15 @@ class BookSync:
         if book["state"] != OFF:
             book["state"] = STALE
             book["resyncs"] += 1
-            self._pending[i] = Pending()
+            self._pending[i].clear()
 
     def on_diff(self, i: int, diff: Diff) -> str | None:
-        """A diff of a book that is not LIVE."""
+        """A diff of a book that is not LIVE: kept, or the one that a loaded snapshot waits for."""
         book = self.ladders.books[i]
-        if book["state"] == LOADED:
-            return self._first_diff(i, diff)
-        if book["state"] in (WAITING, STALE):
-            self._pending[i].keep(diff)
-        return None
+        pending = self._pending[i]
+        book["dropped"] += len(pending) == MAX_PENDING_DIFFS
+        pending.append(diff)
+        return self._follow_chain(i) if book["state"] == LOADED else None
 
     def on_snapshot(self, i: int, snapshot: Diff) -> str | None:
         """Rules 3 and 4 with the diffs kept so far."""
@@ -99,26 +86,31 @@ class BookSync:
         if book["state"] not in (WAITING, STALE):
             return None  # an answer nobody waits for any more
         last_update_id = int(snapshot.row["last_id"])
-        pending = self._pending[i].diffs
+        pending = self._pending[i]
         while pending and pending[0].row["last_id"] < last_update_id:
             pending.popleft()
             book["dropped"] += 1
         if pending and pending[0].row["first_id"] > last_update_id:
             return "snapshot_too_old"
         self._load(i, snapshot)
-        while pending:
-            reason = (
-                self.on_diff(i, pending.popleft()) if book["state"] == LOADED else self._next_diff(i, pending.popleft())
-            )
-            if reason is not None:
-                self.lost_with(i, pending)
-                return reason
-        return None
+        return self._follow_chain(i)
 
-    def lost_with(self, i: int, rest: deque[Diff]) -> None:
-        """As `lost`, keeping the diffs that came after the break."""
-        self.lost(i)
-        self._pending[i].diffs.extend(rest)
+    def _follow_chain(self, i: int) -> str | None:
+        """Apply kept diffs to a loaded book. At a break, the diff that shows it is the first one kept anew."""
+        book = self.ladders.books[i]
+        pending = self._pending[i]
+        while pending:
+            reason = self._first_diff(i, pending[0]) if book["state"] == LOADED else self._next_diff(i, pending[0])
+            if reason == "snapshot_too_old":
+                book["state"] = WAITING
+                return reason
+            if reason is not None:
+                kept = list(pending)
+                self.lost(i)
+                pending.extend(kept)
+                return reason
+            pending.popleft()
+        return None
 
     def _load(self, i: int, snapshot: Diff) -> None:
         row = snapshot.row
@@ -139,9 +131,6 @@ class BookSync:
             book["dropped"] += 1
             return None
         if diff.row["first_id"] > book["snapshot_id"]:
-            book["state"] = WAITING
-            self._pending[i] = Pending()
-            self._pending[i].keep(diff)
             return "snapshot_too_old"
         book["state"] = LIVE
         return self._apply(i, diff)
@@ -165,6 +154,7 @@ class BookSync:
         ladder.set_levels(self.ladders, i, diff.levels, bids, bids + int(diff.row["asks"]), -1)
         book["last_id"] = diff.row["last_id"]
         book["event_ms"] = diff.row["event_ms"]
+        book["ts_ms"] = diff.row["ts_ms"]
         book["applied"] += 1
         crossed = book["bids"] and book["asks"] and book["best_bid"] >= book["best_ask"]
         return "crossed" if crossed else None
@@ -173,7 +163,3 @@ class BookSync:
         """Make sure that `pages` more pages can be taken."""
         if self.ladders.meta[0] < pages:
             self.ladders = ladder.grow(self.ladders, pages)
-
-    def pending(self, i: int) -> int:
-        """Diffs kept for instrument `i`."""
-        return len(self._pending[i].diffs) if i in self._pending else 0

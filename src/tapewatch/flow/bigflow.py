@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.compiled import kernel, leaf
+from ..compiled import Record, kernel, leaf
 from ..model.views import BIG_FLOW
 from .candles import Candles, find
 
@@ -177,7 +177,7 @@ def on_parent_print(s: BigFlow, i: int, ts_ms: int, price: int, lots: int, sell:
 
 
 @leaf
-def _count_level(parent: NDArray[np.void], price: int) -> None:
+def _count_level(parent: Record, price: int) -> None:
     for k in range(parent.levels):
         if parent.prices[k] == price:
             return
@@ -280,7 +280,10 @@ def on_second(s: BigFlow, seconds: Candles, second: int, cluster_ms: int) -> Non
             parent.event = -1
         if s.head_s[i] == 0 or second <= s.head_s[i]:
             continue
-        if s.head_s[i] < second - _WINDOWS[len(_WINDOWS) - 1] and s.windows[i, len(_WINDOWS) - 1].event < 0:
+        is_open = False
+        for w in range(len(_WINDOWS)):
+            is_open |= s.windows[i, w].event >= 0
+        if s.head_s[i] < second - _WINDOWS[len(_WINDOWS) - 1] and not is_open:
             continue  # nothing left in any window
         _advance(s, seconds, i, second)
         for w in range(len(_WINDOWS)):

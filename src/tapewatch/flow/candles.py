@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.compiled import kernel, leaf
+from ..compiled import kernel, leaf
 from ..model.views import CELL
 
 SMALLEST_BLOCK = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.compiled import kernel
+from ..compiled import Record, kernel
 from ..model.instrument import Instrument
 from ..model.views import CANDLE, CELL, Footprint
 from .candles import Candles, find
@@ -33,7 +33,9 @@ def footprint(
         return Footprint(instrument, tf_ms, step_ticks, np.zeros(0, CANDLE), np.zeros(0, CELL))
     per_candle = tf_ms // base_ms
     last = newest // per_candle
-    first = max(last - lookback + 1, _oldest(store, i) // per_candle)
+    reach = newest - store.ring.shape[1] + 1
+    # A candle that begins before what the ring reaches would be shown with a part of its trades as if it were whole.
+    first = max(last - lookback + 1, -(-reach // per_candle), _oldest(store, i, reach) // per_candle)
     numbers = np.arange(first * per_candle, (last + 1) * per_candle)
     held = store.ring[i][numbers % store.ring.shape[1]]
     room = int(held["cells"][held["number"] == numbers].sum())
@@ -41,16 +43,17 @@ def footprint(
     cells = np.zeros(room, CELL)
     candles["open_ms"] = np.arange(first, last + 1) * tf_ms
     used = _build(store, i, per_candle, step_ticks, candles, cells)
-    _run_cvd(seconds, minutes, i, tf_ms, candles)
+    _run_cvd(seconds, minutes, i, candles)
     return Footprint(instrument, tf_ms, step_ticks, candles, cells[:used])
 
 
 @kernel
-def _oldest(store: Candles, i: int) -> int:
+def _oldest(store: Candles, i: int, reach: int) -> int:
+    """Number of the oldest candle held, not looking further back than `reach`: behind it slots are left over by chance."""
     oldest = store.newest[i]
     for slot in range(store.ring.shape[1]):
         number = store.ring[i, slot].number
-        if number > 0 and number < oldest:
+        if reach <= number < oldest:
             oldest = number
     return oldest
 
@@ -59,42 +62,37 @@ def _oldest(store: Candles, i: int) -> int:
 def _build(
     store: Candles, i: int, per_candle: int, step: int, candles: NDArray[np.void], cells: NDArray[np.void]
 ) -> int:
-    """Fill `candles` (open_ms set) and `cells`; returns the number of cells used."""
+    """Fill `candles` (open_ms set) and `cells`; returns the number of cells used.
+
+    Work and memory follow the cells that traded, not the range between them: one print far away costs one cell.
+    """
     used = 0
-    bins = np.zeros((16, 3), np.int64)
     for c in range(len(candles)):
         out = candles[c]
+        number = out.open_ms // store.meta[1]
         out.cell_at = used
-        low, high = _merge_candles(store, i, out.open_ms // store.meta[1], per_candle, out)
+        _merge_candles(store, i, number, per_candle, out)
         if out.n == 0:
             out.poc = out.vah = out.val = -1
             continue
-        low_bin = low // step
-        n_bins = high // step - low_bin + 1
-        if n_bins > len(bins):
-            bins = np.zeros((n_bins * 2, 3), np.int64)
-        bins[:n_bins] = 0
-        _fill_bins(store, i, out.open_ms // store.meta[1], per_candle, step, low_bin, bins)
-        for b in range(n_bins - 1, -1, -1):
-            if bins[b, 2]:
-                cell = cells[used]
-                cell.price = (low_bin + b) * step
-                cell.bid = bins[b, 0]
-                cell.ask = bins[b, 1]
-                cell.n = bins[b, 2]
-                used += 1
-        out.cells = used - out.cell_at
-        poc, val, vah = value_area(bins[:n_bins, 0] + bins[:n_bins, 1])
-        out.poc = (low_bin + poc) * step
-        out.val = (low_bin + val) * step
-        out.vah = (low_bin + vah) * step
+        out.cells = _merge_cells(store, i, number, per_candle, step, cells[used:])
+        profile = cells[used : used + out.cells][::-1]
+        bins = np.empty(out.cells, np.int64)
+        volume = np.empty(out.cells, np.int64)
+        for k in range(out.cells):
+            bins[k] = profile[k].price // step
+            volume[k] = profile[k].bid + profile[k].ask
+        poc, val, vah = value_area(bins, volume)
+        out.poc = poc * step
+        out.val = val * step
+        out.vah = vah * step
+        used += out.cells
     return used
 
 
 @kernel
-def _merge_candles(store: Candles, i: int, number: int, per_candle: int, out: NDArray[np.void]) -> tuple[int, int]:
-    """Merge base candles into `out`; returns the lowest and highest tick traded."""
-    low, high = np.int64(0), np.int64(-1)
+def _merge_candles(store: Candles, i: int, number: int, per_candle: int, out: Record) -> None:
+    """Merge base candles into `out`."""
     for k in range(number, number + per_candle):
         slot = find(store, i, k)
         if slot < 0:
@@ -104,59 +102,83 @@ def _merge_candles(store: Candles, i: int, number: int, per_candle: int, out: ND
         if base.n == 0:
             continue
         if out.n == 0:
-            out.open, low, high = base.open, base.low, base.high
-        low, high = min(low, base.low), max(high, base.high)
+            out.open, out.low, out.high = base.open, base.low, base.high
+        out.low = min(out.low, base.low)
+        out.high = max(out.high, base.high)
         out.close = base.close
         out.n += base.n
         out.bid += base.bid
         out.ask += base.ask
         out.quote += base.bid_quote + base.ask_quote
-    out.low, out.high = low, max(high, 0)
-    return low, high
 
 
 @kernel
-def _fill_bins(
-    store: Candles, i: int, number: int, per_candle: int, step: int, low_bin: int, bins: NDArray[np.int64]
-) -> None:
+def _merge_cells(
+    store: Candles, i: int, number: int, per_candle: int, step: int, out: NDArray[np.void]
+) -> int:
+    """Add the tick-level cells of base candles up into bins of `step` ticks, highest first; returns how many."""
+    n = 0
     for k in range(number, number + per_candle):
         slot = find(store, i, k)
-        if slot < 0:
-            continue
-        base = store.ring[i, slot]
-        for at in range(base.cell_at, base.cell_at + base.cells):
-            cell = store.cells[at]
-            b = cell.price // step - low_bin
-            bins[b, 0] += cell.bid
-            bins[b, 1] += cell.ask
-            bins[b, 2] += cell.n
+        if slot >= 0:
+            base = store.ring[i, slot]
+            for at in range(base.cell_at + base.cells - 1, base.cell_at - 1, -1):
+                out[n] = store.cells[at]
+                n += 1
+    edges = np.empty(n, np.int64)
+    for k in range(n):
+        edges[k] = -(out[k].price // step * step)
+    gathered = out[:n].copy()
+    merged = -1
+    for k in np.argsort(edges):
+        if merged < 0 or out[merged].price != -edges[k]:
+            merged += 1
+            out[merged] = gathered[k]
+            out[merged].price = -edges[k]
+        else:
+            out[merged].bid += gathered[k].bid
+            out[merged].ask += gathered[k].ask
+            out[merged].n += gathered[k].n
+    return merged + 1
 
 
 @kernel
-def value_area(volume: NDArray[np.int64]) -> tuple[int, int, int]:
-    """Indices of point of control, low and high end of the value area of a volume profile (lowest bin first).
+def value_area(bins: NDArray[np.int64], volume: NDArray[np.int64]) -> tuple[int, int, int]:
+    """Point of control, lowest and highest bin of the value area of a profile: rising bin numbers and their volumes.
 
-    POC ties: the bin closest to the middle of the range, then the lower one.
+    Bins not named hold nothing; a run of them is passed in one stride. POC ties: the bin closest to the middle of the
+    range, then the lower one.
     """
-    n = len(volume)
-    poc = 0
-    for b in range(n):
-        nearer = abs(2 * b - (n - 1)) < abs(2 * poc - (n - 1))
-        if volume[b] > volume[poc] or (volume[b] == volume[poc] and nearer):
-            poc = b
+    first, last = bins[0], bins[-1]
+    at = 0
+    for k in range(len(bins)):
+        nearer = abs(2 * bins[k] - first - last) < abs(2 * bins[at] - first - last)
+        if volume[k] > volume[at] or (volume[k] == volume[at] and nearer):
+            at = k
     total = volume.sum()
-    lo = hi = poc
-    held = volume[poc]
-    while held * 100 < total * VALUE_AREA_PERCENT and (lo > 0 or hi < n - 1):
-        above = volume[hi + 1 : hi + 1 + VALUE_AREA_ROWS].sum()
-        below = volume[max(0, lo - VALUE_AREA_ROWS) : lo].sum()
-        if hi < n - 1 and (lo == 0 or above > below):
-            hi = min(n - 1, hi + VALUE_AREA_ROWS)
-            held += above
+    held = volume[at]
+    lo = hi = bins[at]
+    below, above = at - 1, at + 1  # the next named bins on either side of the area
+    while held * 100 < total * VALUE_AREA_PERCENT and (below >= 0 or above < len(bins)):
+        up = down = np.int64(0)
+        up_to, down_to = above, below
+        while up_to < len(bins) and bins[up_to] <= hi + VALUE_AREA_ROWS:
+            up += volume[up_to]
+            up_to += 1
+        while down_to >= 0 and bins[down_to] >= lo - VALUE_AREA_ROWS:
+            down += volume[down_to]
+            down_to -= 1
+        if above < len(bins) and (below < 0 or up > down):
+            pairs = max(1, (bins[above] - hi - 1) // VALUE_AREA_ROWS) if up == 0 else 1
+            hi = min(last, hi + pairs * VALUE_AREA_ROWS)
+            held += up
+            above = up_to
         else:
-            lo = max(0, lo - VALUE_AREA_ROWS)
-            held += below
-    return poc, lo, hi
+            pairs = max(1, (lo - bins[below] - 1) // VALUE_AREA_ROWS) if up == 0 and down == 0 else 1
+            lo = max(first, lo - pairs * VALUE_AREA_ROWS)
+            held += down
+            below = down_to
+    return bins[at], lo, hi
 
 
 @kernel
@@ -171,7 +193,7 @@ def _delta_between(store: Candles, i: int, from_number: int, to_number: int) -> 
 
 
 @kernel
-def _run_cvd(seconds: Candles, minutes: Candles, i: int, tf_ms: int, candles: NDArray[np.void]) -> None:
+def _run_cvd(seconds: Candles, minutes: Candles, i: int, candles: NDArray[np.void]) -> None:
     """Set `cvd` at the end of each candle: delta summed since 00:00 UTC of the candle's day."""
     minute_ms, second_ms = minutes.meta[1], seconds.meta[1]
     start = candles[0].open_ms

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.compiled import kernel
+from ..compiled import kernel
 from .candles import Candles, find
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.compiled import kernel, leaf
+from ..compiled import Record, kernel, leaf
 from ..model.tape import E8, Flag
 from ..model.views import LIQUIDATION
 
@@ -84,7 +84,7 @@ def grow_instruments(state: Quotes, instruments: int) -> Quotes:
 def best_level_ofi(
     bid: int, bid_lots: int, ask: int, ask_lots: int, bid0: int, bid_lots0: int, ask0: int, ask_lots0: int
 ) -> int:
-    """Contribution e_n of one quote after the previous one (suffix 0), in lots. Cont, Kukanov, Stoikov 2014, eq. (2)."""
+    """Contribution e_n of one quote after the previous one (suffix 0), in lots. Cont, Kukanov, Stoikov 2014, eq. 2."""
     e = np.int64(0)
     if bid >= bid0:
         e += bid_lots
@@ -98,7 +98,7 @@ def best_level_ofi(
 
 
 @leaf
-def on_quote(s: Quotes, row: NDArray[np.void]) -> None:
+def on_quote(s: Quotes, row: Record) -> None:
     i = row.instrument
     q = s.quotes[i]
     if q.seen and row.id <= q.id:
@@ -123,7 +123,7 @@ def on_quote(s: Quotes, row: NDArray[np.void]) -> None:
 
 
 @leaf
-def on_mark(s: Quotes, row: NDArray[np.void]) -> None:
+def on_mark(s: Quotes, row: Record) -> None:
     mark = s.marks[row.instrument]
     if row.event_ms < mark.event_ms:
         return
@@ -135,7 +135,7 @@ def on_mark(s: Quotes, row: NDArray[np.void]) -> None:
 
 
 @leaf
-def on_liquidation(s: Quotes, row: NDArray[np.void]) -> None:
+def on_liquidation(s: Quotes, row: Record) -> None:
     long = np.int64((row.flags & _LONG) != 0)
     totals = s.totals[row.instrument]
     totals.long += long

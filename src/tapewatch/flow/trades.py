@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.compiled import kernel, leaf
+from ..compiled import Record, kernel, leaf
 from ..model.tape import Flag
 from .bigflow import BigFlow, on_flow_print, on_parent_print
 from .candles import Candles, add_trade, mark_gap
@@ -59,7 +59,7 @@ _AGGREGATE = int(Flag.AGGREGATE)
 
 
 @leaf
-def accept(s: Flow, row: NDArray[np.void]) -> tuple[bool, bool]:
+def accept(s: Flow, row: Record) -> tuple[bool, bool]:
     """Check a TRADE row against its instrument's id chain: (is it new, does it continue the tape in order)."""
     i = row.instrument
     trades = s.trades[i]
@@ -136,7 +136,7 @@ def _split_hole(s: Flow, i: int, k: int, trade_id: int) -> None:
 
 
 @leaf
-def on_trade(s: Flow, row: NDArray[np.void]) -> None:
+def on_trade(s: Flow, row: Record) -> None:
     """Put one TRADE row into candles, footprint, CVD sums and big flow."""
     new, in_order = accept(s, row)
     if not new:

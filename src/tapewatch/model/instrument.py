@@ -47,7 +47,7 @@ class Grid:
         return f"{self.to_decimal(count):f}"
 
     def to_float(self, count: float) -> float:
-        return count * self.units / 10**self.decimals
+        return float(count * self.units / 10**self.decimals)
 
 
 def common_grid(one: Grid, other: Grid) -> Grid:
@@ -92,7 +92,7 @@ class Instrument:
 
     def notional_scale(self) -> float:
         """Quote currency of one tick x lot, for figures that are shown, not compared."""
-        return self.tick.units * self.lot.units / 10 ** (self.tick.decimals + self.lot.decimals)
+        return float(self.tick.units * self.lot.units / 10 ** (self.tick.decimals + self.lot.decimals))
 
     def step_ticks(self, step: str | Decimal) -> int:
         """Width of a bin in ticks; refuses a step that is no multiple of the tick and names the allowed ones."""

@@ -56,7 +56,7 @@ of bins (vah: lower edge of the highest bin of the value area); -1 where n is 0.
 
 @dataclass(slots=True)
 class Footprint:
-    """Candles of one instrument; the cells of candle `c` are `cells[c.cell_at : c.cell_at + c.cells]`, highest first."""
+    """Candles of one instrument; those of candle `c` are `cells[c.cell_at : c.cell_at + c.cells]`, highest first."""
 
     instrument: Instrument
     tf_ms: int

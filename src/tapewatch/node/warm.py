@@ -10,7 +10,7 @@ import time
 from decimal import Decimal
 
 from ..engine import Engine
-from ..model.compiled import cache_folder
+from ..compiled import cache_folder
 from ..model.instrument import Grid, Instrument, Universe
 from ..model.thresholds import Thresholds
 from ..venues.binance_usdm_codec import Codec

@@ -75,7 +75,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 def _to_ns(digits: bytes) -> int:
     """Receive times are written in ms, us or ns; the number of digits says which."""
-    return int(digits) * 10 ** (19 - len(digits))
+    return int(digits) * int(10 ** (19 - len(digits)))
 
 
 def _timed(path: Path, first: bytes, rest: Iterator[bytes]) -> list[Record]:

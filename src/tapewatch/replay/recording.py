@@ -73,8 +73,7 @@ def _instruments(records: list[Record]) -> tuple[Universe, set[str], set[str]]:
     raw: set[str] = set()
     for record in records:
         if record.endpoint == "exchangeInfo":
-            for instrument in binance_usdm.parse_exchange_info(record.payload):
-                listed[instrument.symbol] = instrument
+            listed.update((item.symbol, item) for item in binance_usdm.parse_exchange_info(record.payload))
             continue
         symbol = record.symbol or _symbol_of(record.payload)
         if not symbol:

@@ -6,9 +6,8 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
-
-import numpy as np
 
 from ..engine import Engine
 from ..model.thresholds import Thresholds
@@ -47,8 +46,8 @@ class Replay:
 
     def _frames(self, frames: list[Record]) -> None:
         payloads = [record.payload for record in frames]
-        ends = np.cumsum([len(payload) for payload in payloads])
-        recv_ns = np.array([record.recv_ns for record in frames], np.int64)
+        ends = list(accumulate(len(payload) for payload in payloads))
+        recv_ns = [record.recv_ns for record in frames]
         decoded = self.codec.decode(b"".join(payloads), ends, recv_ns)
         self.frames += decoded.frames
         self.decoded += decoded.frames - len(decoded.rejected)

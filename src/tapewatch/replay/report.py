@@ -108,7 +108,7 @@ def _liquidations(engine: Engine, instrument: Instrument) -> dict[str, object]:
 
 
 def state_hash(engine: Engine) -> str:
-    """SHA-256 over everything the engine concluded: whole books, trade accounts, footprints, OFI, big flow, liquidations."""
+    """SHA-256 over all the engine concluded: whole books, trade accounts, footprints, OFI, big flow, liquidations."""
     digest = hashlib.sha256()
 
     def add(*values: Any) -> None:

@@ -33,6 +33,7 @@ from .binance_usdm_kernel import (
 from .decimals import MAX_INT, count_of, rounded_e8
 from .scan import PADDING, Symbols, index_symbols
 
+_OPEN_LIST = ord("[")
 SHORTEST_EVENT = 40
 SHORTEST_LEVEL = 10
 """Fewest bytes of an event object and of a level with its comma: how much room a run of frames can ever need."""
@@ -354,7 +355,7 @@ class Codec:
         self._scratch = _Scratch()
 
     def decode(self, buffer: bytes | bytearray, ends: Sequence[int], recv_ns: int | Sequence[int]) -> Decoded:
-        """Decode the websocket text frames `buffer[ends[k-1]:ends[k]]`, received at `recv_ns` (one time for all or one each).
+        """Decode the websocket text frames `buffer[ends[k-1]:ends[k]]`, received at `recv_ns` (one or one each).
 
         A frame that cannot be read is set aside whole with its reason and changes nothing. The tape's arrays are
         reused: they are good until the next call.
@@ -393,7 +394,7 @@ class Codec:
     def _read(self, frame: memoryview, recv_ns: int, rows: _Rows, decoded: Decoded) -> None:
         envelope = _read_json(_envelope, frame)
         payload = memoryview(envelope.data) if len(envelope.data) else frame
-        if len(envelope.data) and payload[:1] == b"[":
+        if len(envelope.data) and payload[0] == _OPEN_LIST:
             for item in _read_json(_events, payload):
                 self._event(item, True, recv_ns, rows, decoded)
         elif len(envelope.data) or envelope.e:
@@ -403,7 +404,7 @@ class Codec:
             self._event(payload, many, recv_ns, rows, decoded)
         elif envelope.id is not None or len(envelope.result) or envelope.code is not None or len(envelope.error):
             decoded.control.append(_read_json(_ack, frame))
-        elif frame[:1] == b"[":
+        elif len(frame) and frame[0] == _OPEN_LIST:
             raise FrameError("bare_array")
         else:
             raise FrameError("no_event")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.compiled import kernel, leaf
+from ..compiled import Record, kernel, leaf
 from ..model.tape import Flag, Kind
 from .scan import (
     FAIL,
@@ -146,7 +146,7 @@ def _event(
     if matches(buf, p, _AGG_TRADE):
         return _trade(buf, p + len(_AGG_TRADE), end, _e_a, symbols, row, counts)
     if matches(buf, p, _BOOK_TICKER):
-        return _quote(buf, p + len(_BOOK_TICKER), end, many, symbols, row, counts)
+        return _quote(buf, p + len(_BOOK_TICKER), end, symbols, row, counts)
     if matches(buf, p, _TRADE):
         return _trade(buf, p + len(_TRADE), end, _e_t, symbols, row, counts)
     if matches(buf, p, _MARK_PRICE):
@@ -155,7 +155,7 @@ def _event(
 
 
 @leaf
-def _blank(row: NDArray[np.void], recv_ns: int) -> None:
+def _blank(row: Record, recv_ns: int) -> None:
     row.flags = 0
     row.recv_ns = recv_ns
     row.event_ms = 0
@@ -229,10 +229,10 @@ def _trade(
     end: int,
     id_key: int,
     symbols: Symbols,
-    row: NDArray[np.void],
+    row: Record,
     counts: NDArray[np.int64],
 ) -> int:
-    """AggTrade (id_key a) or trade (id_key t)."""
+    """An aggTrade (id_key a) or trade (id_key t) event."""
     aggregate = id_key == _e_a
     i = np.int64(-1)
     price_at = qty_at = nq_at = -1
@@ -327,7 +327,7 @@ def _e_e_again() -> int:
 
 @leaf
 def _depth(
-    buf: NDArray[np.uint8], p: int, end: int, symbols: Symbols, row: NDArray[np.void], levels: NDArray[np.void],
+    buf: NDArray[np.uint8], p: int, end: int, symbols: Symbols, row: Record, levels: NDArray[np.void],
     counts: NDArray[np.int64],
 ) -> int:  # fmt: skip
     """depthUpdate; the symbol and the bids have to come before the asks, as they always do."""
@@ -438,12 +438,11 @@ def _quote(
     buf: NDArray[np.uint8],
     p: int,
     end: int,
-    many: bool,
     symbols: Symbols,
-    row: NDArray[np.void],
+    row: Record,
     counts: NDArray[np.int64],
 ) -> int:
-    """BookTicker."""
+    """A bookTicker event."""
     i = np.int64(-1)
     bid_at = bid_qty_at = ask_at = ask_qty_at = -1
     seen = 0
@@ -516,10 +515,10 @@ def _mark(
     end: int,
     many: bool,
     symbols: Symbols,
-    row: NDArray[np.void],
+    row: Record,
     counts: NDArray[np.int64],
 ) -> int:
-    """MarkPriceUpdate. In all-symbol streams rows of COIN-M and of symbols that are not ours are counted and dropped."""
+    """The markPriceUpdate event. In all-symbol streams rows that are not ours (COIN-M, dated) are only counted."""
     i = np.int64(-1)
     coin_margined = False
     seen = 0

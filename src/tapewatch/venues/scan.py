@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.compiled import kernel, leaf
+from ..compiled import kernel, leaf
 from ..model.instrument import Instrument
 
 PADDING = 64

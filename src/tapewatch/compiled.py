@@ -13,14 +13,21 @@ import hashlib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from numba import njit
-from numba.core import config
+import numba
+from numba.core import config as _config
 from platformdirs import user_cache_path
 
 CORE = ("model", "venues", "book", "flow")
 """Packages that kernels stand in or are built from, beside engine.py."""
+
+Record = Any
+"""One record of a structured array inside a kernel: its fields are attributes there."""
+
+jit: Any = numba.jit
+config: Any = _config
+"""Numba's settings are made at run time, out of sight of a type checker."""
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -28,7 +35,7 @@ F = TypeVar("F", bound=Callable[..., object])
 @cache
 def cache_folder() -> Path:
     """Where the compiled kernels of exactly these sources are kept."""
-    package = Path(__file__).parent.parent
+    package = Path(__file__).parent
     sources = [package / "engine.py", *(path for room in CORE for path in (package / room).glob("*.py"))]
     digest = hashlib.sha256()
     for source in sorted(sources):
@@ -41,7 +48,7 @@ def _compile(function: F, **options: bool) -> F:
     before = config.CACHE_DIR
     config.CACHE_DIR = str(cache_folder())
     try:
-        compiled: F = njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+        compiled: F = jit(nopython=True, cache=True, nogil=True, error_model="numpy", **options)(function)
     finally:
         config.CACHE_DIR = before
     return compiled
