@@ -19,9 +19,9 @@ STOP_WITHIN_S = 20.0
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
-    """An environment without the developer's settings: every folder of the user is below `home`."""
+    """An environment without the developer's settings; compiled kernels are shared, or each start would take minutes."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TAPEWATCH_")}
-    folders = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "XDG_STATE_HOME": str(home / "state")}
+    folders = {"XDG_CONFIG_HOME": str(home / "config"), "XDG_STATE_HOME": str(home / "state")}
     return {**kept, **folders, "COLUMNS": "200", **settings}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tapewatch.config import Config, NodeConfig, ServerConfig, SymbolThresholds, ThresholdsConfig, VenueConfig
+from tapewatch.feed.sink import TradeHole
 from tapewatch.model.errors import TapewatchError
 from tapewatch.model.instrument import Grid, Instrument
 from tapewatch.model.views import BookState
@@ -87,6 +88,18 @@ def test_garbled_frames_are_counted_kept_aside_and_harm_nothing(tmp_path: Path) 
     node.quarantine.write(node.quarantine.take())
     kept = json.loads(node.quarantine.path.read_text())
     assert (kept["reason"], kept["size"], kept["recv_ns"]) == ("not_json", len(garbled), RECV_NS)
+
+
+def test_a_hole_in_the_trades_is_told_until_it_is_filled(tmp_path: Path) -> None:
+    node = venue_node(tmp_path)
+    node.on_universe([WUSDT])
+    feed(node, warm.FRAMES[2], warm.FRAMES[3])  # aggregate trades 1 and 3
+    assert node.trade_holes() == [TradeHole("WUSDT", 2, 2)]
+    node.on_trades(
+        "WUSDT", b'[{"a":2,"p":"100.1","q":"1","f":3,"l":3,"T":1790000000900,"m":true}]', RECV_NS + 2_000_000_000
+    )
+    assert node.trade_holes() == []
+    assert node.engine.totals()["count"] == 3
 
 
 def test_thresholds_of_one_symbol_reach_its_screener(tmp_path: Path) -> None:

@@ -7,8 +7,11 @@ import time
 from collections.abc import Sequence
 from decimal import Decimal
 
+import numpy as np
+
 from ..config import ThresholdsConfig, VenueConfig
 from ..engine import Engine, Need
+from ..feed.sink import TradeHole
 from ..model.instrument import Instrument, Universe
 from ..venues.binance_usdm_codec import Codec, Decoded, Ticker24h
 from .lag import LagMeter
@@ -126,6 +129,15 @@ class VenueNode:
             return []
         lost = (self.universe.find(symbol) for symbol in symbols)
         return [need for instrument in lost if instrument for need in self.engine.book_lost(instrument.index)]
+
+    def trade_holes(self) -> list[TradeHole]:
+        """Aggregate trades known to be missing, which the feed can ask for."""
+        trades, holes = self.engine.flow.trades, self.engine.flow.holes
+        return [
+            TradeHole(self.universe[int(i)].symbol, int(hole["first"]), int(hole["last"]))
+            for i in np.flatnonzero(trades["holes"])
+            for hole in holes[i, : trades["holes"][i]]
+        ]
 
 
 def _differs(known: Instrument, told: Instrument) -> bool:
