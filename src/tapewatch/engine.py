@@ -41,7 +41,7 @@ BIG_FLOW_BPS = 10
 _SPARE_INSTRUMENTS = 64
 """Room for listings before the state arrays are enlarged."""
 
-DONE, ATTEND, MORE_PAGES, MORE_CELLS = range(4)
+DONE, ATTEND, MORE_PAGES, MORE_SECOND_CELLS, MORE_MINUTE_CELLS = range(5)
 
 _SNAPSHOT = int(Flag.SNAPSHOT)
 
@@ -74,10 +74,10 @@ def _apply(
     for r in range(start, len(rows)):
         row = rows[r]
         if row.kind == 1:
-            if not (
-                has_room(flow.minutes, row.instrument, row.ts_ms) and has_room(flow.seconds, row.instrument, row.ts_ms)
-            ):
-                return MORE_CELLS, r
+            if not has_room(flow.seconds, row.instrument, row.ts_ms):
+                return MORE_SECOND_CELLS, r
+            if not has_room(flow.minutes, row.instrument, row.ts_ms):
+                return MORE_MINUTE_CELLS, r
             _pass_time(flow, clock, row.event_ms)
             _trade(row, books, flow)
         elif row.kind == 2:
@@ -173,21 +173,16 @@ class Engine:
                 break
             if status == MORE_PAGES:
                 self.sync.reserve(int(tape.rows[at]["bids"] + tape.rows[at]["asks"]))
-            elif status == MORE_CELLS:
-                self._grow_cells(tape.rows[at])
+            elif status == MORE_SECOND_CELLS:
+                self.flow = self.flow._replace(seconds=candles.grow_cells(self.flow.seconds))
+            elif status == MORE_MINUTE_CELLS:
+                self.flow = self.flow._replace(minutes=candles.grow_cells(self.flow.minutes))
             else:
                 needs.extend(self._attend(tape, at))
                 at += 1
         for need in needs:
             self.needs_by_reason[need.reason] += 1
         return needs
-
-    def _grow_cells(self, row: NDArray[np.void]) -> None:
-        """Enlarge the arena that has no room for a trade."""
-        for name in ("seconds", "minutes"):
-            store = getattr(self.flow, name)
-            if not has_room(store, row["instrument"], row["ts_ms"]):
-                self.flow = self.flow._replace(**{name: candles.grow_cells(store)})
 
     def _attend(self, tape: Tape, at: int) -> list[Need]:
         """A depth row that the loop leaves to us: a snapshot, a book that is not live, a break of its chain."""

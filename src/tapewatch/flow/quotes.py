@@ -13,6 +13,8 @@ from ..model.views import LIQUIDATION
 
 _LONG = int(Flag.LONG)
 LIQUIDATIONS = 1 << 15
+CHAIN_SLACK_MS = 1_000
+"""Update ids and times rise together: a lower id with a later time than this begins a new chain (see `trades`)."""
 OFI_MINUTES = 1500
 """Minutes of order flow imbalance kept, a little more than a day."""
 
@@ -101,10 +103,10 @@ def best_level_ofi(
 def on_quote(s: Quotes, row: Record) -> None:
     i = row.instrument
     q = s.quotes[i]
-    if q.seen and row.id <= q.id:
+    if q.seen and row.id <= q.id and row.ts_ms <= q.ts_ms + CHAIN_SLACK_MS:
         q.repeated += 1
         return
-    if q.seen:
+    if q.seen and row.id > q.id:
         e = best_level_ofi(row.price, row.qty, row.price2, row.qty2, q.bid, q.bid_lots, q.ask, q.ask_lots)
         minute = row.ts_ms // 60_000
         slot = s.ofi[i, minute % OFI_MINUTES]

@@ -12,12 +12,19 @@ from ..model.tape import Flag
 from .bigflow import BigFlow, on_flow_print, on_parent_print
 from .candles import Candles, add_trade, mark_gap
 
+LARGEST_HOLE = 10**8
+"""Ids further ahead than this, weeks of the busiest instrument, are no continuation of a chain."""
+CHAIN_SLACK_MS = 1_000
+"""Ids and trade times of an instrument rise together. A row with an id from the past and a time later than this is no
+repetition: the venue's counter began anew, or an absurd id had got in. Without this rule all that follows would be
+taken for duplicates, for ever."""
 HOLES = 8
 """Missing id ranges remembered per instrument so that late rows can still fill them; the oldest is forgotten."""
 
 TRADES = np.dtype(
     [
         ("last_id", np.int64),
+        ("chain_ms", np.int64),
         ("last_ms", np.int64),
         ("last_price", np.int64),
         ("seq", np.int64),
@@ -36,8 +43,9 @@ TRADES = np.dtype(
         ("holes", np.int64),
     ]
 )
-"""Per instrument. `raw` is 1 where raw trades are its source and aggregates are not counted (and the reverse);
-`gaps` counts breaks of the id chain, `missing` ids in them, `filled` ids that came after all."""
+"""Per instrument. `last_id` and `chain_ms` are the newest id and time of its chain; `raw` is 1 where raw trades are its
+source and aggregates are not counted (and the reverse); `gaps` counts breaks of the chain, `missing` ids in them,
+`filled` ids that came after all. What fits no chain counts among the `duplicates`."""
 
 HOLE = np.dtype([("first", np.int64), ("last", np.int64), ("from_ms", np.int64), ("to_ms", np.int64)])
 
@@ -66,17 +74,29 @@ def accept(s: Flow, row: Record) -> tuple[bool, bool]:
     if ((row.flags & _AGGREGATE) != 0) == (trades.raw != 0):
         trades.other_source += 1
         return False, False
-    if trades.last_id == 0 or row.id == trades.last_id + 1:
-        trades.last_id = row.id
-        return True, True
-    if row.id > trades.last_id:
-        _open_hole(s, i, trades.last_id + 1, row.id - 1, trades.last_ms, row.ts_ms)
-        trades.last_id = row.id
-        return True, True
-    if _fill_hole(s, i, row.id):
-        return True, False
-    trades.duplicates += 1
-    return False, False
+    ahead = row.id - trades.last_id
+    if 1 < ahead <= LARGEST_HOLE and trades.last_id != 0:
+        _open_hole(s, i, trades.last_id + 1, row.id - 1, trades.chain_ms, row.ts_ms)
+    elif ahead != 1 and trades.last_id != 0:
+        if _fill_hole(s, i, row.id):
+            return True, False
+        if row.ts_ms <= trades.chain_ms + CHAIN_SLACK_MS:
+            trades.duplicates += 1
+            return False, False
+        _start_anew(s, i, row.ts_ms)
+    trades.last_id = row.id
+    trades.chain_ms = max(trades.chain_ms, row.ts_ms)
+    return True, True
+
+
+@kernel
+def _start_anew(s: Flow, i: int, ts_ms: int) -> None:
+    """Give up the chain: what lies between the two is a gap that nothing can fill."""
+    trades = s.trades[i]
+    trades.gaps += 1
+    trades.holes = 0
+    mark_gap(s.minutes, i, trades.chain_ms, ts_ms, 1)
+    mark_gap(s.seconds, i, trades.chain_ms, ts_ms, 1)
 
 
 @kernel
