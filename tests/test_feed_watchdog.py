@@ -59,14 +59,18 @@ class World:
         return [remedy for _ in range(seconds) for remedy in self.second()]
 
 
+def channel(world: World, which: Channel) -> FeedState:
+    return next(status.state for status in world.dog.channels() if status.channel == which)
+
+
 def test_a_healthy_market_raises_no_alarm_for_an_hour() -> None:
     world = World(books=["BTCUSDT", "ETHUSDT"])
     world.trading["XRPUSDT"] = 1 / 400  # thin: legally silent for minutes
     assert world.run(3600) == []
     assert world.dog.silent() == []
     assert {world.dog.state(watch) for watch in world.dog.sockets.values()} == {FeedState.LIVE}
-    assert world.dog.channel_state(Channel.FORCE_ORDER) == FeedState.QUIET
-    assert world.dog.channel_state(Channel.AGG_TRADE) == FeedState.LIVE
+    assert channel(world, Channel.FORCE_ORDER) == FeedState.QUIET
+    assert channel(world, Channel.AGG_TRADE) == FeedState.LIVE
 
 
 def test_an_acknowledged_stream_that_never_delivers_is_named_and_subscribed_again() -> None:
@@ -78,7 +82,7 @@ def test_an_acknowledged_stream_that_never_delivers_is_named_and_subscribed_agai
     ]
     assert "ethusdt@aggTrade acknowledged but silent" in remedies[0].reason
     assert world.dog.silent() == ["ethusdt@aggTrade"]
-    assert world.dog.channel_state(Channel.AGG_TRADE) == FeedState.LIVE  # the others go on
+    assert channel(world, Channel.AGG_TRADE) == FeedState.LIVE  # the others go on
     world.dead = set()
     world.run(2)
     assert world.dog.silent() == []
@@ -179,7 +183,7 @@ def test_words_for_sockets_that_are_not_there() -> None:
     assert world.dog.state(watch) == FeedState.CONNECTING
     watch.failing = True
     assert world.dog.state(watch) == FeedState.DOWN
-    assert world.dog.channel_state(Channel.AGG_TRADE) == FeedState.DOWN
+    assert channel(world, Channel.AGG_TRADE) == FeedState.DOWN
     assert world.run(120) == []  # nobody is silent who is not connected
 
 

@@ -25,7 +25,7 @@ class Priority(IntEnum):
     """Who goes first; each may use the minute up to its own share, so that the more urgent still finds room."""
 
     GAP_FILL = 0
-    """Trades that a gap hid."""
+    """Trades that a gap hid, of a symbol somebody looks at."""
     CONTROL = 1
     """Clock, instruments, tickers: nothing runs without them."""
     VISIBLE_BOOK = 2
@@ -34,7 +34,9 @@ class Priority(IntEnum):
     """Daily klines: finite, and the screener waits for them."""
     BOOK = 4
     """Snapshot of any other book."""
-    BACKGROUND = 5
+    BACKFILL = 5
+    """Trades that a gap hid, of symbols nobody looks at: they stay available for two days."""
+    BACKGROUND = 6
     """Polling: open interest and the like."""
 
 
@@ -44,6 +46,7 @@ SHARE = {
     Priority.VISIBLE_BOOK: 0.9,
     Priority.ADV: 0.8,
     Priority.BOOK: 0.8,
+    Priority.BACKFILL: 0.7,
     Priority.BACKGROUND: 0.6,
 }
 """Part of the minute's limit that may be used when a request of this priority is granted."""
@@ -117,6 +120,10 @@ class WeightBudget:
             # Asked after the higher count was told, answered with a lower one: the venue's minute turned, not ours.
             self._counted, self._counted_at_ms = used, now_ms
             self._turned_at_ms = now_ms
+
+    def unused(self, grant: Grant) -> None:
+        """The request was never sent."""
+        self._in_flight -= grant.weight
 
     def refused(self, status: int, retry_after: str | None, body: bytes, now_ms: int) -> int:
         """Take a 429 or 418 to heart; returns until when nothing is sent.

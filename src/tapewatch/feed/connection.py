@@ -83,7 +83,7 @@ class Connection(WSListener):
         """Why it ended, one sentence."""
         self.fault: Exception | None = None
         """What `on_read` raised: a defect of ours, not of the venue."""
-        self.delivered: set[bytes] | None = None
+        self.delivered: set[str] | None = None
         """Names of streams that have delivered, kept while somebody compares two connections."""
         self.refused: dict[str, str] = {}
         """Names in commands the venue answered with an error, and its words."""
@@ -248,7 +248,9 @@ class Connection(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if kind is WSMsgType.TEXT and frame.fin and self._fragments is None:
+        if self.why:
+            pass  # it is over: whatever still comes on this connection is not ours
+        elif kind is WSMsgType.TEXT and frame.fin and self._fragments is None:
             self._buffer += frame.get_payload_as_memoryview()
             self._ends.append(len(self._buffer))
         else:
@@ -305,12 +307,12 @@ class Connection(WSListener):
         transport.disconnect()
 
     def _end_of_read(self) -> None:
-        if not self._ends:
+        if not self._ends or self.fault is not None:
             return
         try:
             self._on_read(self, self._buffer, self._ends)
         except Exception as error:
-            self.fault = self.fault or error
+            self.fault = error
             raise
         finally:
             try:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from ..model.views import FeedState
 from .plan import TICKERS, WHOLE_MARKET_SOCKET, Channel, SocketPlan, Stream
+from .status import ChannelStatus
 
 Tap = Callable[[bytes], bool]
 
@@ -322,20 +323,34 @@ class Watchdog:
             return FeedState.LIVE
         return FeedState.CONNECTING if self.now - watch.opened_at <= LIVELY_S else FeedState.QUIET
 
-    def channel_state(self, channel: Channel) -> FeedState:
-        """The word for one kind of stream over all sockets that carry it."""
-        states, tracks = [], []
+    def channels(self) -> list[ChannelStatus]:
+        """Every kind of stream that is subscribed, over all sockets that carry it."""
+        tracks: dict[Channel, list[Track]] = {}
+        states: dict[Channel, list[FeedState]] = {}
         for watch in self.sockets.values():
-            mine = [track for track in watch.tracks.values() if track.stream.channel == channel]
-            if mine:
-                states.append(self.state(watch))
-                tracks.extend(mine)
-        state = worst(states)
-        if state == FeedState.LIVE and not any(self.now - track.heard <= LIVELY_S for track in tracks):
-            state = FeedState.QUIET
-        if state in (FeedState.LIVE, FeedState.QUIET) and any(t.silent for t in tracks if t.stream.channel in RHYTHM_S):
-            return FeedState.STALE
-        return state
+            state = self.state(watch)
+            for track in watch.tracks.values():
+                tracks.setdefault(track.stream.channel, []).append(track)
+            for channel in {track.stream.channel for track in watch.tracks.values()}:
+                states.setdefault(channel, []).append(state)
+        return [self._channel(channel, tracks[channel], states[channel]) for channel in Channel if channel in tracks]
+
+    def _channel(self, channel: Channel, tracks: Sequence[Track], sockets: Sequence[FeedState]) -> ChannelStatus:
+        heard = max(track.heard for track in tracks)
+        silent = sorted(track.stream.name for track in tracks if track.silent)
+        state = worst(sockets)
+        if state in (FeedState.LIVE, FeedState.QUIET):
+            state = FeedState.LIVE if self.now - heard <= LIVELY_S else FeedState.QUIET
+            if silent and (channel in RHYTHM_S or len(silent) == len(tracks)):
+                state = FeedState.STALE
+        return ChannelStatus(
+            channel=channel.value,
+            state=state,
+            streams=len(tracks),
+            confirmed=sum(track.heard != NEVER for track in tracks),
+            data_age_ms=(self.now - heard) * 1000 if heard != NEVER else None,
+            silent=silent,
+        )
 
 
 def worst(states: Sequence[FeedState]) -> FeedState:

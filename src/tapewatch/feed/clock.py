@@ -1,0 +1,24 @@
+"""The venue's clock against ours, from round trips."""
+
+from __future__ import annotations
+
+from collections import deque
+
+SAMPLES = 8
+
+
+class ClockOffset:
+    """What to add to our clock to get the venue's; the sample with the shortest round trip is the most honest."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, float]] = deque(maxlen=SAMPLES)
+
+    def add(self, sent_ms: float, received_ms: float, server_ms: float) -> None:
+        """One answer of the venue: its time lies somewhere between our sending and receiving."""
+        round_trip = max(0.0, received_ms - sent_ms)
+        self._samples.append((round_trip, server_ms - (sent_ms + received_ms) / 2))
+
+    @property
+    def ms(self) -> float | None:
+        """The venue's clock minus ours; None before the first sample."""
+        return min(self._samples)[1] if self._samples else None

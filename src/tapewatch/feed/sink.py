@@ -1,0 +1,45 @@
+"""Who takes what the feed brings: plain synchronous calls in the event loop's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from ..engine import Need
+from ..model.instrument import Instrument
+
+
+@dataclass(frozen=True, slots=True)
+class TradeHole:
+    """Aggregate trades `first_id` to `last_id` of a symbol that never came."""
+
+    symbol: str
+    first_id: int
+    last_id: int
+
+
+class Sink(Protocol):
+    """Takes frames, snapshots and facts; answers with the books that want a snapshot."""
+
+    def on_universe(self, instruments: list[Instrument]) -> list[Need]:
+        """All instruments in the order of their `index`: the first time, and again whenever something has changed."""
+
+    def on_adv(self, symbol: str, quote_volume: Decimal, days: int) -> None:
+        """Average daily volume over `days` complete UTC days."""
+
+    def on_frames(self, buffer: bytearray, ends: Sequence[int], recv_ns: int) -> list[Need]:
+        """What one socket read brought: message k is `buffer[ends[k-1]:ends[k]]`; both are reused afterwards."""
+
+    def on_snapshot(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
+        """A REST depth answer; a Need for the same book means that it was of no use."""
+
+    def on_trades(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
+        """A REST aggTrades answer that fills a hole."""
+
+    def on_disconnect(self, symbols: Sequence[str], channel: str) -> list[Need]:
+        """Streams of these symbols were interrupted."""
+
+    def trade_holes(self) -> list[TradeHole]:
+        """Trades known to be missing and not given up."""

@@ -1,0 +1,361 @@
+"""One planned websocket, kept alive: opened again when it fails, replaced before the venue cuts it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from random import Random
+from typing import Protocol
+
+import msgspec
+
+from .backoff import Backoff
+from .connection import STREAM_PREFIX, ConnectError, Connection
+from .plan import SocketPlan, Stream, changes
+from .status import SocketStatus
+from .watchdog import NEVER, SocketWatch, Track, Watchdog
+
+log = logging.getLogger(__name__)
+
+OPEN_WITHIN_S = 10.0
+FIRST_RETRY_S = 0.5
+LONGEST_RETRY_S = 60.0
+STEADY_S = 5.0
+"""Data must have flowed for so long before the next failure counts as the first one again."""
+QUIET_BUT_UP_S = 30.0
+"""An acknowledged socket without data is no longer reported as lost after so long."""
+LIFETIME_S = 23 * 3600.0
+"""The venue cuts at 24 h."""
+LIFETIME_JITTER = 0.04
+"""So that not all sockets are replaced in the same minute: up to 55 minutes earlier."""
+OVERLAP_AT_LEAST_S = 3.0
+OVERLAP_AT_MOST_S = 30.0
+ROTATE_AGAIN_S = 300.0
+ANSWER_TICKS = 10
+"""Seconds that a command may stay unanswered."""
+
+_EVENT_TIME = re.compile(rb'"E":\s?(\d{13})\b')
+_STREAM_NAME = re.compile(rb'"stream"\s*:\s*"([^"]*)"')
+_PREFIX = len(STREAM_PREFIX)
+
+
+class Reader(Protocol):
+    """Who gets what sockets bring and is told what happens to them."""
+
+    def on_read(self, buffer: bytearray, ends: list[int], recv_ns: int) -> None:
+        """Messages of one socket read, before they are gone."""
+
+    def on_confirmed(self, streams: Sequence[Stream]) -> None:
+        """The venue has acknowledged these streams on a connection that is in use."""
+
+    def on_lost(self, socket: Socket) -> None:
+        """Streams of this socket no longer come; what was missed is missing."""
+
+    def venue_ms(self) -> int:
+        """The venue's clock."""
+
+
+class Socket:
+    """Keeps the streams of one `SocketPlan` flowing. `run` ends only by cancellation or by a defect of ours."""
+
+    def __init__(
+        self,
+        plan: SocketPlan,
+        ws_url: str,
+        watch: SocketWatch,
+        dog: Watchdog,
+        reader: Reader,
+        *,
+        random: Random,
+        gate: asyncio.Semaphore,
+        clock: Callable[[], int] = time.time_ns,
+        lifetime_s: float = LIFETIME_S,
+    ) -> None:
+        self.plan = plan
+        self.url = f"{ws_url}/{plan.route}/stream"
+        self.watch = watch
+        self.dog = dog
+        self.reconnects = 0
+        self.rotations = 0
+        self.frames = 0
+        self.strangers = 0
+        """Frames of streams that nobody asked for (any more)."""
+        self.detail = ""
+        self._reader = reader
+        self._random = random
+        self._gate = gate
+        self._clock = clock
+        self._lifetime_s = lifetime_s
+        self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, random)
+        self._connection: Connection | None = None
+        self._successor: Connection | None = None
+        self._covered: asyncio.Event | None = None
+        self._overlapped_s = 0.0
+        self._data_since: float | None = None
+        self._last_data: float | None = None
+        self._used_at = 0.0
+        self._lost_at: float | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Connect, serve, and connect again."""
+        try:
+            while True:
+                try:
+                    self._use(await self._open())
+                except ConnectError as error:
+                    self._failed(str(error))
+                else:
+                    self._lost(await self._serve())
+                await asyncio.sleep(self._backoff.next_s())
+        finally:
+            for connection in self._connections():
+                connection.abort("we are stopping")
+
+    def _connections(self) -> list[Connection]:
+        return [connection for connection in (self._connection, self._successor) if connection is not None]
+
+    async def _open(self) -> Connection:
+        connection = Connection(self._on_read, self._on_confirmed)
+        # A venue that comes back is not met by all sockets at the same moment.
+        async with self._gate:
+            await connection.open(self.url, OPEN_WITHIN_S)
+        connection.subscribe(stream.name for stream in self.plan.streams)
+        return connection
+
+    def _use(self, connection: Connection) -> None:
+        self._connection = connection
+        self._data_since, self._used_at = None, asyncio.get_running_loop().time()
+        self.dog.opened(self.plan.name)
+
+    async def _serve(self) -> str:
+        """Stay until the connection is gone, replacing it in time; returns why it ended."""
+        loop = asyncio.get_running_loop()
+        rotate_at = loop.time() + self._lifetime()
+        while True:
+            connection = self._current()
+            try:
+                async with asyncio.timeout_at(rotate_at):
+                    await connection.wait_closed()
+            except TimeoutError:
+                replaced = await self._rotate(connection)
+                rotate_at = loop.time() + (self._lifetime() if replaced else ROTATE_AGAIN_S)
+                continue
+            if connection.fault is not None:
+                raise connection.fault
+            return connection.why
+
+    def _lifetime(self) -> float:
+        return self._lifetime_s * (1 - LIFETIME_JITTER * self._random.random())
+
+    def _current(self) -> Connection:
+        if self._connection is None:
+            raise RuntimeError(f"{self.plan.name} serves no connection")
+        return self._connection
+
+    async def _rotate(self, old: Connection) -> bool:
+        """Open a successor, wait until it delivers all that the old one does, close the old one.
+
+        Meanwhile both deliver; who applies the messages knows duplicates by their ids.
+        """
+        try:
+            new = self._successor = await self._open()
+        except ConnectError as error:
+            log.warning("rotation_failed socket=%s reason=%r", self.plan.name, str(error))
+            return False
+        old.delivered, new.delivered = set(), set()
+        self._covered, self._overlapped_s = asyncio.Event(), 0.0
+        ends = [
+            asyncio.ensure_future(waiting) for waiting in (self._covered.wait(), old.wait_closed(), new.wait_closed())
+        ]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+            old.delivered = new.delivered = self._covered = self._successor = None
+        fault = old.fault or new.fault
+        if fault is not None:
+            raise fault
+        if new.is_closed or (new.unanswered and not old.is_closed):
+            await new.close("not needed")
+            log.warning("rotation_failed socket=%s reason=%r", self.plan.name, new.why)
+            return False
+        self._connection = new
+        self.rotations += 1
+        await old.close("replaced")
+        log.info("socket_rotated socket=%s", self.plan.name)
+        return True
+
+    def _failed(self, reason: str) -> None:
+        self.watch.failing = True
+        if not self.detail:
+            log.warning("socket_down socket=%s reason=%r", self.plan.name, reason)
+        self.detail = reason
+        self._lost_at = self._lost_at or asyncio.get_running_loop().time()
+
+    def _lost(self, reason: str) -> None:
+        self._connection = None
+        self.reconnects += 1
+        if not self.detail:
+            log.warning("socket_lost socket=%s reason=%r", self.plan.name, reason)
+        self.detail = reason
+        self._lost_at = self._lost_at or asyncio.get_running_loop().time()
+        self.dog.lost(self.plan.name)
+        self._reader.on_lost(self)
+
+    # -- what others ask of it ----------------------------------------------------------------------------------
+
+    def follow(self, plan: SocketPlan) -> None:
+        """Carry another set of streams from now on; what stays is not touched."""
+        change = changes(self.plan, plan)
+        self.plan = plan
+        for connection in self._connections():
+            connection.unsubscribe(stream.name for stream in change.unsubscribe)
+            connection.subscribe(stream.name for stream in change.subscribe)
+
+    def subscribe_again(self, streams: Iterable[Stream]) -> None:
+        """Ask once more for streams that are acknowledged and silent."""
+        names = [stream.name for stream in streams]
+        if self._connection is not None:
+            self._connection.unsubscribe(names)
+            self._connection.subscribe(names)
+
+    def reconnect(self, reason: str) -> None:
+        """Give this connection up."""
+        if self._connection is not None:
+            self._connection.abort(reason)
+
+    def tick(self, seconds: float) -> None:
+        """Once a second: unanswered commands, steady data, progress of an overlap."""
+        for connection in self._connections():
+            reason = connection.tick(ANSWER_TICKS)
+            if reason is not None:
+                connection.abort(reason)
+        if self._connection is not None:
+            self._settle(asyncio.get_running_loop().time(), self._connection)
+        if self._covered is not None:
+            self._overlapped_s += seconds
+            if self._overlapped_s >= OVERLAP_AT_MOST_S or self._is_covered():
+                self._covered.set()
+
+    def _settle(self, now: float, connection: Connection) -> None:
+        """Decide whether a failure is over. Only data says that the next one would be a new one."""
+        steady = self._data_since is not None and (self._last_data or 0.0) - self._data_since >= STEADY_S
+        if steady:
+            self._backoff.reset()
+        if self._lost_at is None or connection.unanswered:
+            return
+        if steady or now - self._used_at >= QUIET_BUT_UP_S:
+            log.info("socket_back socket=%s after_s=%.1f", self.plan.name, now - self._lost_at)
+            self._lost_at, self.detail = None, ""
+
+    def _is_covered(self) -> bool:
+        """Everything the old connection has delivered since the overlap began, the new one has delivered too."""
+        old, new = self._connection, self._successor
+        if old is None or new is None or old.delivered is None or new.delivered is None:
+            return False
+        return self._overlapped_s >= OVERLAP_AT_LEAST_S and not new.unanswered and old.delivered <= new.delivered
+
+    def status(self) -> SocketStatus:
+        age = None if self._last_data is None else (asyncio.get_running_loop().time() - self._last_data) * 1000
+        return SocketStatus(
+            name=self.plan.name,
+            route=self.plan.route,
+            state=self.dog.state(self.watch),
+            streams=len(self.plan.streams),
+            confirmed=sum(track.heard > NEVER for track in self.watch.tracks.values()),
+            data_age_ms=age,
+            lag_ms=self.watch.lag_ms,
+            reconnects=self.reconnects,
+            rotations=self.rotations,
+            frames=self.frames,
+            detail=self._words(),
+        )
+
+    def _words(self) -> str:
+        if self.detail:
+            return self.detail
+        refused = self._connection.refused if self._connection is not None else {}
+        for name, words in refused.items():
+            return f"the venue refuses {name}: {words}"
+        return ""
+
+    # -- what the connection tells ------------------------------------------------------------------------------
+
+    def _on_confirmed(self, connection: Connection, names: tuple[str, ...]) -> None:
+        if connection is self._connection:
+            self.dog.confirmed(self.plan.name, names)
+            wanted = set(names)
+            self._reader.on_confirmed([stream for stream in self.plan.streams if stream.name in wanted])
+
+    def _on_read(self, connection: Connection, buffer: bytearray, ends: list[int]) -> None:
+        """Count each message for its stream, then hand all of them on at once."""
+        recv_ns = self._clock()
+        tracks = self.watch.tracks
+        delivered = connection.delivered
+        dropped: list[int] = []
+        data = start = 0
+        for k, end in enumerate(ends):
+            if buffer.startswith(STREAM_PREFIX, start):
+                name = bytes(buffer[start + _PREFIX : buffer.find(b'"', start + _PREFIX, end)])
+                track = tracks.get(name) or self._by_other_spelling(name)
+            else:
+                track = self._unusual(connection, buffer, start, end)
+            if track is not None:
+                track.frames += 1
+                data += 1
+                if delivered is not None:
+                    delivered.add(track.stream.name)
+                if track.tap is not None and not track.tap(bytes(buffer[start:end])):
+                    dropped.append(k)
+            start = end
+        self.frames += len(ends)
+        if data:
+            self._note_data(buffer, ends)
+        if dropped:
+            _drop(buffer, ends, dropped)
+        self._reader.on_read(buffer, ends, recv_ns)
+
+    def _by_other_spelling(self, name: bytes) -> Track | None:
+        """A name with characters escaped as JSON allows, or of a stream that nobody wants any more."""
+        if b"\\" in name:
+            try:
+                track = self.watch.tracks.get(msgspec.json.decode(b'"' + name + b'"', type=str).encode())
+            except (msgspec.MsgspecError, UnicodeEncodeError):
+                track = None
+            if track is not None:
+                return track
+        self.strangers += 1
+        return None
+
+    def _unusual(self, connection: Connection, buffer: bytearray, start: int, end: int) -> Track | None:
+        """A message that does not begin as data does: data with its keys in another order, or an answer."""
+        named = _STREAM_NAME.search(buffer, start, end)
+        if named is None:
+            connection.answered(bytes(buffer[start:end]))
+            return None
+        return self.watch.tracks.get(named[1]) or self._by_other_spelling(named[1])
+
+    def _note_data(self, buffer: bytearray, ends: list[int]) -> None:
+        self._last_data = asyncio.get_running_loop().time()
+        if self._data_since is None:
+            self._data_since = self._last_data
+        if self.watch.sample_due:
+            event = _EVENT_TIME.search(buffer, ends[-2] if len(ends) > 1 else 0)
+            if event is not None:
+                self.watch.sample_due = False
+                self.dog.lag(self.watch, float(self._reader.venue_ms() - int(event[1])))
+
+
+def _drop(buffer: bytearray, ends: list[int], dropped: Sequence[int]) -> None:
+    """Take messages out of a read."""
+    for k in reversed(dropped):
+        start = ends[k - 1] if k else 0
+        size = ends[k] - start
+        del buffer[start : ends[k]]
+        ends[k:] = [end - size for end in ends[k + 1 :]]
