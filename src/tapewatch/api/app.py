@@ -1,0 +1,105 @@
+"""The application: routes, websockets, page and door put together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from .. import __version__
+from ..hub.hub import Hub
+from ..hub.requests import Catalogue
+from ..model.errors import UsageError
+from . import metrics, problems, sockets
+from .access import Door
+from .docs import docs_page
+from .health import StatusReader, health
+from .market import market_routes
+from .numbers import answer, now_ms
+from .page import STATIC, Page
+from .view import NodeView
+
+DESCRIPTION = (
+    "Order flow of crypto derivatives markets, live and exact. Prices and quantities are JSON numbers with the "
+    "instrument's own decimals; times are milliseconds since the epoch, UTC; errors are RFC 9457 problem documents."
+)
+
+
+def create_app(node: NodeView, token: str = "", *, static: Path = STATIC) -> FastAPI:
+    """Build the ASGI application that serves `node`.
+
+    With an empty `token` only requests that name loopback as their host are answered; otherwise the token is wanted on
+    every route and websocket but /health. The publisher runs as long as the application's lifespan.
+    """
+    hub = Hub()
+    answers: Counter[int] = Counter()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        publisher = asyncio.create_task(hub.run())
+        yield
+        publisher.cancel()
+        await asyncio.wait([publisher])
+
+    app = FastAPI(
+        title="tapewatch",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        # Paths are exact: a redirect would be one more thing to get right behind a proxy.
+        redirect_slashes=False,
+    )
+    app.add_middleware(
+        Door,
+        token=token,
+        allowed_origins=node.config.server.allowed_origins,
+        max_body_bytes=node.config.limits.request_bytes,
+        answers=answers,
+    )
+    problems.install(app)
+    _own_routes(app, node, hub, answers)
+    app.include_router(market_routes(node.venues), dependencies=[Depends(_known_parameters)])
+    catalogue = Catalogue(node.venues, StatusReader(node), now_ms)
+    sockets.install(app, hub, node.venues, catalogue, node.config.limits)
+    app.mount("/", Page(static))
+    return app
+
+
+def _own_routes(app: FastAPI, node: NodeView, hub: Hub, answers: Counter[int]) -> None:
+    """What tells about the program itself."""
+    registry = metrics.registry(node, hub, answers)
+
+    @app.get("/health", responses={503: {"description": "Serving, but not fresh."}}, response_class=Response)
+    async def get_health() -> Response:
+        """200 when serving fresh data, else 503 with the same figures: each venue's state, gaps, books, latency."""
+        fresh, content = health(node, hub)
+        return answer(content, 200 if fresh else 503)
+
+    @app.get("/metrics", response_class=Response)
+    async def get_metrics() -> Response:
+        """Counters and gauges in the Prometheus text format."""
+        return Response(metrics.exposition(registry), media_type=metrics.MEDIA_TYPE)
+
+    @app.get("/docs", include_in_schema=False)
+    async def get_docs() -> Response:
+        return HTMLResponse(docs_page(app.openapi()))
+
+
+def _known_parameters(request: Request) -> None:
+    """Refuse a parameter nobody reads: a misspelt `timeframe=5m` must not quietly answer with 1m."""
+    route = request.scope["route"]
+    if not isinstance(route, APIRoute):
+        return
+    allowed = [parameter.alias for parameter in route.dependant.query_params]
+    for name in request.query_params:
+        if name not in allowed:
+            raise UsageError(f"unknown parameter {name[:40]!r}; allowed: {', '.join(allowed) or 'none'}")

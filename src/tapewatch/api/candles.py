@@ -1,0 +1,40 @@
+"""Footprint candles as JSON text, in the one shape that /ws/orderflow and /api/footprint share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.views import Footprint
+from .numbers import grid_printer, quote_printer
+
+
+def candle_texts(shown: Footprint, which: Sequence[int] | NDArray[np.intp], *, full: bool = False) -> list[str]:
+    """JSON of the candles at positions `which`; `full` adds open, high, low, close, POC and value area.
+
+    ``{"open_ts":1735689060000,"bid":12.5,"ask":45.3,"delta":32.8,"cvd":32.8,
+    "levels":[{"p":42500.5,"bid":2.1,"ask":8.3,"n":15}]}``; levels from the highest price down.
+    """
+    price, lots = grid_printer(shown.instrument.tick), grid_printer(shown.instrument.lot)
+    money = quote_printer(shown.instrument)
+    texts = []
+    for k in which:
+        c = shown.candles[int(k)]
+        bid, ask, at = int(c["bid"]), int(c["ask"]), int(c["cell_at"])
+        levels = ",".join(
+            f'{{"p":{price(p)},"bid":{lots(b)},"ask":{lots(a)},"n":{n}}}'
+            for p, b, a, n in shown.cells[at : at + int(c["cells"])].tolist()
+        )
+        extra = ""
+        if full:
+            traded = bool(c["n"])
+            prices = ("open", "high", "low", "close", "poc", "vah", "val")
+            extra = "".join(f'"{name}":{price(int(c[name])) if traded else "null"},' for name in prices)
+            extra += f'"n":{c["n"]},"quote_volume":{money(int(c["quote"]))},"gaps":{c["gap"]},'
+        texts.append(
+            f'{{"open_ts":{c["open_ms"]},{extra}"bid":{lots(bid)},"ask":{lots(ask)},"delta":{lots(ask - bid)},'
+            f'"cvd":{lots(int(c["cvd"]))},"levels":[{levels}]}}'
+        )
+    return texts

@@ -1,0 +1,117 @@
+"""How the node stands: /health, and the status bar's topic."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from .. import __version__
+from ..feed.status import FeedStatus
+from ..hub.hub import Hub
+from ..model.views import BookState, FeedState
+from .numbers import now_ms
+from .view import NodeView, VenueView
+
+FRESH = (FeedState.LIVE, FeedState.QUIET)
+"""States in which what is shown is the market as it is now."""
+
+
+def venue_health(venue: VenueView, feed: FeedStatus | None, mode: str) -> dict[str, Any]:
+    """One venue's figures. Gaps are counted in trade ids: `gaps_found` went missing, `gaps_filled` came after all."""
+    totals = venue.engine.totals()
+    books = venue.engine.books_by_state()
+    p50, p99 = venue.lag.percentiles()
+    state = feed.state if feed else None
+    return {
+        "state": state.value if state else mode,
+        "detail": feed.detail if feed else "",
+        "fresh": state in FRESH if state else True,
+        "connected": bool(feed and feed.connected),
+        "last_message_age_ms": None if feed is None or feed.data_age_ms is None else round(feed.data_age_ms),
+        "reconnects": feed.reconnects if feed else 0,
+        "instruments": len(venue.engine.universe),
+        "gaps_found": totals["missing"],
+        "gaps_filled": totals["filled"],
+        "depth_gaps": totals["depth_gaps"],
+        "resyncs": totals["depth_resyncs"],
+        "books_in_sync": books[BookState.LIVE],
+        "books_resyncing": books[BookState.WAITING] + books[BookState.STALE],
+        "snapshots_queued": feed.snapshots_queued if feed else 0,
+        "dropped": sum(venue.quarantine.by_reason.values()),
+        "dropped_by_reason": dict(venue.quarantine.by_reason),
+        "latency_p50_ms": p50,
+        "latency_p99_ms": p99,
+        "clock_offset_ms": feed.clock_offset_ms if feed else None,
+        "silent": list(feed.silent) if feed else [],
+        "frames": venue.frames,
+        "trades": totals["count"],
+        "trades_excluded": totals["excluded"],
+    }
+
+
+def health(node: NodeView, hub: Hub) -> tuple[bool, dict[str, Any]]:
+    """Whether we serve fresh data, and all figures. A venue that is stale or down makes the whole not fresh."""
+    venues = {
+        name: venue_health(venue, node.feeds[name].status if name in node.feeds else None, node.mode)
+        for name, venue in node.venues.items()
+    }
+    wrong = [f"{name} is {figures['state']}" for name, figures in venues.items() if not figures["fresh"]]
+    if not venues:
+        wrong.append("no venue is enabled")
+    if not hub.running:
+        wrong.append("the publisher has stopped")
+    content = {
+        "status": "; ".join(wrong) or "ok",
+        "mode": node.mode,
+        "version": __version__,
+        "server_ts": now_ms(),
+        "uptime_s": (now_ms() - node.started_ms) // 1000,
+        "venues": venues,
+        "hub": {
+            "clients": len(hub.clients),
+            "topics": len(hub.topics),
+            "delivered": hub.stats.delivered,
+            "skipped": hub.stats.skipped,
+            "late_ms_max": round(hub.stats.late_ms_max, 1),
+        },
+    }
+    return not wrong, content
+
+
+class StatusReader:
+    """Meta of the `status` topic. Keeps the last frame counts, from which messages a second come."""
+
+    def __init__(self, node: NodeView) -> None:
+        self._node = node
+        self._before: dict[str, tuple[float, int]] = {}
+
+    def __call__(self) -> dict[str, Any]:
+        offsets = [feed.status.clock_offset_ms for feed in self._node.feeds.values()]
+        return {
+            "venues": {name: self._venue(name, venue) for name, venue in self._node.venues.items()},
+            "clock_offset_ms": next((offset for offset in offsets if offset is not None), None),
+            "version": __version__,
+        }
+
+    def _venue(self, name: str, venue: VenueView) -> dict[str, Any]:
+        feed = self._node.feeds.get(name)
+        figures = venue_health(venue, feed.status if feed else None, self._node.mode)
+        same = ("state", "detail", "connected", "gaps_found", "gaps_filled", "dropped", "reconnects", "silent")
+        return {key: figures[key] for key in same} | {
+            "gaps": figures["gaps_found"],
+            "lag_ms_p50": figures["latency_p50_ms"],
+            "lag_ms_p99": figures["latency_p99_ms"],
+            "data_age_ms": figures["last_message_age_ms"],
+            "msg_per_s": self._rate(name, venue.frames),
+            "books_live": figures["books_in_sync"],
+            "books_resync": figures["books_resyncing"],
+            "depth_gaps": figures["depth_gaps"],
+            "clock_ms": venue.engine.clock_ms,
+            "mode": self._node.mode,
+        }
+
+    def _rate(self, name: str, frames: int) -> float:
+        now = time.monotonic()
+        then, before = self._before.get(name, (now, frames))
+        self._before[name] = (now, frames)
+        return round((frames - before) / (now - then), 1) if now > then else 0.0

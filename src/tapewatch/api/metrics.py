@@ -1,0 +1,151 @@
+"""/metrics: everything that can go wrong is a counter, everything that can fill up is a gauge."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ..feed.status import FeedStatus
+from ..hub.hub import Hub
+from ..model.views import BookState, FeedState
+from .view import LagView, NodeView, VenueView
+
+MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+TOTALS = {
+    "count": ("trades", "Market trades applied."),
+    "excluded": ("trades_excluded", "Prints that are no market trades; in no candle."),
+    "duplicates": ("trades_duplicate", "Trades received again and not counted again."),
+    "gaps": ("trade_gaps", "Breaks of a trade id chain."),
+    "missing": ("trade_ids_missing", "Trade ids that went missing in gaps."),
+    "filled": ("trade_ids_filled", "Missing trade ids that came after all."),
+    "depth_applied": ("depth_applied", "Depth diffs applied to live books."),
+    "depth_dropped": ("depth_dropped", "Depth diffs older than their book, dropped by the venue's rule."),
+    "depth_gaps": ("depth_gaps", "Breaks of a depth chain; each resynchronises its book."),
+    "depth_resyncs": ("depth_resyncs", "Books brought back in sync by a snapshot."),
+}
+
+FeedFigure = tuple[str, str, Callable[[FeedStatus], int]]
+FEED_GAUGES: tuple[FeedFigure, ...] = (
+    ("streams_silent", "Acknowledged streams that stay silent.", lambda feed: len(feed.silent)),
+    ("rest_weight_used", "REST weight used this minute.", lambda feed: feed.weight_used),
+    ("rest_weight_limit", "REST weight allowed a minute.", lambda feed: feed.weight_limit),
+    ("snapshots_queued", "Book snapshots waiting to be asked for.", lambda feed: feed.snapshots_queued),
+)
+FEED_COUNTERS: tuple[FeedFigure, ...] = (
+    ("reconnects", "Websockets opened again.", lambda feed: feed.reconnects),
+    ("snapshots_failed", "Book snapshots that failed.", lambda feed: feed.snapshots_failed),
+    ("trades_backfilled", "Trades fetched to fill gaps.", lambda feed: feed.trades_backfilled),
+)
+
+
+class NodeCollector(Collector):
+    """Reads the node at scrape time; nothing is counted twice."""
+
+    def __init__(self, node: NodeView, hub: Hub, requests: Counter[int]) -> None:
+        self._node = node
+        self._hub = hub
+        self._requests = requests
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._engines()
+        yield from self._feeds()
+        yield from self._serving()
+
+    def _engines(self) -> Iterator[Metric]:
+        venues = self._node.venues
+        totals = {name: venue.engine.totals() for name, venue in venues.items()}
+        for key, (metric, words) in TOTALS.items():
+            yield _counter(metric, words, {name: float(sums[key]) for name, sums in totals.items()})
+        yield _counter("frames", "Websocket frames received.", {name: v.frames for name, v in venues.items()})
+        yield _counter("frames_foreign", "Frames of other products.", {name: v.foreign for name, v in venues.items()})
+        refused = CounterMetricFamily("tapewatch_frames_refused", "Frames kept aside.", labels=["venue", "reason"])
+        books = GaugeMetricFamily("tapewatch_books", "Order books by state.", labels=["venue", "state"])
+        for name, venue in venues.items():
+            for reason, count in venue.quarantine.by_reason.items():
+                refused.add_metric([name, reason], count)
+            by_state = venue.engine.books_by_state()
+            for state in (BookState.WAITING, BookState.LIVE, BookState.STALE):
+                books.add_metric([name, state.value], by_state[state])
+        yield refused
+        yield books
+        yield _gauge("instruments", "Instruments known.", {n: len(v.engine.universe) for n, v in venues.items()})
+        yield _histogram("lag_seconds", "The venue's event time to applied, by its clock.", venues, lambda v: v.lag)
+        yield _histogram("handling_seconds", "Received to applied, by our clock.", venues, lambda v: v.handling)
+
+    def _feeds(self) -> Iterator[Metric]:
+        feeds = {name: feed.status for name, feed in self._node.feeds.items()}
+        states = GaugeMetricFamily("tapewatch_feed_state", "1 for the feed's state.", labels=["venue", "state"])
+        for name, feed in feeds.items():
+            for state in FeedState:
+                states.add_metric([name, state.value], float(feed.state is state))
+        yield states
+        ages = {n: f.data_age_ms / 1000 for n, f in feeds.items() if f.data_age_ms is not None}
+        yield _gauge("data_age_seconds", "Since the newest message.", ages)
+        for metric, words, read in FEED_GAUGES:
+            yield _gauge(metric, words, {name: read(feed) for name, feed in feeds.items()})
+        for metric, words, read in FEED_COUNTERS:
+            yield _counter(metric, words, {name: read(feed) for name, feed in feeds.items()})
+
+    def _serving(self) -> Iterator[Metric]:
+        stats = self._hub.stats
+        yield GaugeMetricFamily("tapewatch_clients", "Websocket clients.", len(self._hub.clients))
+        yield GaugeMetricFamily("tapewatch_topics", "Live topics.", len(self._hub.topics))
+        yield CounterMetricFamily("tapewatch_hub_built", "Messages built.", stats.built)
+        yield CounterMetricFamily("tapewatch_hub_built_bytes", "Bytes of messages built.", stats.built_bytes)
+        yield CounterMetricFamily("tapewatch_hub_snapshots", "Snapshots built.", stats.snapshots)
+        yield CounterMetricFamily("tapewatch_hub_delivered", "Messages handed to clients.", stats.delivered)
+        yield CounterMetricFamily("tapewatch_hub_skipped", "Updates replaced by newer state.", stats.skipped)
+        yield GaugeMetricFamily("tapewatch_hub_late_seconds", "Worst recent lateness.", stats.late_ms_max / 1000)
+        answers = CounterMetricFamily("tapewatch_http_responses", "HTTP answers.", labels=["status"])
+        for status, count in sorted(self._requests.items()):
+            answers.add_metric([str(status)], count)
+        yield answers
+
+
+def _counter(name: str, words: str, values: dict[str, float] | dict[str, int]) -> Metric:
+    family = CounterMetricFamily(f"tapewatch_{name}", words, labels=["venue"])
+    for venue, value in values.items():
+        family.add_metric([venue], value)
+    return family
+
+
+def _gauge(name: str, words: str, values: dict[str, float] | dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(f"tapewatch_{name}", words, labels=["venue"])
+    for venue, value in values.items():
+        family.add_metric([venue], value)
+    return family
+
+
+def _histogram(name: str, words: str, venues: Mapping[str, VenueView], of: Callable[[VenueView], LagView]) -> Metric:
+    family = HistogramMetricFamily(f"tapewatch_{name}", words, labels=["venue"])
+    for venue, view in venues.items():
+        lag = of(view)
+        family.add_metric([venue], lag.cumulative(), lag.sum_ms / 1000)
+    return family
+
+
+def registry(node: NodeView, hub: Hub, requests: Counter[int]) -> CollectorRegistry:
+    """A registry of our own: the process-wide default may hold what others registered."""
+    own = CollectorRegistry()
+    ProcessCollector(registry=own)
+    PlatformCollector(registry=own)
+    GCCollector(registry=own)
+    own.register(NodeCollector(node, hub, requests))
+    return own
+
+
+def exposition(own: CollectorRegistry) -> bytes:
+    """The Prometheus text format."""
+    return generate_latest(own)

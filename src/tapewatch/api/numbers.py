@@ -1,0 +1,66 @@
+"""Prices, quantities and money as JSON numbers: exact decimal text, never through a float."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from ..model.instrument import Grid, Instrument
+
+Printer = Callable[[int], str]
+
+
+def printer(units: int, decimals: int) -> Printer:
+    """A function that prints `count` increments with all their decimals: 425005 of 0.1 is ``42500.5``."""
+    if not decimals:
+        return lambda count: str(count * units)
+    width = decimals + 1
+
+    def text(count: int) -> str:
+        value = count * units
+        digits = str(abs(value)).zfill(width)
+        sign = "-" if value < 0 else ""
+        return f"{sign}{digits[:-decimals]}.{digits[-decimals:]}"
+
+    return text
+
+
+def grid_printer(grid: Grid) -> Printer:
+    """Print prices or quantities of one grid."""
+    return printer(grid.units, grid.decimals)
+
+
+def quote_printer(instrument: Instrument) -> Printer:
+    """Print sums of ticks x lots in quote currency, exactly."""
+    tick, lot = instrument.tick, instrument.lot
+    return printer(tick.units * lot.units, tick.decimals + lot.decimals)
+
+
+def exact(text: str) -> orjson.Fragment:
+    """Put the text of a number into JSON as it stands."""
+    return orjson.Fragment(text)
+
+
+def ratio(value: float, decimals: int = 6) -> float | None:
+    """A figure that is a ratio, for reading; unknown (NaN) is null."""
+    return None if math.isnan(value) else round(value, decimals)
+
+
+def now_ms() -> int:
+    """Our own clock."""
+    return time.time_ns() // 1_000_000
+
+
+def to_json(content: Any) -> bytes:
+    """Encode; NaN becomes null."""
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+
+
+def answer(content: Any, status: int = 200) -> Response:
+    """A JSON response."""
+    return Response(to_json(content), status, media_type="application/json")

@@ -1,0 +1,225 @@
+"""What answers look like, for the OpenAPI document; tests hold every answer against these.
+
+Answers are written by hand, because their numbers are exact decimals; these classes never touch a live answer.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Price = Annotated[float, Field(description="Quote currency, with the decimals of the instrument's tick.")]
+Quantity = Annotated[float, Field(description="Base units, with the decimals of the instrument's lot.")]
+Money = Annotated[float, Field(description="Quote currency.")]
+TimeMs = Annotated[int, Field(description="Milliseconds since the epoch, UTC; the venue's own time.")]
+ServerMs = Annotated[int, Field(description="Milliseconds since the epoch, UTC; our own clock.")]
+Ratio = Annotated[float, Field(ge=-1, le=1, description="In [-1, 1]; positive: buying, or bids, outweigh.")]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Answer(BaseModel):
+    """Fields are all there is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(Answer):
+    """RFC 9457 problem document."""
+
+    type: str
+    title: str
+    status: int
+    detail: Annotated[str, Field(description="One sentence: what is wrong and what is allowed.")]
+    instance: str
+
+
+class Symbol(Answer):
+    """One instrument."""
+
+    symbol: Annotated[str, Field(description="As the venue prints it.")]
+    index: Annotated[int, Field(description="Position in the stream's columns.")]
+    base: str
+    quote: str
+    kind: Literal["perp", "tradfi-perp", "future", "spot"]
+    status: str
+    tick: Price
+    lot: Quantity
+    tick_grid: Annotated[list[int], Field(description="[units, decimals]: tick = units / 10**decimals.")]
+    lot_grid: Annotated[list[int], Field(description="[units, decimals]: lot = units / 10**decimals.")]
+    adv: Annotated[Money | None, Field(description="Average daily volume, quote currency; null: not known yet.")]
+    adv_days: Annotated[int, Field(description="Complete UTC days in it.")]
+    adv_young: Annotated[bool, Field(description="Too few days to rely on.")]
+    last: Price | None
+    last_ts: TimeMs | None
+    change_24h_pct: float | None
+    high_24h: Price | None
+    low_24h: Price | None
+    volume_24h: Quantity | None
+    quote_volume_24h: Money | None
+    trades_24h: int | None
+    book: Literal["off", "waiting", "live", "stale"]
+
+
+class Symbols(Answer):
+    exchange: str
+    server_ts: ServerMs
+    symbols: list[Symbol]
+
+
+class BigFlowEvent(Answer):
+    """One episode of big flow; it grows while `open`."""
+
+    id: int
+    ts: TimeMs
+    start_ts: TimeMs
+    symbol: str
+    side: Literal["buy", "sell"]
+    price: Annotated[float, Field(description="VWAP of the aggressor's prints, quote currency.")]
+    low: Price
+    high: Price
+    quantity: Quantity
+    notional: Money
+    pct_of_adv: Annotated[float | None, Field(description="Percent of average daily volume.")]
+    rule: Literal["parent", "flow_10s", "flow_1m", "flow_5m"]
+    levels: Annotated[int, Field(description="Distinct prices of a parent order, 64 means 64 or more; 0: flow rule.")]
+    trades: Count
+    open: bool
+    depth_10bps: Annotated[
+        Money | None, Field(description="What the side it hit held within 10 bps when it fired; null: no live book.")
+    ]
+
+
+class Screener(Answer):
+    exchange: str
+    server_ts: ServerMs
+    events: list[BigFlowEvent]
+
+
+class ImbalanceRow(Answer):
+    symbol: str
+    trade_imbalance: Ratio
+    book_imbalance: Annotated[Ratio | None, Field(description="Top 10 levels; null: no live book.")]
+    bid_volume: Annotated[Quantity, Field(description="Sold by aggressors in the window, base units.")]
+    ask_volume: Annotated[Quantity, Field(description="Bought by aggressors in the window, base units.")]
+    net_flow_per_minute: Annotated[float, Field(description="(bought - sold) notional a minute, quote currency.")]
+    trend: Annotated[
+        float | None,
+        Field(description="Trade imbalance of the next shorter window minus this one's; null for the shortest."),
+    ]
+    last: Price | None
+    last_ts: TimeMs | None
+
+
+class Imbalance(Answer):
+    exchange: str
+    window: str
+    server_ts: ServerMs
+    ts: TimeMs
+    rows: list[ImbalanceRow]
+
+
+class ImbalancePoint(Answer):
+    ts: Annotated[int, Field(description="End of the window, ms.")]
+    imbalance: Ratio
+    buy: Quantity
+    sell: Quantity
+
+
+class ImbalanceHistory(Answer):
+    exchange: str
+    symbol: str
+    window: str
+    window_ms: int
+    step_ms: int
+    server_ts: ServerMs
+    points: list[ImbalancePoint]
+
+
+class Level(Answer):
+    p: Annotated[Price, Field(description="Lower edge of the bin [p, p + step).")]
+    bid: Annotated[Quantity, Field(description="Sold into bids.")]
+    ask: Annotated[Quantity, Field(description="Bought from asks.")]
+    n: Annotated[Count, Field(description="Trades.")]
+
+
+class Candle(Answer):
+    """`open` to `val` are null where nothing traded."""
+
+    open_ts: TimeMs
+    open: Price | None
+    high: Price | None
+    low: Price | None
+    close: Price | None
+    poc: Annotated[Price | None, Field(description="Lower edge of the bin with most volume.")]
+    vah: Annotated[Price | None, Field(description="Lower edge of the highest bin of the value area (70 %).")]
+    val: Annotated[Price | None, Field(description="Lower edge of the lowest bin of the value area.")]
+    n: Count
+    quote_volume: Money
+    gaps: Annotated[int, Field(description="Known holes: its totals are then at least, not exactly.")]
+    bid: Quantity
+    ask: Quantity
+    delta: Annotated[float, Field(description="ask - bid, base units.")]
+    cvd: Annotated[float, Field(description="Sum of deltas since 00:00 UTC of the candle's day, at its end.")]
+    levels: Annotated[list[Level], Field(description="From the highest price down.")]
+
+
+class Footprint(Answer):
+    exchange: str
+    symbol: str
+    tf_ms: int
+    step: Price
+    server_ts: ServerMs
+    candles: list[Candle]
+
+
+class Liquidation(Answer):
+    ts: TimeMs
+    event_ts: TimeMs
+    symbol: str
+    side: Annotated[Literal["long", "short"], Field(description="The position that was closed.")]
+    price: Annotated[float, Field(description="Average fill price, quote currency.")]
+    quantity: Quantity
+    notional: Money
+
+
+class Liquidations(Answer):
+    exchange: str
+    server_ts: ServerMs
+    liquidations: list[Liquidation]
+
+
+class Cluster(Answer):
+    """Liquidations reported in one price bucket [price, price + bucket)."""
+
+    price: Price
+    long_count: Count
+    short_count: Count
+    long_notional: Money
+    short_notional: Money
+    notional: Money
+    depth_to_reach: Annotated[
+        Money | None,
+        Field(description="What the live book holds from the touch through this bucket; null: unknown or too far."),
+    ]
+    danger: Annotated[bool, Field(description="notional is at least half of depth_to_reach.")]
+
+
+class Clusters(Answer):
+    exchange: str
+    symbol: str
+    bucket: Price
+    server_ts: ServerMs
+    mid_price: Price | None
+    clusters: list[Cluster]
+
+
+class Book(Answer):
+    exchange: str
+    symbol: str
+    in_sync: Literal[True]
+    last_update_id: int
+    ts: TimeMs
+    server_ts: ServerMs
+    bids: Annotated[list[tuple[Price, Quantity]], Field(description="Best first.")]
+    asks: Annotated[list[tuple[Price, Quantity]], Field(description="Best first.")]

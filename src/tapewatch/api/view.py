@@ -1,0 +1,64 @@
+"""What the API sees of the node that serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+from ..config import Config
+from ..feed.status import FeedStatus
+from ..hub.columns import Market
+
+Mode = Literal["live", "demo", "replay"]
+
+
+class LagView(Protocol):
+    """Percentiles of the newest samples in ms, and all samples as cumulative buckets in seconds."""
+
+    count: int
+    sum_ms: float
+
+    def percentiles(self) -> tuple[float | None, float | None]: ...
+    def cumulative(self) -> list[tuple[str, float]]: ...
+
+
+class QuarantineView(Protocol):
+    """Frames nobody understood, counted by reason."""
+
+    by_reason: Mapping[str, int]
+
+
+class VenueView(Market, Protocol):
+    """One venue: engine, 24 h figures and counters."""
+
+    frames: int
+    foreign: int
+
+    @property
+    def lag(self) -> LagView: ...
+    @property
+    def handling(self) -> LagView: ...
+    @property
+    def quarantine(self) -> QuarantineView: ...
+
+
+class FeedView(Protocol):
+    """What brings a venue's data; replayed venues have none."""
+
+    @property
+    def status(self) -> FeedStatus: ...
+
+
+class NodeView(Protocol):
+    """Everything that is served. Venues and feeds are read in the event loop's thread only."""
+
+    started_ms: int
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def mode(self) -> Mode: ...
+    @property
+    def venues(self) -> Mapping[str, VenueView]: ...
+    @property
+    def feeds(self) -> Mapping[str, FeedView]: ...
