@@ -248,8 +248,8 @@ class Connection(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if self.why:
-            pass  # it is over: whatever still comes on this connection is not ours
+        if self.why or transport.is_close_frame_sent:
+            pass  # it is over; picows still reports what it reads after a breach, the forbidden frame included
         elif kind is WSMsgType.TEXT and frame.fin and self._fragments is None:
             self._buffer += frame.get_payload_as_memoryview()
             self._ends.append(len(self._buffer))
@@ -324,7 +324,7 @@ class Connection(WSListener):
 
 def _close_reason(transport: WSTransport) -> str:
     handshake: WSCloseHandshake | None = transport.close_handshake
-    if handshake is not None and handshake.recv is not None:
+    if handshake is not None and handshake.recv is not None and handshake.recv_then_sent:
         words = f" {handshake.recv.reason}" if handshake.recv.reason else ""
         return f"closed by the venue ({handshake.recv.code.value}{words})"
     if handshake is not None and handshake.sent is not None:
