@@ -1,0 +1,639 @@
+"""The simulated market's laws, compiled: one call moves every instrument by one step.
+
+What makes it look like a market: market orders excite more of their own side (a Hawkes process); sizes are lognormal with
+a Pareto tail; orders consume a book that refills around a fair price; fair prices share one factor, which now and then
+shocks; large orders are worked in children; stretched moves liquidate positions, whose orders stretch them further.
+
+All randomness comes from `world.rng`, in an order that no subscriber can change: one seed and one start give one market.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from .layout import (
+    ADL,
+    INSURANCE_FUND,
+    MARKET,
+    OPEN_AGGREGATES,
+    PARENTS,
+    PER_STEP,
+    REACH,
+    RING,
+    UNDO,
+    WANT_QUOTES,
+    WANT_TRADES,
+)
+
+_MASK = RING - 1
+_BID_BITS, _ASK_BITS = 0x0F, 0xF0
+_EDGE = 200
+"""Orders stop this far from where a book ends, so that neither side is ever empty."""
+
+FIRST_UPDATE_ID = 11_671_659_685_961
+_US_PER_UPDATE = 10
+"""The venue counts about 100,000 updates a second over all its symbols."""
+
+_MERGE_MS = 100
+_LATENCY_MS, _LATENCY_SPREAD_MS = 120, 36
+"""An aggregate trade is sent 120 to 155 ms after its first fill."""
+
+_YEAR_S = 365.0 * 86400
+_FACTOR_SIGMA = 0.30 / math.sqrt(_YEAR_S)
+_MEMORY_S = 1.2
+_OWN_EXCITEMENT, _CROSS_EXCITEMENT = 0.42, 0.18
+"""Orders that each order brings about, of its own side and of the other: a branching ratio of 0.6."""
+
+_golden, _mix1, _mix2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_s30, _s27, _s31, _s11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
+
+
+@njit(cache=True)
+def uniform(world):
+    """The next number of the market's own splitmix64 sequence, in [0, 1)."""
+    world.rng = world.rng + _golden
+    z = world.rng
+    z = (z ^ (z >> _s30)) * _mix1
+    z = (z ^ (z >> _s27)) * _mix2
+    z = z ^ (z >> _s31)
+    return np.float64(z >> _s11) * (1.0 / 9007199254740992.0)
+
+
+@njit(cache=True)
+def normal(world):
+    return math.sqrt(-2.0 * math.log(1.0 - uniform(world))) * math.cos(2.0 * math.pi * uniform(world))
+
+
+@njit(cache=True)
+def poisson(world, mean):
+    floor = math.exp(-min(mean, 60.0))
+    count, product = 0, uniform(world)
+    while product > floor:
+        count += 1
+        product *= uniform(world)
+    return count
+
+
+@njit(cache=True)
+def standing(world, symbol, price, distance):
+    """Quantity somebody leaves at a level: more at the touch and at round prices, now and then a wall."""
+    lots = symbol.level_lots * (0.7 + 6.0 * math.exp(-distance / 3.0)) * math.exp(normal(world) - 0.5)
+    if price % 50 == 0:
+        lots *= 4.0
+    if uniform(world) < 0.001:
+        lots *= 25.0
+    return np.int64(1.0 + lots)
+
+
+@njit(cache=True)
+def seed_book(m, i, ticks, now_us):
+    """Put a fresh book around `ticks`; whatever stood before is forgotten, and no stream is told."""
+    world, symbol = m.world[0], m.symbols[i]
+    m.books[i, :] = 0
+    m.dirty[i, :] = 0
+    m.slots[i, :] = 0
+    bid = ticks - symbol.spread // 2
+    ask = bid + symbol.spread
+    symbol.anchor, symbol.bid, symbol.ask, symbol.fair = ticks, bid, ask, (bid + ask) * 0.5
+    for price in range(max(1, ticks - REACH), ticks + REACH + 1):
+        if bid < price < ask or (price != bid and price != ask and uniform(world) > 0.7):
+            continue
+        if price <= bid:
+            m.books[i, price & _MASK] = standing(world, symbol, price, bid - price)
+        else:
+            m.books[i, price & _MASK] = -standing(world, symbol, price, price - ask)
+    symbol.last_u = max(symbol.last_u + 1, FIRST_UPDATE_ID + (now_us - world.start_us) // _US_PER_UPDATE)
+    symbol.last_us = now_us
+
+
+@njit(cache=True)
+def set_level(m, i, price, qty, us):
+    """Give a level its new signed quantity under a fresh update id, and tell every stream that must know."""
+    world, symbol = m.world[0], m.symbols[i]
+    at = price & _MASK
+    was = m.books[i, at]
+    if was == qty:
+        return
+    u = max(symbol.last_u + 1, FIRST_UPDATE_ID + (us - world.start_us) // _US_PER_UPDATE)
+    change = m.undo[world.changes & (UNDO - 1)]
+    change.symbol, change.price, change.was, change.us, change.u = i, price, was, us, u
+    change.prev_u, change.prev_us = symbol.last_u, symbol.last_us
+    world.changes += 1
+    m.books[i, at] = qty
+    sides = 0
+    if was > 0 or qty > 0:
+        sides |= _BID_BITS
+    if was < 0 or qty < 0:
+        sides |= _ASK_BITS
+    m.dirty[i, at] |= np.uint8(sides)
+    for speed in range(m.slots.shape[1]):
+        if m.slots[i, speed] == 0:
+            m.slots[i, speed] = u
+    symbol.last_u, symbol.last_us = u, us
+    touched = False
+    if qty > 0:
+        touched = price >= symbol.bid
+        symbol.bid = max(symbol.bid, price)
+    elif qty < 0:
+        touched = price <= symbol.ask
+        symbol.ask = min(symbol.ask, price)
+    elif price == symbol.bid:
+        touched = True
+        while m.books[i, price & _MASK] <= 0:
+            price -= 1
+        symbol.bid = price
+    elif price == symbol.ask:
+        touched = True
+        while m.books[i, price & _MASK] >= 0:
+            price += 1
+        symbol.ask = price
+    if touched and symbol.want & WANT_QUOTES != 0:
+        if world.quotes == PER_STEP:
+            world.overflow += 1
+            return
+        quote = m.quotes[world.quotes]
+        world.quotes += 1
+        quote.symbol, quote.u, quote.ts_ms = i, u, us // 1000
+        quote.bid, quote.bid_qty = symbol.bid * symbol.tick_units, m.books[i, symbol.bid & _MASK]
+        quote.ask, quote.ask_qty = symbol.ask * symbol.tick_units, -m.books[i, symbol.ask & _MASK]
+
+
+@njit(cache=True)
+def send_aggregate(m, i):
+    """Close the oldest open aggregate of a symbol: it gets the next id, and REST may now tell it."""
+    world, symbol = m.world[0], m.symbols[i]
+    closed = m.open[i, symbol.open_from % OPEN_AGGREGATES]
+    symbol.open_from += 1
+    symbol.aggregate_id += 1
+    closed.id = symbol.aggregate_id
+    m.past[symbol.past_at + closed.id % symbol.past_room] = closed
+    if world.aggregates == PER_STEP:
+        world.overflow += 1
+        return
+    m.aggregates[world.aggregates] = closed
+    world.aggregates += 1
+
+
+@njit(cache=True)
+def send_fill(m, i, price, qty, sell, ms, cause):
+    """One raw print; ids now and then skip one."""
+    world, symbol = m.world[0], m.symbols[i]
+    symbol.trade_id += 1 if uniform(world) > 0.004 else 2
+    if symbol.want & WANT_TRADES != 0:
+        if world.fills == PER_STEP:
+            world.overflow += 1
+            return
+        fill = m.fills[world.fills]
+        world.fills += 1
+        fill.symbol, fill.id, fill.price, fill.qty = i, symbol.trade_id, price, qty
+        fill.ts_ms, fill.sell, fill.cause = ms, sell, cause
+
+
+@njit(cache=True)
+def trade(m, i, ticks, qty, public_qty, sell, us):
+    """`qty` lots change hands at one price: raw prints, the running bar, and an aggregate to open or to grow."""
+    world, symbol, bar = m.world[0], m.symbols[i], m.bars[i]
+    price, ms = ticks * symbol.tick_units, us // 1000
+    parts = 1
+    if uniform(world) < 0.4:
+        parts += np.int64(uniform(world) * 5.0)
+    parts = min(parts, qty)
+    first = 0
+    for part in range(parts):
+        share = qty // parts if part else qty - (qty // parts) * (parts - 1)
+        send_fill(m, i, price, share, sell, ms, MARKET)
+        if part == 0:
+            first = symbol.trade_id
+    if bar.trades == 0:
+        bar.open, bar.high, bar.low, bar.first = price, price, price, first
+    bar.high, bar.low, bar.close = max(bar.high, price), min(bar.low, price), price
+    bar.qty += qty
+    bar.quote += price * qty
+    if not sell:
+        bar.buy_qty += qty
+        bar.buy_quote += price * qty
+    bar.trades += parts
+    bar.last = symbol.trade_id
+    for at in range(symbol.open_to - 1, symbol.open_from - 1, -1):
+        aggregate = m.open[i, at % OPEN_AGGREGATES]
+        if aggregate.ts_ms + _MERGE_MS <= ms or aggregate.ts_ms // 60_000 != ms // 60_000:
+            break
+        if aggregate.price == price and aggregate.sell == sell:
+            aggregate.qty += qty
+            aggregate.public_qty += public_qty
+            aggregate.last = symbol.trade_id
+            return
+    if symbol.open_to - symbol.open_from == OPEN_AGGREGATES:
+        send_aggregate(m, i)
+    aggregate = m.open[i, symbol.open_to % OPEN_AGGREGATES]
+    symbol.open_to += 1
+    aggregate.symbol, aggregate.price, aggregate.qty, aggregate.public_qty = i, price, qty, public_qty
+    aggregate.first, aggregate.last, aggregate.ts_ms, aggregate.sell = first, symbol.trade_id, ms, sell
+    delay = _LATENCY_MS + np.int64(uniform(world) * _LATENCY_SPREAD_MS)
+    symbol.last_event_ms = max(symbol.last_event_ms, ms + delay)
+    aggregate.event_ms = symbol.last_event_ms
+
+
+@njit(cache=True)
+def market_order(m, i, sell, lots, us):
+    """Walk the book until `lots` are filled or the book ends; returns lots filled and wire units x lots paid.
+
+    Retail price improvement orders stand in no public book: they fill a little first, inside the spread if there is room.
+    """
+    world, symbol = m.world[0], m.symbols[i]
+    filled, paid = 0, 0
+    touch = symbol.bid if sell else symbol.ask
+    if uniform(world) < 0.03:
+        inside = touch + (1 if sell else -1) if symbol.ask - symbol.bid > 1 else touch
+        improved = min(lots, np.int64(1 + symbol.order_lots * 0.2))
+        trade(m, i, inside, improved, 0, sell, us)
+        filled, paid = improved, improved * inside * symbol.tick_units
+    while filled < lots:
+        price = symbol.bid if sell else symbol.ask
+        if abs(price - symbol.anchor) > REACH - _EDGE or price < 50:
+            break
+        here = abs(m.books[i, price & _MASK])
+        qty = min(here, lots - filled)
+        trade(m, i, price, qty, qty, sell, us)
+        set_level(m, i, price, here - qty if sell else qty - here, us)
+        filled += qty
+        paid += qty * price * symbol.tick_units
+    moved = 0.25 * abs((symbol.bid if sell else symbol.ask) - touch)
+    symbol.fair += -moved if sell else moved
+    kick = 1.0 / _MEMORY_S
+    if sell:
+        symbol.excited_sell += _OWN_EXCITEMENT * kick
+        symbol.excited_buy += _CROSS_EXCITEMENT * kick
+    else:
+        symbol.excited_buy += _OWN_EXCITEMENT * kick
+        symbol.excited_sell += _CROSS_EXCITEMENT * kick
+    return filled, paid
+
+
+@njit(cache=True)
+def order_size(world, symbol):
+    """Lots of a market order: lognormal with a Pareto tail, of mean `order_lots`."""
+    size = math.exp(1.4 * normal(world) - 0.98)
+    if uniform(world) < 0.02:
+        size = min(250.0, 6.0 * (1.0 - uniform(world)) ** (-1.0 / 1.7))
+    return max(1, np.int64(symbol.order_lots * size * 0.68))
+
+
+@njit(cache=True)
+def change_book(m, i, us):
+    """Somebody places, changes or cancels a limit order: mostly near the touch, sometimes far."""
+    world, symbol = m.world[0], m.symbols[i]
+    bid_side = uniform(world) < 0.5
+    where = uniform(world)
+    if where < 0.40:
+        distance = 0
+    elif where < 0.70:
+        distance = 1 + np.int64(8.0 * uniform(world))
+    else:
+        distance = np.int64((REACH - _EDGE) * uniform(world) ** 3)
+    price = symbol.bid - distance if bid_side else symbol.ask + distance
+    if abs(price - symbol.anchor) > REACH or price < 1:
+        return
+    chance = uniform(world)
+    qty = standing(world, symbol, price, distance)
+    if m.books[i, price & _MASK] == 0:
+        if chance > 0.7:
+            return
+    elif chance < (0.28 if distance else 0.02):
+        if distance == 0 and abs(price - symbol.anchor) > REACH - _EDGE:
+            return
+        qty = 0
+    set_level(m, i, price, qty if bid_side else -qty, us)
+
+
+@njit(cache=True)
+def requote(m, i, us):
+    """Quotes follow the fair price once it has left them by enough, and a spread that orders tore open closes."""
+    world, symbol = m.world[0], m.symbols[i]
+    gap = symbol.fair - 0.5 * (symbol.bid + symbol.ask)
+    patience = max(0.7, 0.3 * symbol.sigma * symbol.fair)
+    bid = np.int64(math.floor(symbol.fair - 0.5 * symbol.spread + 0.5))
+    ask = bid + symbol.spread
+    if gap > patience:
+        while symbol.ask < ask:
+            set_level(m, i, symbol.ask, 0, us)
+        for back in range(3):
+            if bid - back > symbol.bid and (back == 0 or uniform(world) < 0.6):
+                set_level(m, i, bid - back, standing(world, symbol, bid - back, back), us)
+    elif gap < -patience:
+        while symbol.bid > bid:
+            set_level(m, i, symbol.bid, 0, us)
+        for back in range(3):
+            if ask + back < symbol.ask and (back == 0 or uniform(world) < 0.6):
+                set_level(m, i, ask + back, -standing(world, symbol, ask + back, back), us)
+    elif symbol.ask - symbol.bid > symbol.spread and uniform(world) < 0.35:
+        if uniform(world) < 0.5:
+            price = min(max(bid, symbol.bid + 1), symbol.ask - 1)
+            set_level(m, i, price, standing(world, symbol, price, 0), us)
+        else:
+            price = max(min(ask, symbol.ask - 1), symbol.bid + 1)
+            set_level(m, i, price, -standing(world, symbol, price, 0), us)
+
+
+@njit(cache=True)
+def follow(m, i, us):
+    """Move the ends of the book after its middle, at most 8 ticks a step: far orders are pulled and placed anew."""
+    world, symbol = m.world[0], m.symbols[i]
+    off = (symbol.bid + symbol.ask) // 2 - symbol.anchor
+    if abs(off) < 64:
+        return
+    for _ in range(8):
+        if off > 0:
+            if symbol.anchor - REACH > 0:
+                set_level(m, i, symbol.anchor - REACH, 0, us)
+            symbol.anchor += 1
+            price = symbol.anchor + REACH
+            if uniform(world) < 0.7:
+                set_level(m, i, price, -standing(world, symbol, price, REACH), us)
+        else:
+            set_level(m, i, symbol.anchor + REACH, 0, us)
+            symbol.anchor -= 1
+            price = symbol.anchor - REACH
+            if price > 0 and uniform(world) < 0.7:
+                set_level(m, i, price, standing(world, symbol, price, REACH), us)
+
+
+@njit(cache=True)
+def liquidate(m, i, us):
+    """A position is closed by force; of one second's liquidations only the largest is told, a second after the first."""
+    world, symbol = m.world[0], m.symbols[i]
+    sell = 1 if symbol.drift < 0.0 else 0
+    size = min(400.0, (1.0 - uniform(world)) ** (-1.0 / 1.3))
+    lots = min(max(1, np.int64(symbol.order_lots * 4.0 * size)), max(1, np.int64(symbol.adv_lots * 0.002)))
+    ruin = 0.004 + 0.011 * uniform(world)
+    touch = symbol.bid if sell else symbol.ask
+    limit = max(1, np.int64(touch * (1.0 - ruin if sell else 1.0 + ruin))) * symbol.tick_units
+    filled, paid = market_order(m, i, sell, lots, us)
+    if filled == 0:
+        return
+    if uniform(world) < 0.02:
+        cause = INSURANCE_FUND if uniform(world) < 0.7 else ADL
+        send_fill(m, i, limit, max(1, lots // 3), sell, us // 1000, cause)
+    if symbol.liq_due_ms == 0:
+        symbol.liq_due_ms = us // 1000 + 1005
+        symbol.liq_qty = 0
+    if filled > symbol.liq_qty:
+        symbol.liq_ms, symbol.liq_sell, symbol.liq_limit = us // 1000, sell, limit
+        symbol.liq_qty, symbol.liq_quote = filled, paid
+        symbol.liq_last = max(1, np.int64(filled * uniform(world)))
+
+
+@njit(cache=True)
+def spawn_parent(m, us):
+    """Somebody starts to work an order of 0.6 to 1.3 % of a day's volume: at once, or over ten seconds to five minutes."""
+    world = m.world[0]
+    low = min(8, world.symbols // 4)
+    i = low + np.int64(uniform(world) * (min(world.symbols, 450) - low))
+    sell = 1 if uniform(world) < 0.5 else 0
+    share = 0.006 + 0.007 * uniform(world)
+    kind = uniform(world)
+    symbol = m.symbols[i]
+    for at in range(PARENTS):
+        parent = m.parents[at]
+        if parent.left <= 0:
+            lots = np.int64(symbol.adv_lots * share)
+            if symbol.live == 0 or lots < 10:
+                return
+            if kind < 0.35:
+                children, gap_us = 8, 25_000
+            elif kind < 0.6:
+                children, gap_us = 24, 300_000
+            elif kind < 0.85:
+                children, gap_us = 90, 500_000
+            else:
+                children, gap_us = 240, 1_000_000
+            parent.symbol, parent.sell, parent.left, parent.gap_us = i, sell, lots, gap_us
+            parent.child, parent.next_us = lots // children + 1, us
+            return
+
+
+@njit(cache=True)
+def work_parents(m, end_us):
+    world = m.world[0]
+    for at in range(PARENTS):
+        parent = m.parents[at]
+        while parent.left > 0 and parent.next_us < end_us:
+            i = parent.symbol
+            if m.symbols[i].live == 0:
+                parent.left = 0
+                break
+            lots = min(parent.left, max(1, np.int64(parent.child * (0.5 + uniform(world)))))
+            market_order(m, i, parent.sell, lots, max(parent.next_us, m.symbols[i].last_us))
+            parent.left -= lots
+            parent.next_us += max(1_000, np.int64(parent.gap_us * (0.4 + 1.2 * uniform(world))))
+
+
+@njit(cache=True)
+def step(m, now_us, dt_us):
+    """Let [now, now + dt) happen. Afterwards the first `world.quotes` of `m.quotes` (and so on) are what to send."""
+    world = m.world[0]
+    world.quotes = world.fills = world.aggregates = world.liquidations = 0
+    dt, end_us = dt_us * 1e-6, now_us + dt_us
+    root = math.sqrt(dt)
+    if world.shock_steps == 0 and uniform(world) < dt / 240.0:
+        world.shock_steps = np.int64((2.0 + 4.0 * uniform(world)) / dt)
+        total = (0.002 + 0.005 * uniform(world)) * (1.0 if uniform(world) < 0.5 else -1.0)
+        world.shock = total / world.shock_steps
+    factor = _FACTOR_SIGMA * root * normal(world)
+    shock = 0.0
+    if world.shock_steps > 0:
+        world.shock_steps -= 1
+        shock = world.shock
+    if uniform(world) < dt * 4.5 / 60.0 * min(1.0, world.symbols / 300.0) * world.pace:
+        spawn_parent(m, now_us)
+    work_parents(m, end_us)
+    decay, forget = math.exp(-dt / _MEMORY_S), math.exp(-dt / 5.0)
+    for i in range(m.symbols.shape[0]):
+        symbol = m.symbols[i]
+        if symbol.live == 0:
+            continue
+        was = symbol.fair
+        symbol.fair *= 1.0 + symbol.beta * (factor + shock) + symbol.sigma * root * normal(world)
+        room = REACH - 2.0 * _EDGE
+        symbol.fair = max(100.0, min(max(symbol.fair, symbol.anchor - room), symbol.anchor + room))
+        us = max(now_us, symbol.last_us)
+        requote(m, i, us)
+        follow(m, i, us)
+        # Intensities per second of buys and sells; shocks bring orders of their own direction.
+        quiet = 0.5 * symbol.orders_per_s * (1.0 - _OWN_EXCITEMENT - _CROSS_EXCITEMENT) * world.pace
+        buy = (quiet + symbol.excited_buy + (symbol.orders_per_s * 2.0 if shock > 0.0 else 0.0)) * dt
+        sell = (quiet + symbol.excited_sell + (symbol.orders_per_s * 2.0 if shock < 0.0 else 0.0)) * dt
+        symbol.excited_buy *= decay
+        symbol.excited_sell *= decay
+        orders = poisson(world, buy + sell)
+        changes = poisson(world, symbol.changes_per_s * world.pace * dt)
+        stretch = abs(symbol.drift) / (symbol.sigma * 1.58)
+        hazard = 0.0005 + (min(0.03, 0.02 * (stretch - 3.0) ** 2) if stretch > 3.0 else 0.0)
+        forced = uniform(world) < hazard * dt
+        gap_us = (end_us - us) / (orders + changes + 2)
+        for k in range(orders + changes):
+            us = max(us, symbol.last_us) + np.int64(gap_us * uniform(world))
+            if uniform(world) * (orders + changes) < orders:
+                side = 1 if uniform(world) * (buy + sell) < sell else 0
+                market_order(m, i, side, order_size(world, symbol), us)
+            else:
+                change_book(m, i, us)
+        if forced:
+            liquidate(m, i, us)
+        symbol.drift = symbol.drift * forget + symbol.fair / was - 1.0
+        end_ms = end_us // 1000
+        while symbol.open_from < symbol.open_to and m.open[i, symbol.open_from % OPEN_AGGREGATES].event_ms < end_ms:
+            send_aggregate(m, i)
+        if 0 < symbol.liq_due_ms < end_ms:
+            told = m.liquidations[world.liquidations]
+            world.liquidations += 1
+            told.symbol, told.sell, told.qty, told.quote = i, symbol.liq_sell, symbol.liq_qty, symbol.liq_quote
+            told.last, told.limit, told.ts_ms, told.event_ms = (
+                symbol.liq_last,
+                symbol.liq_limit,
+                symbol.liq_ms,
+                symbol.liq_due_ms,
+            )
+            symbol.liq_due_ms = 0
+
+
+@njit(cache=True)
+def rewind(m, i, until_us, book):
+    """Write the book of symbol `i` as it was before `until_us` into `book` (one ring); returns its last update id and time.
+
+    What the undo log has forgotten stays as it is: then the book is younger than asked for, never a mixture.
+    """
+    world, symbol = m.world[0], m.symbols[i]
+    book[:] = m.books[i]
+    last_u, last_us = symbol.last_u, symbol.last_us
+    at = world.changes - 1
+    while at >= max(0, world.changes - UNDO) and m.undo[at & (UNDO - 1)].us >= until_us:
+        change = m.undo[at & (UNDO - 1)]
+        if change.symbol == i:
+            book[change.price & _MASK] = change.was
+            last_u, last_us = change.prev_u, change.prev_us
+        at -= 1
+    return last_u, last_us
+
+
+@njit(cache=True)
+def past_bars(seed, bars, end_ms, day_lots, close, tick_units, sigma, order_lots, trade_id):
+    """Fill `bars`, newest last, with minutes that ended before `end_ms`; a longer history ends in the same bars."""
+    rng = np.zeros(1, np.uint64)
+    rng[0] = seed
+    price = close / tick_units
+    sigma_minute = sigma * math.sqrt(60.0)
+    for back in range(len(bars)):
+        bar = bars[len(bars) - 1 - back]
+        bar.open_ms = end_ms - (back + 1) * 60_000
+        day = bar.open_ms // 86_400_000
+        hour = (bar.open_ms % 86_400_000) / 3_600_000.0
+        season = 1.0 + 0.35 * math.sin(2.0 * math.pi * (hour - 9.0) / 24.0)
+        busy = math.exp(0.3 * _hashed_normal(seed, day) - 0.045)
+        before = max(200.0, price / math.exp(sigma_minute * _next_normal(rng)))
+        wide = 1.0 + 0.5 * sigma_minute * abs(_next_normal(rng))
+        qty = np.int64(day_lots / 1440.0 * busy * season * math.exp(0.8 * _next_normal(rng) - 0.32))
+        share = min(0.9, max(0.1, 0.5 + 0.08 * _next_normal(rng)))
+        bar.open, bar.close = np.int64(before) * tick_units, np.int64(price) * tick_units
+        bar.high = np.int64(max(before, price) * wide) * tick_units
+        bar.low = np.int64(min(before, price) / wide) * tick_units
+        bar.qty, bar.buy_qty = qty, np.int64(qty * share)
+        average = (bar.open + bar.close + bar.high + bar.low) // 4
+        bar.quote, bar.buy_quote = qty * average, bar.buy_qty * average
+        bar.trades = np.int64(math.ceil(qty / order_lots * 2.0))
+        bar.last, bar.first = trade_id, trade_id - bar.trades + 1
+        if bar.trades == 0:
+            bar.open = bar.high = bar.low = bar.close
+            bar.first = bar.last = -1
+        trade_id -= bar.trades
+        price = before
+
+
+@njit(cache=True)
+def add_bar(into, bar):
+    """Let the kline `into` go on with the later `bar`."""
+    if bar.trades == 0:
+        return
+    if into.trades == 0:
+        into.open, into.high, into.low, into.first = bar.open, bar.high, bar.low, bar.first
+    into.high, into.low = max(into.high, bar.high), min(into.low, bar.low)
+    into.close, into.last = bar.close, bar.last
+    into.qty += bar.qty
+    into.quote += bar.quote
+    into.buy_qty += bar.buy_qty
+    into.buy_quote += bar.buy_quote
+    into.trades += bar.trades
+
+
+@njit(cache=True)
+def add_bars(into, bars):
+    for at in range(len(bars)):
+        add_bar(into[0], bars[at])
+
+
+@njit(cache=True)
+def group_bars(bars, width_ms, offset_ms, out):
+    """Join minutes into klines of `width_ms`; returns how many."""
+    count = 0
+    for at in range(len(bars)):
+        open_ms = (bars[at].open_ms - offset_ms) // width_ms * width_ms + offset_ms
+        if count == 0 or out[count - 1].open_ms != open_ms:
+            out[count] = bars[at]
+            out[count].open_ms = open_ms
+            count += 1
+        else:
+            add_bar(out[count - 1], bars[at])
+    return count
+
+
+@njit(cache=True)
+def close_minute(bars, minutes, day, live_day, minute_ms):
+    """Keep the minute that ended, start the next, and let the 24 h figures lose their oldest minute."""
+    slot = bars[0].open_ms // 60_000 % minutes.shape[1]
+    for i in range(len(bars)):
+        bar, gone, total = bars[i], minutes[i, slot], day[i]
+        lost_extreme = gone.trades > 0 and (gone.high >= total.high or gone.low <= total.low)
+        total.qty += bar.qty - gone.qty
+        total.quote += bar.quote - gone.quote
+        total.trades += bar.trades - gone.trades
+        add_bar(live_day[i], bar)
+        minutes[i, slot] = bar
+        oldest = minutes[i, (slot + 1) % minutes.shape[1]]
+        total.open_ms, total.open = oldest.open_ms, oldest.open
+        total.first = oldest.first if oldest.trades > 0 else total.first
+        if lost_extreme:
+            total.high, total.low = bar.high, bar.low
+            for at in range(minutes.shape[1]):
+                total.high, total.low = max(total.high, minutes[i, at].high), min(total.low, minutes[i, at].low)
+        elif bar.trades > 0:
+            total.high, total.low = max(total.high, bar.high), min(total.low, bar.low)
+        last = bar.close
+        bar.open_ms = minute_ms
+        bar.open = bar.high = bar.low = bar.close = last
+        bar.qty = bar.quote = bar.buy_qty = bar.buy_quote = bar.trades = 0
+        bar.first = bar.last = -1
+
+
+@njit(cache=True)
+def _mixed(z):
+    z = (z ^ (z >> _s30)) * _mix1
+    z = (z ^ (z >> _s27)) * _mix2
+    return np.float64((z ^ (z >> _s31)) >> _s11) * (1.0 / 9007199254740992.0)
+
+
+@njit(cache=True)
+def _next_normal(rng):
+    rng[0] += _golden
+    one = _mixed(rng[0])
+    rng[0] += _golden
+    return math.sqrt(-2.0 * math.log(1.0 - one)) * math.cos(2.0 * math.pi * _mixed(rng[0]))
+
+
+@njit(cache=True)
+def _hashed_normal(seed, number):
+    rng = np.zeros(1, np.uint64)
+    rng[0] = seed + np.uint64(number) * _mix2
+    return _next_normal(rng)

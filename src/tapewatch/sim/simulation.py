@@ -1,0 +1,92 @@
+"""The simulated market as a venue's content: streams, REST, and the lives of its instruments on a timetable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from .faults import Faults
+from .layout import STEP_MS
+from .market import Market
+from .rest import MarketRest, Query
+from .streams import Frame, MarketStreams
+from .universe import Listing, build_universe
+
+TRADES_AFTER_MS = 5_000
+"""A new listing trades so long after its announcement."""
+BEHIND_MS = 5_000
+"""A process that slept longer than this does not make up for it: the market jumps."""
+
+
+class Simulation:
+    """Content of a venue that simulates: see `binance_usdm.Content`."""
+
+    def __init__(self, *, symbols: int, seed: int, start_ms: int, weight_limit: int, faults: Faults) -> None:
+        pace = faults.value("storm", 1.0)
+        self.market = Market(build_universe(symbols, seed), seed=seed, start_ms=start_ms, pace=pace)
+        self.streams = MarketStreams(self.market)
+        stale = faults.find("snapshot-stale")
+        self.rest = MarketRest(self.market, weight_limit, (lambda: int(stale.value)) if stale else None)
+        self.open, self.close = self.streams.open, self.streams.close
+        self.skipped_ms = 0
+        self._timetable: list[tuple[int, Callable[[], None]]] = []
+        for fault in faults.chosen:
+            at_ms = self.market.start_ms + int(fault.value * 1000)
+            if fault.name == "symbol-listed":
+                self._timetable.append((at_ms, self._list))
+            elif fault.name == "symbol-delisted":
+                self._timetable.append((at_ms, lambda target=fault.target: self._delist(target)))
+            elif fault.name == "tick-size-change":
+                self._timetable.append((at_ms, lambda target=fault.target: self._change_tick(target)))
+
+    @property
+    def now_ms(self) -> int:
+        return self.market.now_ms
+
+    async def answer(self, path: str, query: Query) -> str:
+        return self.rest(path, query)
+
+    def advance(self, wall_ms: int, *, congested: bool) -> Iterator[list[Frame]]:
+        """Move the market up to `wall_ms`, one list of frames a step; a live market waits for nobody."""
+        del congested
+        if wall_ms - self.now_ms > BEHIND_MS:
+            self.skipped_ms += wall_ms - self.now_ms
+            self.market.skip_to(wall_ms - STEP_MS)
+        while self.now_ms + STEP_MS <= wall_ms:
+            for due in [entry for entry in self._timetable if entry[0] <= self.now_ms]:
+                self._timetable.remove(due)
+                due[1]()
+            yield self.streams.advance()
+
+    def _list(self) -> None:
+        listing = self.market.list_new()
+        self.streams.announce(listing)
+        self._timetable.append((self.now_ms + TRADES_AFTER_MS, lambda: self._start_trading(listing.symbol)))
+
+    def _start_trading(self, symbol: str) -> None:
+        self.streams.announce(self.market.change(symbol, "TRADING"))
+
+    def _delist(self, target: str) -> None:
+        listing = self._one_of_the_tail(target)
+        self.streams.announce(self.market.change(listing.symbol, "SETTLING", self.now_ms))
+
+    def _change_tick(self, target: str) -> None:
+        listing = self.market.change_tick(self._one_of_the_tail(target).symbol)
+        self.streams.break_chains(listing.symbol)
+
+    def _one_of_the_tail(self, target: str) -> Listing:
+        """The named instrument, else the last perpetual that trades."""
+        listings = self.market.listings
+        if target.upper() in self.market.index:
+            return listings[self.market.index[target.upper()]]
+        return next(listing for listing in reversed(listings) if listing.status == "TRADING" and not listing.dated)
+
+
+def warm_up() -> None:
+    """Compile the market's kernels, or load them from numba's cache: seconds that no event loop should spend."""
+    simulation = Simulation(symbols=2, seed=1, start_ms=59_900, weight_limit=2400, faults=Faults())
+    simulation.open("btcusdt@depth@100ms")
+    simulation.open("btcusdt@kline_1m")
+    for _ in simulation.advance(60_400, congested=False):
+        pass
+    simulation.rest("/fapi/v1/depth", {"symbol": "BTCUSDT"})
+    simulation.rest("/fapi/v1/klines", {"symbol": "BTCUSDT", "interval": "1d"})
