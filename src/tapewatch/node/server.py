@@ -10,6 +10,7 @@ from typing import Any
 
 import uvicorn
 
+from ..api.transport import CuttableWebSocket
 from ..model.errors import TapewatchError
 
 BACKLOG = 512
@@ -60,7 +61,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                ws="websockets-sansio",
+                ws=CuttableWebSocket,
                 ws_max_size=max_message_bytes,
                 # Binary columns to loopback or a LAN: compressing them costs more than it saves.
                 ws_per_message_deflate=False,
