@@ -107,7 +107,7 @@ def test_an_unreachable_venue_leaves_the_page_and_the_api_served(tmp_path: Path)
     }
     with started(tmp_path, "run", "--port", "0", **settings) as program:
         url = program.url()
-        program.wait_for("venue_unreachable")
+        program.wait_for("venue_trouble")
         health = httpx.get(f"{url}health")
         assert health.status_code == 503
         assert health.json()["venues"]["binance"]["connected"] is False

@@ -8,6 +8,7 @@ that ``--help`` answers at once.
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from collections.abc import Coroutine
 from enum import StrEnum
@@ -59,6 +60,7 @@ ConfigOption = Annotated[
 ]
 HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on (default 127.0.0.1).")]
 PortOption = Annotated[int | None, typer.Option("--port", help="Port to listen on (default 8000; 0 takes a free one).")]
+SymbolsOption = Annotated[int, typer.Option("--symbols", min=1, max=2000, help="Number of simulated instruments.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the simulated market and its faults.")]
 FaultsOption = Annotated[
     str, typer.Option("--faults", metavar="LIST", help="Faults to inject, comma separated; see docs/simulator.md.")
@@ -81,7 +83,7 @@ def run(
     config_file: ConfigOption = None,
     host: HostOption = None,
     port: PortOption = None,
-    debug: DebugOption = False,  # noqa: ARG001
+    debug: DebugOption = False,
 ) -> None:
     """Connect to the configured venues and serve the page and the API."""
     from .node import node
@@ -95,10 +97,10 @@ def demo(
     config_file: ConfigOption = None,
     host: HostOption = None,
     port: PortOption = None,
-    symbols: Annotated[int, typer.Option("--symbols", min=1, max=2000, help="Number of simulated instruments.")] = 600,
+    symbols: SymbolsOption = 600,
     seed: SeedOption = 1,
     faults: FaultsOption = "",
-    debug: DebugOption = False,  # noqa: ARG001
+    debug: DebugOption = False,
 ) -> None:
     """Run everything against a simulated venue on this machine; no internet needed."""
     from .node import demo as demonstration
@@ -125,18 +127,29 @@ def replay(
     report: Annotated[
         Path | None, typer.Option("--report", metavar="FILE", help="Write the end state as JSON.")
     ] = None,
-    debug: DebugOption = False,  # noqa: ARG001
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Show it on the page, served by a venue that replays it.")
+    ] = False,
+    config_file: ConfigOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    debug: DebugOption = False,
 ) -> None:
     """Feed recorded market data through the same pipeline as live data."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from .replay import replay_files
 
-    missing = [str(path) for path in paths if not path.is_file()]
-    if missing:
-        raise UsageError(f"no such file: {', '.join(missing)}")
+    _must_exist(paths)
     if report is not None and not report.resolve().parent.is_dir():
         raise UsageError(f"the folder of {report} does not exist")
+    if serve:
+        if report is not None:
+            raise UsageError("--report needs the end of the recording and --serve has none; give one of them")
+        _serve_recording(
+            paths, speed, config.load(config_file, flags=_given({"server.host": host, "server.port": port}))
+        )
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, TimeRemainingColumn(), console=err, transient=True) as progress:
         task = progress.add_task("replay", total=None)
@@ -150,11 +163,63 @@ def replay(
         out.print(f"report written to {report}", highlight=False, soft_wrap=True)
 
 
+def _serve_recording(paths: list[Path], speed: Speed, settings: config.Config) -> None:
+    """Show a recording by the live path itself, against a simulated venue that plays it."""
+    from .node import demo as demonstration
+
+    arguments = ["--speed", speed.value, *(word for path in paths for word in ("--replay", str(path.resolve())))]
+    _run(demonstration.run(settings, arguments, mode="replay", announce=_announce))
+
+
+@app.command()
+def venue(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8900,
+    symbols: SymbolsOption = 600,
+    seed: SeedOption = 1,
+    faults: FaultsOption = "",
+    replay: Annotated[
+        list[Path] | None, typer.Option("--replay", metavar="FILE", help="Serve a recording as if live; repeatable.")
+    ] = None,
+    speed: Annotated[Speed, typer.Option("--speed", help="Pace of --replay.")] = Speed.REAL_TIME,
+    announce: Annotated[
+        bool, typer.Option("--announce", help="Print the addresses as one line of JSON and end with standard input.")
+    ] = False,
+    debug: DebugOption = False,
+) -> None:
+    """Serve a simulated Binance USD-M venue: the real protocol on real sockets, from a seeded market or a recording."""
+    import msgspec
+
+    from .node import demo as demonstration
+    from .node import log
+    from .sim.binance_usdm import VenueOptions
+    from .sim.faults import Faults
+
+    def told(where: demonstration.Announcement) -> None:
+        if announce:
+            print(msgspec.json.encode(where).decode(), flush=True)  # noqa: T201
+        else:
+            out.print(f"rest_url = {where.rest_url}\nws_url = {where.ws_url}", highlight=False, soft_wrap=True)
+
+    _must_exist(replay or [])
+    log.configure("warning")
+    options = VenueOptions(
+        seed=seed,
+        symbols=symbols,
+        host=host,
+        port=port,
+        faults=Faults.parse(faults),
+        replay=tuple(replay or ()),
+        speed=speed.multiple or math.inf,
+    )
+    _run(demonstration.serve_venue(options, announce=told, child=announce))
+
+
 @app.command()
 def doctor(
     config_file: ConfigOption = None,
     warm: Annotated[bool, typer.Option("--warm", help="Only compile the kernels and keep them.")] = False,
-    debug: DebugOption = False,  # noqa: ARG001
+    debug: DebugOption = False,
 ) -> None:
     """Check configuration, venues, clock, rate limits, disk and kernels; say what is wrong and the mend."""
     from rich.table import Table
@@ -177,6 +242,11 @@ def doctor(
     out.print(table)
     if any(finding.verdict is Verdict.FAIL for finding in findings):
         raise typer.Exit(1)
+
+
+def _must_exist(paths: list[Path]) -> None:
+    if missing := [str(path) for path in paths if not path.is_file()]:
+        raise UsageError(f"no such file: {', '.join(missing)}")
 
 
 def _given(flags: dict[str, Any]) -> dict[str, Any]:

@@ -1,23 +1,26 @@
-"""The simulated venue as a process of its own, so that the demo runs over real sockets and a core of its own."""
+"""The simulated venue: alone (`tapewatch venue`), and as a process of its own beside the program (`tapewatch demo`)."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 from msgspec import structs
 
+from ..api.view import Mode
 from ..config import Config
 from ..model.errors import TapewatchError
-from .node import Announce, Mode, serve
+from ..sim.binance_usdm import SimulatedBinanceUsdm, VenueOptions
+from .node import Announce, serve
 from .server import bind
+from .stopping import stop_signals
 
-READY_WITHIN_S = 60.0
-"""A venue of 600 symbols is ready in a few seconds; a slow machine that compiles first may need a minute."""
+READY_WITHIN_S = 180.0
+"""A venue of 600 symbols is ready in a few seconds; one that compiles its kernels first needs a minute or more."""
 STOP_WITHIN_S = 5.0
 
 
@@ -26,7 +29,20 @@ class Announcement(msgspec.Struct, frozen=True):
 
     rest_url: str
     ws_url: str
-    symbols: int
+
+
+async def serve_venue(options: VenueOptions, *, announce: Callable[[Announcement], None], child: bool) -> None:
+    """Serve a simulated venue until it is asked to stop; a `child` also stops when its parent is gone."""
+    venue = SimulatedBinanceUsdm(options)
+    async with stop_signals(stdin_too=child) as stop, asyncio.TaskGroup() as tasks:
+        try:
+            await venue.start()
+            announce(Announcement(venue.rest_url, venue.ws_url))
+            serving = tasks.create_task(venue.serve())
+            await stop.wait()
+            serving.cancel()
+        finally:
+            await venue.stop()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,32 +5,26 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import signal
 import socket
-import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Literal
+from collections.abc import Callable
 
 from ..api import create_app
+from ..api.view import Mode
 from ..config import Config
 from ..feed.binance_usdm import BinanceUsdmFeed
 from . import log as logs
 from .access import access_token
 from .quarantine import Quarantine, Refused
 from .server import Server, bind, url_of
+from .stopping import stop_signals
 from .venue import VenueNode
 from .warm import warm_up
 
 log = logging.getLogger(__name__)
 
-Mode = Literal["live", "demo", "replay"]
-
 Announce = Callable[[str, str, bool], None]
 """Called with the address to open, the access token ("" when none is needed) and whether it is new."""
-
-FLUSH_EVERY_S = 1.0
 
 
 class Node:
@@ -50,7 +44,7 @@ class Node:
         quarantine = Quarantine(self.config.node.state_path / "quarantine" / f"{name}.jsonl")
         venue = VenueNode(name, settings, self.config.thresholds, quarantine)
         self.venues[name] = venue
-        self.feeds[name] = BinanceUsdmFeed(settings, venue)
+        self.feeds[name] = BinanceUsdmFeed(settings, venue, adv_days=self.config.thresholds.adv_days)
 
     async def run(self) -> None:
         """Run every feed until cancelled. A venue that cannot be reached is its own feed's matter."""
@@ -63,13 +57,14 @@ class Node:
         async with asyncio.TaskGroup() as tasks:
             for feed in self.feeds.values():
                 tasks.create_task(feed.run())
-            tasks.create_task(self._flush())
+            tasks.create_task(self._each_second())
 
-    async def _flush(self) -> None:
-        """Write refused frames to their file once a second, outside the event loop."""
+    async def _each_second(self) -> None:
+        """Take over what the feeds measured, and write refused frames to their file outside the event loop."""
         while True:
-            await asyncio.sleep(FLUSH_EVERY_S)
-            for venue in self.venues.values():
+            await asyncio.sleep(1.0)
+            for name, venue in self.venues.items():
+                venue.clock_offset_ms = self.feeds[name].rest.offset.ms or 0.0
                 if rows := venue.quarantine.take():
                     await asyncio.to_thread(_write, venue.quarantine, rows)
 
@@ -93,29 +88,16 @@ async def serve(
     token, new = access_token(config)
     node = Node(config, mode)
     server = Server(create_app(node, token), max_message_bytes=config.limits.request_bytes)
-    async with _until_signalled(server), asyncio.TaskGroup() as tasks:
-        feeds = tasks.create_task(node.run())
+    async with stop_signals() as stop, asyncio.TaskGroup() as tasks:
+        others = [tasks.create_task(node.run()), tasks.create_task(_end(server, stop))]
         serving = tasks.create_task(server.serve(sockets=[listener]))
         announce(url_of(listener), token, new)
         await serving
-        feeds.cancel()
+        for task in others:
+            task.cancel()
     log.info("stopped")
 
 
-@asynccontextmanager
-async def _until_signalled(server: Server) -> AsyncIterator[None]:
-    """Ctrl+C and SIGTERM end the server, and with it everything else, in order; a second one is not needed."""
-    loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    if sys.platform == "win32":
-        for number in signals:
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(server.stop))
-        yield
-        return
-    for number in signals:
-        loop.add_signal_handler(number, server.stop)
-    try:
-        yield
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
+async def _end(server: Server, stop: asyncio.Event) -> None:
+    await stop.wait()
+    server.stop()

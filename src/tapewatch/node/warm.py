@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from decimal import Decimal
 
-from ..engine import Engine
 from ..compiled import cache_folder
+from ..engine import Engine
 from ..model.instrument import Grid, Instrument, Universe
 from ..model.thresholds import Thresholds
 from ..venues.binance_usdm_codec import Codec

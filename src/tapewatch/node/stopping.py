@@ -1,0 +1,43 @@
+"""When to stop: Ctrl+C, SIGTERM, and, for a child process, the end of its standard input."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@asynccontextmanager
+async def stop_signals(*, stdin_too: bool = False) -> AsyncIterator[asyncio.Event]:
+    """An event that is set when this process is asked to end; what follows is up to whoever waits for it."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    if sys.platform == "win32":
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    else:
+        for number in SIGNALS:
+            loop.add_signal_handler(number, stop.set)
+    pipe = await loop.connect_read_pipe(lambda: _UntilEnd(stop), sys.stdin) if stdin_too else None
+    try:
+        yield stop
+    finally:
+        if pipe is not None:
+            pipe[0].close()
+        if sys.platform != "win32":
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
+
+
+class _UntilEnd(asyncio.Protocol):
+    """Nothing is ever written to us: the pipe ends when our parent does."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._stop.set()
