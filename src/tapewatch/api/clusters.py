@@ -11,7 +11,7 @@ from ..engine import Engine
 from ..model.instrument import Instrument
 from ..model.tape import E8
 from ..model.views import BookState, BookView
-from .numbers import exact, grid_printer, printer, quote_printer
+from .numbers import exact, grid_printer, printer, quote_printer, trimmed
 
 DANGER_SHARE = 0.5
 """A bucket is dangerous when what was liquidated in it is at least this share of the depth on the way to it."""
@@ -67,7 +67,7 @@ def _bucket(
         of_side = rows[rows["long"] == flag]
         counts[side] = len(of_side)
         totals[side] = sum(int(r["price_e8"]) * int(r["qty"]) for r in of_side) * instrument.lot.units
-    money = printer(1, 8 + instrument.lot.decimals)
+    money = trimmed(1, 8 + instrument.lot.decimals)
     both = sum(totals.values())
     reach = None if view is None else _depth_to_reach(view, low, low + width)
     notional = both / (E8 * 10**instrument.lot.decimals)

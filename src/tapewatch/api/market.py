@@ -15,13 +15,12 @@ from ..hub.requests import MAX_LOOKBACK, MAX_ROWS, Timeframe, find_instrument, f
 from ..hub.topics import WINDOW_NAMES, balance, grid_pair
 from ..model.errors import NotFoundError, NotReadyError, UsageError
 from ..model.instrument import Instrument
-from ..model.tape import E8
 from ..model.views import TIMEFRAMES_MS, WINDOWS_S, BookState, Footprint, Rule
 from . import schemas
 from .candles import candle_texts
 from .clusters import clusters
 from .history import WindowName, history
-from .numbers import answer, exact, grid_printer, now_ms, printer, quote_printer, ratio
+from .numbers import answer, exact, grid_printer, now_ms, quote_printer, ratio, trimmed
 from .top import level_pairs
 from .view import VenueView
 
@@ -268,7 +267,7 @@ def _liquidation(instrument: Instrument, row: np.void) -> dict[str, Any]:
         "event_ts": int(row["event_ms"]),
         "symbol": instrument.symbol,
         "side": "long" if row["long"] else "short",
-        "price": int(row["price_e8"]) / E8,
+        "price": exact(trimmed(1, 8)(int(row["price_e8"]))),
         "quantity": exact(lot.to_text(int(row["qty"]))),
-        "notional": exact(printer(1, 8 + lot.decimals)(notional)),
+        "notional": exact(trimmed(1, 8 + lot.decimals)(notional)),
     }

@@ -35,10 +35,16 @@ def grid_printer(grid: Grid) -> Printer:
     return printer(grid.units, grid.decimals)
 
 
+def trimmed(units: int, decimals: int) -> Printer:
+    """The same without zeros at the end: for money, whose many decimals are mostly zeros."""
+    text = printer(units, decimals)
+    return (lambda count: text(count).rstrip("0").rstrip(".")) if decimals else text
+
+
 def quote_printer(instrument: Instrument) -> Printer:
     """Print sums of ticks x lots in quote currency, exactly."""
     tick, lot = instrument.tick, instrument.lot
-    return printer(tick.units * lot.units, tick.decimals + lot.decimals)
+    return trimmed(tick.units * lot.units, tick.decimals + lot.decimals)
 
 
 def exact(text: str) -> orjson.Fragment:

@@ -39,11 +39,14 @@ class Page(StaticFiles):
             detail = "there is no websocket here; /ws/stream, /ws/orderflow and /ws/{symbol} are"
             await WebSocket(scope, receive, send).send_denial_response(problem(404, detail, scope["path"]))
             return
+        if not self._index.is_file():
+            if scope["path"] != "/":
+                raise HTTPException(404)
+            await HTMLResponse(NOT_BUILT, 503)(scope, receive, send)
+            return
         await super().__call__(scope, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        if path in (".", INDEX) and not self._index.is_file():
-            return HTMLResponse(NOT_BUILT, 503)
         try:
             response = await super().get_response(path, scope)
         except ValueError:  # a NUL in the path

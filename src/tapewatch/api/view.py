@@ -25,7 +25,8 @@ class LagView(Protocol):
 class QuarantineView(Protocol):
     """Frames nobody understood, counted by reason."""
 
-    by_reason: Mapping[str, int]
+    @property
+    def by_reason(self) -> Mapping[str, int]: ...
 
 
 class VenueView(Market, Protocol):

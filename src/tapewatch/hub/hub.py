@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from typing import Protocol
 from ..model.errors import UsageError
 
 log = logging.getLogger(__name__)
+
+LATE_FADES = 0.999
+"""Factor a refresh: at some tens of refreshes a second the worst lateness is forgotten after a minute or so."""
 
 Payload = bytes | str
 """One websocket message: binary or text."""
@@ -61,10 +65,10 @@ class HubStats:
 class _Channel:
     """A topic with its subscribers."""
 
-    def __init__(self, topic: Topic) -> None:
+    def __init__(self, topic: Topic, due: float) -> None:
         self.topic = topic
         self.subscriptions: set[_Subscription] = set()
-        self.due = 0.0
+        self.due = due
         self._snapshot: Payloads | None = None
 
     def refresh(self, stats: HubStats) -> None:
@@ -202,7 +206,8 @@ class Client:
 class Hub:
     """All live topics and clients of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self.stats = HubStats()
         self.clients: set[Client] = set()
         self._channels: dict[str, _Channel] = {}
@@ -225,7 +230,8 @@ class Hub:
         """The live channel of a topic; made, with its first state, when there is none."""
         channel = self._channels.get(key)
         if channel is None:
-            channel = _Channel(make())
+            topic = make()
+            channel = _Channel(topic, self._clock() + topic.period_s)
             channel.refresh(self.stats)
             self._channels[key] = channel
             self._changed.set()
@@ -239,17 +245,12 @@ class Hub:
 
     async def run(self) -> None:
         """Publish until cancelled: every topic at its own pace, one after the other."""
-        loop = asyncio.get_running_loop()
         self.running = True
         try:
             while True:
-                self._changed.clear()
-                wait = self._next_due(loop.time())
-                if wait is None or wait > 0:
-                    await self._pause(wait)
+                await self._until_due()
                 for channel in list(self._channels.values()):
-                    if channel.due <= loop.time() and channel.subscriptions:
-                        self._publish(channel, loop.time())
+                    if self.publish_if_due(channel):
                         await asyncio.sleep(0)  # sockets are read between two topics
         except Exception:
             log.exception("publisher_stopped")
@@ -257,22 +258,24 @@ class Hub:
         finally:
             self.running = False
 
-    def _publish(self, channel: _Channel, now: float) -> None:
-        late_ms = (now - channel.due) * 1000 if channel.due else 0.0
-        self.stats.late_ms_max = max(self.stats.late_ms_max * 0.999, late_ms)
+    def publish_if_due(self, channel: _Channel) -> bool:
+        """Refresh a topic whose time has come; whether it had."""
+        now = self._clock()
+        if channel.due > now or not channel.subscriptions:
+            return False
+        late_ms = (now - channel.due) * 1000
+        self.stats.late_ms_max = max(self.stats.late_ms_max * LATE_FADES, late_ms)
+        # On the beat where we can; after a pause, from now on: what was missed is not made up for.
         channel.due = max(channel.due, now - channel.topic.period_s) + channel.topic.period_s
         channel.refresh(self.stats)
+        return True
 
-    def _next_due(self, now: float) -> float | None:
-        """Seconds until the next refresh; None when no topic lives."""
-        for channel in self._channels.values():
-            if not channel.due:  # fresh: its first state is just built
-                channel.due = now + channel.topic.period_s
-        return min((channel.due - now for channel in self._channels.values()), default=None)
-
-    async def _pause(self, seconds: float | None) -> None:
+    async def _until_due(self) -> None:
+        """Wait for the next topic's time, or for a new topic, whose time may be earlier."""
+        self._changed.clear()
+        due = min((channel.due for channel in self._channels.values()), default=None)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(None if due is None else max(0.0, due - self._clock())):
                 await self._changed.wait()
         except TimeoutError:
             return
