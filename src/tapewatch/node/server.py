@@ -21,7 +21,8 @@ GRACE_S = 3
 def bind(host: str, port: int) -> socket.socket:
     """Take the address before anything else starts, so that a port in use is said at once and in one sentence."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP, or asyncio does not see that Nagle's delay (40 ms an answer) can be turned off on what it accepts.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
