@@ -38,6 +38,8 @@ MINUTES_KEPT = 1500
 """One-minute footprint candles kept per instrument: a day and an hour, so that CVD reaches 00:00 UTC."""
 TOP_LEVELS = 10
 BIG_FLOW_BPS = 10
+DAYS_OF_ROOM = 100
+UNKNOWN_DAILY_VOLUME = 1e9
 _SPARE_INSTRUMENTS = 64
 """Room for listings before the state arrays are enlarged."""
 
@@ -258,15 +260,25 @@ class Engine:
         if self.sync.ladders.books[i]["state"] == OFF:
             return []
         self.sync.lost(i)
+        ladder.clear(self.sync.ladders, i)  # its levels are counted in the old increments
         return [Need(i, "tick_size_changed")]
 
     def refine_grid(self, error: OffGridError) -> list[Need]:
-        """Move an instrument to a grid on which the price or quantity of `error` lies too."""
+        """Move an instrument to a grid on which the price or quantity of `error` lies too.
+
+        One garbled digit must not cost the exactness of all others: where `DAYS_OF_ROOM` days of volume would not fit
+        the finer grid, nothing changes and frames like this one stay refused.
+        """
         old = self.universe.get(error.symbol)
         finer = Grid.parse(str(error.value.normalize()))
         if error.what == "price":
-            return self.update_instrument(replace(old, tick=finer))
-        return self.update_instrument(replace(old, lot=finer))
+            changed = replace(old, tick=common_grid(old.tick, finer))
+        else:
+            changed = replace(old, lot=common_grid(old.lot, finer))
+        daily = self.adv[old.index] if self.adv[old.index] > 0 else UNKNOWN_DAILY_VOLUME
+        if DAYS_OF_ROOM * daily / changed.notional_scale() > NEVER:
+            return []
+        return self.update_instrument(changed)
 
     def set_adv(self, i: int, quote_volume: Decimal, days: int) -> None:
         """Set average daily volume (quote currency, mean of `days` complete UTC days) and arm the screener."""
@@ -369,7 +381,7 @@ class Engine:
         """The newest `limit` big-flow rows that changed after `since_seq`, in order of change."""
         events = self.flow.big.events
         rows = events[(events["id"] >= 0) & (events["seq"] > since_seq)]
-        return rows[np.argsort(rows["seq"])][-limit:]
+        return rows[np.argsort(rows["seq"])][max(0, len(rows) - limit) :]
 
     def liquidations(self, since_seq: int = 0, limit: int = 500) -> NDArray[np.void]:
         """The newest `limit` liquidations after `since_seq`, oldest first."""

@@ -316,3 +316,4 @@ def rescale(s: BigFlow, i: int, price_factor: int, lot_factor: int) -> None:
             event.vwap *= price_factor
             if event.depth_quote > 0:
                 event.depth_quote *= price_factor * lot_factor
+            _touch(s, event.id)
