@@ -38,6 +38,8 @@ REFRESH_S = 3600.0
 DOORBELL_S = 2.0
 """After a contract change on the stream: several come together, one reading serves them all."""
 CLOCK_EVERY_S = 300.0
+CLOCK_FIRST_SAMPLES, CLOCK_FIRST_EVERY_S = 6, 2.0
+"""The first round trips share the line with everything that starts; one of a few is undisturbed."""
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
 HANDSHAKES_AT_A_TIME = 4
@@ -268,6 +270,7 @@ class BinanceUsdmFeed:
     # -- clock --------------------------------------------------------------------------------------------------
 
     async def _keep_clock(self) -> None:
+        samples = 0
         backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, self._random)
         while True:
             try:
@@ -278,7 +281,8 @@ class BinanceUsdmFeed:
             else:
                 self._trouble("clock", None)
                 backoff.reset()
-                await asyncio.sleep(CLOCK_EVERY_S)
+                samples += 1
+                await asyncio.sleep(CLOCK_EVERY_S if samples >= CLOCK_FIRST_SAMPLES else CLOCK_FIRST_EVERY_S)
 
     # -- status -------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 SAMPLES = 8
+DRIFT_MS = 50.0
+"""Two samples may differ by this and by half their round trips; by more only if a clock was set."""
 
 
 class ClockOffset:
@@ -16,7 +18,12 @@ class ClockOffset:
     def add(self, sent_ms: float, received_ms: float, server_ms: float) -> None:
         """One answer of the venue: its time lies somewhere between our sending and receiving."""
         round_trip = max(0.0, received_ms - sent_ms)
-        self._samples.append((round_trip, server_ms - (sent_ms + received_ms) / 2))
+        offset = server_ms - (sent_ms + received_ms) / 2
+        if self._samples:
+            best_trip, best_offset = min(self._samples)
+            if abs(offset - best_offset) > (round_trip + best_trip) / 2 + DRIFT_MS:
+                self._samples.clear()
+        self._samples.append((round_trip, offset))
 
     @property
     def ms(self) -> float | None:

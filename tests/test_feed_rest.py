@@ -1,0 +1,253 @@
+"""REST under the budget, against a real HTTP server that answers what the test says."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from random import Random
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feed_peer import until
+from tapewatch.feed import rest as module
+from tapewatch.feed.budget import Priority
+from tapewatch.feed.clock import ClockOffset
+from tapewatch.feed.rest import (
+    BinanceUsdmRest,
+    BlockedError,
+    OverloadedError,
+    RateLimitedError,
+    RefusedError,
+    RestError,
+    UnreachableError,
+)
+
+MINUTE_NS = 60_000_000_000
+
+
+class Clock:
+    """A wall clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.ns = 29_856_518 * MINUTE_NS + 5_000_000_000
+
+    def __call__(self) -> int:
+        return self.ns
+
+
+class Api:
+    """Answers each request with the next of `answers`, the last one for ever; counts weight like the venue."""
+
+    def __init__(self, *answers: web.Response | Callable[[], web.Response] | None) -> None:
+        self.answers = list(answers)
+        self.requests: list[str] = []
+        self.used = 0
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(request.path_qs)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answer is None:  # half an answer, then nothing more
+            half = web.StreamResponse(headers={"Content-Length": "100"})
+            await half.prepare(request)
+            await half.write(b'{"lastUpdateId":1,')
+            assert request.transport is not None
+            request.transport.abort()
+            return half
+        return answer() if callable(answer) else clone(answer)
+
+
+def clone(answer: web.Response) -> web.Response:
+    return web.Response(body=answer.body, status=answer.status, headers=answer.headers)
+
+
+@asynccontextmanager
+async def client(api: Api, clock: Clock | None = None) -> AsyncIterator[BinanceUsdmRest]:
+    app = web.Application()
+    app.router.add_get("/{path:.*}", api.handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
+    try:
+        async with BinanceUsdmRest(f"http://127.0.0.1:{port}", clock or Clock(), Random(3)) as rest:
+            yield rest
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_RETRY_S", 0.01)
+
+
+def used(weight: int, body: str = "{}") -> web.Response:
+    return web.Response(text=body, headers={"x-mbx-used-weight-1m": str(weight)})
+
+
+async def test_an_answer_brings_its_body_and_the_venues_own_count() -> None:
+    api = Api(used(77, '{"serverTime":1791391082024}'))
+    async with client(api) as rest:
+        await rest.synchronise()
+        assert rest.offset.ms == 1791391082024 - rest._clock() / 1e6
+        assert rest.budget.used(rest.venue_ms()) == 77
+        assert await rest.depth("币安人生USDT", 100, Priority.BOOK) == b'{"serverTime":1791391082024}'
+    assert api.requests == ["/fapi/v1/time", "/fapi/v1/depth?symbol=%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9FUSDT&limit=100"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "sentence", "tries"),
+    [
+        (web.Response(status=503, text="<html>"), OverloadedError, "answers HTTP 503", 3),
+        (web.Response(status=451), BlockedError, "does not serve this place (HTTP 451)", 1),
+        (web.Response(status=403, text="<html>"), BlockedError, "refuses this address (HTTP 403)", 1),
+        (web.Response(status=400, text='{"code":-1121,"msg":"Invalid symbol."}'), RefusedError, "Invalid symbol.", 1),
+        (web.Response(status=404, text="<html>"), RefusedError, "no reason given", 1),
+        (None, UnreachableError, "in the middle of an answer", 3),
+    ],
+    ids=["503", "451", "403", "400", "404", "half"],
+)
+async def test_failures_are_typed_and_only_some_are_tried_again(
+    answer: web.Response | None, kind: type[RestError], sentence: str, tries: int
+) -> None:
+    api = Api(answer)
+    async with client(api) as rest:
+        with pytest.raises(kind) as caught:
+            await rest.exchange_info()
+        assert sentence in str(caught.value)
+        assert len(api.requests) == tries
+        assert rest.budget.used(rest.venue_ms()) == tries  # what was sent may have been counted
+
+
+async def test_a_failure_that_passes_is_not_noticed() -> None:
+    api = Api(web.Response(status=502), None, used(3, "[]"))
+    async with client(api) as rest:
+        assert await rest.tickers_24h() == b"[]"
+
+
+async def test_a_venue_that_never_answers_and_one_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ANSWER_WITHIN_S", 0.1)
+    monkeypatch.setattr(module, "ATTEMPTS", 1)
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, BinanceUsdmRest(f"http://127.0.0.1:{port}") as rest:
+        with pytest.raises(UnreachableError, match="does not answer in time"):
+            await rest.exchange_info()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    async with BinanceUsdmRest(f"http://127.0.0.1:{port}") as rest:
+        with pytest.raises(UnreachableError, match="refuses the connection"):
+            await rest.exchange_info()
+    async with BinanceUsdmRest("http://no-such-host.invalid") as rest:
+        with pytest.raises(UnreachableError, match="cannot be resolved"):
+            await rest.exchange_info()
+
+
+async def test_a_ban_stops_everything_until_it_is_over() -> None:
+    clock = Clock()
+    until_ms = clock.ns // 1_000_000 + 120_000
+    ban = web.Response(status=418, text=f'{{"code":-1003,"msg":"Way too many requests; banned until {until_ms}."}}')
+    api = Api(ban, used(1))
+    async with client(api, clock) as rest:
+        request = asyncio.create_task(rest.exchange_info())
+        await until(lambda: rest.budget.refusals == 1)
+        await asyncio.sleep(0.1)  # long enough for a retry that would ignore the ban
+        assert len(api.requests) == 1
+        clock.ns += 119_999_000_000
+        rest._serve()
+        await asyncio.sleep(0.02)
+        assert len(api.requests) == 1
+        clock.ns += 1_000_000
+        rest._serve()
+        assert await asyncio.wait_for(request, 5) == b"{}"
+
+
+async def test_a_limit_that_stays_used_up_is_told() -> None:
+    clock = Clock()
+
+    def limited() -> web.Response:
+        clock.ns += 2_000_000_000
+        return web.Response(status=429, headers={"Retry-After": "1"})
+
+    api = Api(limited)
+    async with client(api, clock) as rest:
+        request = asyncio.create_task(rest.exchange_info())
+        for tries in range(1, module.ATTEMPTS + 1):
+            await until(lambda tries=tries: rest.budget.refusals == tries)  # type: ignore[misc]
+            clock.ns += 2_000_000_000
+            rest._serve()
+        with pytest.raises(RateLimitedError, match=r"rate limit is used up \(HTTP 429\); nothing is asked for 1 s"):
+            await asyncio.wait_for(request, 5)
+
+
+async def test_the_urgent_overtake_the_bulk_and_nobody_overtakes_within_a_priority() -> None:
+    clock = Clock()
+    api = Api(used(2400))
+    async with client(api, clock) as rest:
+        await rest.exchange_info()  # the minute is used up
+        api.answers = [used(10)]
+        tail = [asyncio.create_task(rest.depth(f"T{n}", 100, Priority.BOOK)) for n in range(3)]
+        urgent = [asyncio.create_task(rest.agg_trades(f"G{n}", 5, Priority.GAP_FILL)) for n in range(2)]
+        cancelled = asyncio.create_task(rest.depth("X", 100, Priority.VISIBLE_BOOK))
+        await asyncio.sleep(0.02)
+        assert len(api.requests) == 1
+        cancelled.cancel()
+        clock.ns += MINUTE_NS
+        rest._serve()
+        await asyncio.wait_for(asyncio.gather(*tail, *urgent), 5)
+    symbols = [request.split("symbol=")[1].split("&")[0] for request in api.requests[1:]]
+    assert sorted(symbols[:2]) == ["G0", "G1"]
+    assert sorted(symbols[2:]) == ["T0", "T1", "T2"]
+
+
+async def test_a_cancelled_request_gives_its_weight_back_if_it_was_never_sent() -> None:
+    clock = Clock()
+    async with client(Api(used(2400)), clock) as rest:
+        await rest.exchange_info()
+        task = asyncio.create_task(rest._turn(500, Priority.BOOK))
+        await asyncio.sleep(0)
+        clock.ns += MINUTE_NS
+        rest._serve()
+        assert rest.budget.used(rest.venue_ms()) == 500
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert rest.budget.used(rest.venue_ms()) == 0
+
+
+async def test_a_stranger_at_the_address_is_called_one() -> None:
+    async with client(Api(web.Response(text="<html>It works!</html>"))) as rest:
+        with pytest.raises(RefusedError, match="does not answer like Binance USD-M futures"):
+            await rest.synchronise()
+
+
+@given(
+    st.floats(-1e7, 1e7),
+    st.lists(st.tuples(st.floats(0, 800), st.floats(0, 1)), min_size=1, max_size=20),
+)
+def test_the_clock_is_known_to_half_the_shortest_round_trip(offset: float, trips: list[tuple[float, float]]) -> None:
+    """However unevenly the way there and back share a round trip."""
+    clock = ClockOffset()
+    now = 1e12
+    for trip, share in trips:
+        clock.add(now, now + trip, now + trip * share + offset)
+        now += 1000
+    assert clock.ms is not None
+    assert abs(clock.ms - offset) <= min(trip for trip, _ in trips[-8:]) / 2 + 0.01
+
+
+def test_a_clock_that_was_set_is_believed_at_once() -> None:
+    clock = ClockOffset()
+    clock.add(1000, 1001, 1000.5)
+    clock.add(2000, 2040, 2020 + 3_600_000)
+    assert clock.ms == 3_600_000
