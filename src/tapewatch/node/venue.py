@@ -12,6 +12,7 @@ import numpy as np
 from ..config import ThresholdsConfig, VenueConfig
 from ..engine import Engine, Need
 from ..feed.sink import TradeHole
+from ..model.errors import OffGridError
 from ..model.instrument import Instrument, Universe
 from ..venues.binance_usdm_codec import Codec, Decoded, Ticker24h
 from .lag import LagMeter
@@ -93,18 +94,19 @@ class VenueNode:
         self.frames += len(ends)
         self.foreign += decoded.foreign
         self.last_recv_ns = recv_ns
+        needs: list[Need] = []
         if decoded.rejected or decoded.control:
-            self._aside(decoded, recv_ns)
+            needs += self._aside(decoded, recv_ns)
         if not len(decoded.tape):
-            return []
-        needs = self.engine.apply(decoded.tape)
+            return needs
+        needs += self.engine.apply(decoded.tape)
         now_ms = time.time_ns() / 1e6
         self.handling.add(now_ms - recv_ns / 1e6)
         self.lag.add(now_ms + self.clock_offset_ms - int(decoded.tape.rows[0]["event_ms"]))
         return needs
 
-    def _aside(self, decoded: Decoded, recv_ns: int) -> None:
-        """What is rare: frames nobody understands, and messages that are no market events."""
+    def _aside(self, decoded: Decoded, recv_ns: int) -> list[Need]:
+        """What is rare: frames nobody understands, messages that are no market events, prices between two ticks."""
         for rejected in decoded.rejected:
             if rejected.reason not in self.quarantine.by_reason:
                 log.warning(
@@ -114,10 +116,22 @@ class VenueNode:
         for message in decoded.control:
             if isinstance(message, Ticker24h):
                 self.tickers[message.s] = message
+        return [need for error in decoded.off_grid for need in self._refine(error)]
+
+    def _refine(self, error: OffGridError) -> list[Need]:
+        """Move an instrument to the grid that `error` shows; what was refused meanwhile is refetched as a gap."""
+        needs = self.engine.refine_grid(error)
+        log.info("grid_refined instrument=%s:%s reason=%r", self.name, error.symbol, str(error))
+        return needs
 
     def on_snapshot(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
         """Apply a REST book snapshot."""
-        return self.engine.apply(self.codec.snapshot(symbol, body, recv_ns))
+        try:
+            tape = self.codec.snapshot(symbol, body, recv_ns)
+        except OffGridError as error:
+            self._refine(error)  # the snapshot that this asks for is the one in our hands
+            tape = self.codec.snapshot(symbol, body, recv_ns)
+        return self.engine.apply(tape)
 
     def on_trades(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
         """Apply a REST answer with trades that a gap had hidden."""
