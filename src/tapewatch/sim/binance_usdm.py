@@ -1,7 +1,7 @@
 """A Binance USD-M venue on loopback: HTTP and websockets on one port, in the venue's own dialect.
 
-What flows comes from a `Content`: a simulated market or a recording. This file owns what surrounds it: routes, wrapping,
-the commands of a connection, request weights and bans, pings, ages, cut-offs, and the faults of transport.
+What flows comes from a `Content`: a simulated market or a recording. This file owns what surrounds it: routes,
+wrapping, the commands of a connection, request weights and bans, pings, ages, cut-offs, and the faults of transport.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Content(Protocol):
 
 @dataclass(frozen=True)
 class VenueOptions:
-    """How a venue behaves. `replay` serves recordings instead of a simulated market, at `speed` (inf: as fast as read)."""
+    """How a venue behaves. `replay` serves recordings in place of a market, at `speed` (inf: as fast as read)."""
 
     seed: int = 7
     symbols: int = 600
@@ -102,8 +102,8 @@ class SimulatedBinanceUsdm:
         self.options = options
         self.stats = VenueStats()
         self.content: Content
-        skew_s = options.faults.value("clock-skew") / 1000
-        self._clock = (lambda: clock() + skew_s) if skew_s else clock
+        self._true_clock = clock
+        self._skew_s = options.faults.value("clock-skew") / 1000
         self._random = random.Random(f"venue {options.seed}")
         self._injectors = injectors(options.faults, options.seed)
         self._budget = _Budget(options.weight_limit)
@@ -112,6 +112,9 @@ class SimulatedBinanceUsdm:
         self._runner: web.AppRunner | None = None
         self._driver: asyncio.Task[None] | None = None
         self.rest_url = self.ws_url = ""
+
+    def _clock(self) -> float:
+        return self._true_clock() + self._skew_s
 
     # -- life ---------------------------------------------------------------------------------------------------------
 

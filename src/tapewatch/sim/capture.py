@@ -4,7 +4,7 @@ Two line formats, told apart line by line (gzip or plain):
 
 * ``<receive time> <json>``, time in s, ms, us or ns by its digits; a line with ``lastUpdateId`` is the REST book of the
   one symbol of its file;
-* ``<receive s>: <frame>`` and ``<url> -> <receive s>: <REST body>``; lines of connections and settings say nothing here.
+* ``<receive s>: <frame>`` and ``<url> -> <receive s>: <REST body>``; others say nothing here.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _ns(text: str) -> int:
     """Receive times are fractional seconds, or whole s, ms, us or ns by their number of digits."""
     if "." in text:
         return int(Decimal(text) * 10**9)
-    return int(text) * 10 ** (19 - len(text))
+    return int(text + "0" * (19 - len(text)))
 
 
 def _listings(records: list[Recorded]) -> list[Listing]:

@@ -1,4 +1,4 @@
-"""What can go wrong at a venue, on purpose and repeatably: parsed from text such as `drop:0.001,stall:btcusdt@aggTrade`.
+"""What can go wrong at a venue, on purpose and repeatably; written like `drop:0.001,stall:btcusdt@aggTrade`.
 
 Each fault is a name with up to two arguments in any order, a number and a target: ``drop:0.01:*@depth*``. Faults of
 frames change what streams deliver, to all their subscribers alike; the others are switches that the venue asks for.
@@ -82,7 +82,7 @@ def describe() -> list[tuple[str, str, str]]:
     """Name, arguments with their defaults, and meaning of every fault, for the manual."""
     rows = []
     for name, (unit, value, target, meaning) in _CATALOGUE.items():
-        shown = f"{value:g}" if unit == "probability" or unit == "factor" else f"{value:g} {unit}"
+        shown = f"{value:g}" if unit in {"probability", "factor"} else f"{value:g} {unit}"
         rows.append((name, f"{unit} ({shown})" + (", stream pattern" if target else ""), meaning))
     return rows
 

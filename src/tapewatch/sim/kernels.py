@@ -1,10 +1,10 @@
 """The simulated market's laws, compiled: one call moves every instrument by one step.
 
-What makes it look like a market: market orders excite more of their own side (a Hawkes process); sizes are lognormal with
-a Pareto tail; orders consume a book that refills around a fair price; fair prices share one factor, which now and then
-shocks; large orders are worked in children; stretched moves liquidate positions, whose orders stretch them further.
+What makes it look like a market: market orders excite more of their own side (a Hawkes process); sizes are lognormal
+with a Pareto tail; orders consume a book that refills around a fair price; fair prices share one factor, which now and
+then shocks; large orders are worked in children; stretched moves liquidate positions, whose orders stretch them on.
 
-All randomness comes from `world.rng`, in an order that no subscriber can change: one seed and one start give one market.
+All randomness comes from `world.rng`, in an order no subscriber can change: one seed and one start give one market.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+from numpy.typing import NDArray
 
+from ..compiled import Record, kernel
 from .layout import (
     ADL,
     INSURANCE_FUND,
@@ -26,6 +27,7 @@ from .layout import (
     UNDO,
     WANT_QUOTES,
     WANT_TRADES,
+    State,
 )
 
 _MASK = RING - 1
@@ -51,8 +53,8 @@ _golden, _mix1, _mix2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E
 _s30, _s27, _s31, _s11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 
 
-@njit(cache=True)
-def uniform(world):
+@kernel
+def uniform(world: Record) -> float:
     """The next number of the market's own splitmix64 sequence, in [0, 1)."""
     world.rng = world.rng + _golden
     z = world.rng
@@ -62,13 +64,13 @@ def uniform(world):
     return np.float64(z >> _s11) * (1.0 / 9007199254740992.0)
 
 
-@njit(cache=True)
-def normal(world):
+@kernel
+def normal(world: Record) -> float:
     return math.sqrt(-2.0 * math.log(1.0 - uniform(world))) * math.cos(2.0 * math.pi * uniform(world))
 
 
-@njit(cache=True)
-def poisson(world, mean):
+@kernel
+def poisson(world: Record, mean: float) -> int:
     floor = math.exp(-min(mean, 60.0))
     count, product = 0, uniform(world)
     while product > floor:
@@ -77,19 +79,19 @@ def poisson(world, mean):
     return count
 
 
-@njit(cache=True)
-def standing(world, symbol, price, distance):
+@kernel
+def standing(world: Record, symbol: Record, price: int, distance: int) -> int:
     """Quantity somebody leaves at a level: more at the touch and at round prices, now and then a wall."""
     lots = symbol.level_lots * (0.7 + 6.0 * math.exp(-distance / 3.0)) * math.exp(normal(world) - 0.5)
     if price % 50 == 0:
         lots *= 4.0
     if uniform(world) < 0.001:
         lots *= 25.0
-    return np.int64(1.0 + lots)
+    return int(1.0 + lots)
 
 
-@njit(cache=True)
-def seed_book(m, i, ticks, now_us):
+@kernel
+def seed_book(m: State, i: int, ticks: int, now_us: int) -> None:
     """Put a fresh book around `ticks`; whatever stood before is forgotten, and no stream is told."""
     world, symbol = m.world[0], m.symbols[i]
     m.books[i, :] = 0
@@ -99,7 +101,7 @@ def seed_book(m, i, ticks, now_us):
     ask = bid + symbol.spread
     symbol.anchor, symbol.bid, symbol.ask, symbol.fair = ticks, bid, ask, (bid + ask) * 0.5
     for price in range(max(1, ticks - REACH), ticks + REACH + 1):
-        if bid < price < ask or (price != bid and price != ask and uniform(world) > 0.7):
+        if bid < price < ask or (price not in (bid, ask) and uniform(world) > 0.7):
             continue
         if price <= bid:
             m.books[i, price & _MASK] = standing(world, symbol, price, bid - price)
@@ -109,8 +111,8 @@ def seed_book(m, i, ticks, now_us):
     symbol.last_us = now_us
 
 
-@njit(cache=True)
-def set_level(m, i, price, qty, us):
+@kernel
+def set_level(m: State, i: int, price: int, qty: int, us: int) -> None:
     """Give a level its new signed quantity under a fresh update id, and tell every stream that must know."""
     world, symbol = m.world[0], m.symbols[i]
     at = price & _MASK
@@ -161,8 +163,8 @@ def set_level(m, i, price, qty, us):
         quote.ask, quote.ask_qty = symbol.ask * symbol.tick_units, -m.books[i, symbol.ask & _MASK]
 
 
-@njit(cache=True)
-def send_aggregate(m, i):
+@kernel
+def send_aggregate(m: State, i: int) -> None:
     """Close the oldest open aggregate of a symbol: it gets the next id, and REST may now tell it."""
     world, symbol = m.world[0], m.symbols[i]
     closed = m.open[i, symbol.open_from % OPEN_AGGREGATES]
@@ -177,8 +179,8 @@ def send_aggregate(m, i):
     world.aggregates += 1
 
 
-@njit(cache=True)
-def send_fill(m, i, price, qty, sell, ms, cause):
+@kernel
+def send_fill(m: State, i: int, price: int, qty: int, sell: int, ms: int, cause: int) -> None:
     """One raw print; ids now and then skip one."""
     world, symbol = m.world[0], m.symbols[i]
     symbol.trade_id += 1 if uniform(world) > 0.004 else 2
@@ -192,14 +194,14 @@ def send_fill(m, i, price, qty, sell, ms, cause):
         fill.ts_ms, fill.sell, fill.cause = ms, sell, cause
 
 
-@njit(cache=True)
-def trade(m, i, ticks, qty, public_qty, sell, us):
+@kernel
+def trade(m: State, i: int, ticks: int, qty: int, public_qty: int, sell: int, us: int) -> None:
     """`qty` lots change hands at one price: raw prints, the running bar, and an aggregate to open or to grow."""
     world, symbol, bar = m.world[0], m.symbols[i], m.bars[i]
     price, ms = ticks * symbol.tick_units, us // 1000
     parts = 1
     if uniform(world) < 0.4:
-        parts += np.int64(uniform(world) * 5.0)
+        parts += int(uniform(world) * 5.0)
     parts = min(parts, qty)
     first = 0
     for part in range(parts):
@@ -232,23 +234,23 @@ def trade(m, i, ticks, qty, public_qty, sell, us):
     symbol.open_to += 1
     aggregate.symbol, aggregate.price, aggregate.qty, aggregate.public_qty = i, price, qty, public_qty
     aggregate.first, aggregate.last, aggregate.ts_ms, aggregate.sell = first, symbol.trade_id, ms, sell
-    delay = _LATENCY_MS + np.int64(uniform(world) * _LATENCY_SPREAD_MS)
+    delay = _LATENCY_MS + int(uniform(world) * _LATENCY_SPREAD_MS)
     symbol.last_event_ms = max(symbol.last_event_ms, ms + delay)
     aggregate.event_ms = symbol.last_event_ms
 
 
-@njit(cache=True)
-def market_order(m, i, sell, lots, us):
+@kernel
+def market_order(m: State, i: int, sell: int, lots: int, us: int) -> tuple[int, int]:
     """Walk the book until `lots` are filled or the book ends; returns lots filled and wire units x lots paid.
 
-    Retail price improvement orders stand in no public book: they fill a little first, inside the spread if there is room.
+    Retail price improvement orders stand in no public book: they fill a little first, inside the spread if it has room.
     """
     world, symbol = m.world[0], m.symbols[i]
     filled, paid = 0, 0
     touch = symbol.bid if sell else symbol.ask
     if uniform(world) < 0.03:
         inside = touch + (1 if sell else -1) if symbol.ask - symbol.bid > 1 else touch
-        improved = min(lots, np.int64(1 + symbol.order_lots * 0.2))
+        improved = min(lots, int(1 + symbol.order_lots * 0.2))
         trade(m, i, inside, improved, 0, sell, us)
         filled, paid = improved, improved * inside * symbol.tick_units
     while filled < lots:
@@ -273,17 +275,17 @@ def market_order(m, i, sell, lots, us):
     return filled, paid
 
 
-@njit(cache=True)
-def order_size(world, symbol):
+@kernel
+def order_size(world: Record, symbol: Record) -> int:
     """Lots of a market order: lognormal with a Pareto tail, of mean `order_lots`."""
     size = math.exp(1.4 * normal(world) - 0.98)
     if uniform(world) < 0.02:
         size = min(250.0, 6.0 * (1.0 - uniform(world)) ** (-1.0 / 1.7))
-    return max(1, np.int64(symbol.order_lots * size * 0.68))
+    return max(1, int(symbol.order_lots * size * 0.68))
 
 
-@njit(cache=True)
-def change_book(m, i, us):
+@kernel
+def change_book(m: State, i: int, us: int) -> None:
     """Somebody places, changes or cancels a limit order: mostly near the touch, sometimes far."""
     world, symbol = m.world[0], m.symbols[i]
     bid_side = uniform(world) < 0.5
@@ -291,9 +293,9 @@ def change_book(m, i, us):
     if where < 0.40:
         distance = 0
     elif where < 0.70:
-        distance = 1 + np.int64(8.0 * uniform(world))
+        distance = 1 + int(8.0 * uniform(world))
     else:
-        distance = np.int64((REACH - _EDGE) * uniform(world) ** 3)
+        distance = int((REACH - _EDGE) * uniform(world) ** 3)
     price = symbol.bid - distance if bid_side else symbol.ask + distance
     if abs(price - symbol.anchor) > REACH or price < 1:
         return
@@ -309,13 +311,13 @@ def change_book(m, i, us):
     set_level(m, i, price, qty if bid_side else -qty, us)
 
 
-@njit(cache=True)
-def requote(m, i, us):
+@kernel
+def requote(m: State, i: int, us: int) -> None:
     """Quotes follow the fair price once it has left them by enough, and a spread that orders tore open closes."""
     world, symbol = m.world[0], m.symbols[i]
     gap = symbol.fair - 0.5 * (symbol.bid + symbol.ask)
     patience = max(0.7, 0.3 * symbol.sigma * symbol.fair)
-    bid = np.int64(math.floor(symbol.fair - 0.5 * symbol.spread + 0.5))
+    bid = math.floor(symbol.fair - 0.5 * symbol.spread + 0.5)
     ask = bid + symbol.spread
     if gap > patience:
         while symbol.ask < ask:
@@ -338,8 +340,8 @@ def requote(m, i, us):
             set_level(m, i, price, -standing(world, symbol, price, 0), us)
 
 
-@njit(cache=True)
-def follow(m, i, us):
+@kernel
+def follow(m: State, i: int, us: int) -> None:
     """Move the ends of the book after its middle, at most 8 ticks a step: far orders are pulled and placed anew."""
     world, symbol = m.world[0], m.symbols[i]
     off = (symbol.bid + symbol.ask) // 2 - symbol.anchor
@@ -361,16 +363,16 @@ def follow(m, i, us):
                 set_level(m, i, price, standing(world, symbol, price, REACH), us)
 
 
-@njit(cache=True)
-def liquidate(m, i, us):
-    """A position is closed by force; of one second's liquidations only the largest is told, a second after the first."""
+@kernel
+def liquidate(m: State, i: int, us: int) -> None:
+    """A position is closed by force; of one second's liquidations the largest is told, a second after the first."""
     world, symbol = m.world[0], m.symbols[i]
     sell = 1 if symbol.drift < 0.0 else 0
     size = min(400.0, (1.0 - uniform(world)) ** (-1.0 / 1.3))
-    lots = min(max(1, np.int64(symbol.order_lots * 4.0 * size)), max(1, np.int64(symbol.adv_lots * 0.002)))
+    lots = min(max(1, int(symbol.order_lots * 4.0 * size)), max(1, int(symbol.adv_lots * 0.002)))
     ruin = 0.004 + 0.011 * uniform(world)
     touch = symbol.bid if sell else symbol.ask
-    limit = max(1, np.int64(touch * (1.0 - ruin if sell else 1.0 + ruin))) * symbol.tick_units
+    limit = max(1, int(touch * (1.0 - ruin if sell else 1.0 + ruin))) * symbol.tick_units
     filled, paid = market_order(m, i, sell, lots, us)
     if filled == 0:
         return
@@ -383,15 +385,15 @@ def liquidate(m, i, us):
     if filled > symbol.liq_qty:
         symbol.liq_ms, symbol.liq_sell, symbol.liq_limit = us // 1000, sell, limit
         symbol.liq_qty, symbol.liq_quote = filled, paid
-        symbol.liq_last = max(1, np.int64(filled * uniform(world)))
+        symbol.liq_last = max(1, int(filled * uniform(world)))
 
 
-@njit(cache=True)
-def spawn_parent(m, us):
-    """Somebody starts to work an order of 0.6 to 1.3 % of a day's volume: at once, or over ten seconds to five minutes."""
+@kernel
+def spawn_parent(m: State, us: int) -> None:
+    """Somebody starts to work an order of 0.6 to 1.3 % of a day's volume: at once, or over up to five minutes."""
     world = m.world[0]
     low = min(8, world.symbols // 4)
-    i = low + np.int64(uniform(world) * (min(world.symbols, 450) - low))
+    i = low + int(uniform(world) * (min(world.symbols, 450) - low))
     sell = 1 if uniform(world) < 0.5 else 0
     share = 0.006 + 0.007 * uniform(world)
     kind = uniform(world)
@@ -399,7 +401,7 @@ def spawn_parent(m, us):
     for at in range(PARENTS):
         parent = m.parents[at]
         if parent.left <= 0:
-            lots = np.int64(symbol.adv_lots * share)
+            lots = int(symbol.adv_lots * share)
             if symbol.live == 0 or lots < 10:
                 return
             if kind < 0.35:
@@ -415,8 +417,8 @@ def spawn_parent(m, us):
             return
 
 
-@njit(cache=True)
-def work_parents(m, end_us):
+@kernel
+def work_parents(m: State, end_us: int) -> None:
     world = m.world[0]
     for at in range(PARENTS):
         parent = m.parents[at]
@@ -425,21 +427,21 @@ def work_parents(m, end_us):
             if m.symbols[i].live == 0:
                 parent.left = 0
                 break
-            lots = min(parent.left, max(1, np.int64(parent.child * (0.5 + uniform(world)))))
+            lots = min(parent.left, max(1, int(parent.child * (0.5 + uniform(world)))))
             market_order(m, i, parent.sell, lots, max(parent.next_us, m.symbols[i].last_us))
             parent.left -= lots
-            parent.next_us += max(1_000, np.int64(parent.gap_us * (0.4 + 1.2 * uniform(world))))
+            parent.next_us += max(1_000, int(parent.gap_us * (0.4 + 1.2 * uniform(world))))
 
 
-@njit(cache=True)
-def step(m, now_us, dt_us):
+@kernel
+def step(m: State, now_us: int, dt_us: int) -> None:
     """Let [now, now + dt) happen. Afterwards the first `world.quotes` of `m.quotes` (and so on) are what to send."""
     world = m.world[0]
     world.quotes = world.fills = world.aggregates = world.liquidations = 0
     dt, end_us = dt_us * 1e-6, now_us + dt_us
     root = math.sqrt(dt)
     if world.shock_steps == 0 and uniform(world) < dt / 240.0:
-        world.shock_steps = np.int64((2.0 + 4.0 * uniform(world)) / dt)
+        world.shock_steps = int((2.0 + 4.0 * uniform(world)) / dt)
         total = (0.002 + 0.005 * uniform(world)) * (1.0 if uniform(world) < 0.5 else -1.0)
         world.shock = total / world.shock_steps
     factor = _FACTOR_SIGMA * root * normal(world)
@@ -474,8 +476,8 @@ def step(m, now_us, dt_us):
         hazard = 0.0005 + (min(0.03, 0.02 * (stretch - 3.0) ** 2) if stretch > 3.0 else 0.0)
         forced = uniform(world) < hazard * dt
         gap_us = (end_us - us) / (orders + changes + 2)
-        for k in range(orders + changes):
-            us = max(us, symbol.last_us) + np.int64(gap_us * uniform(world))
+        for _ in range(orders + changes):
+            us = max(us, symbol.last_us) + int(gap_us * uniform(world))
             if uniform(world) * (orders + changes) < orders:
                 side = 1 if uniform(world) * (buy + sell) < sell else 0
                 market_order(m, i, side, order_size(world, symbol), us)
@@ -500,9 +502,9 @@ def step(m, now_us, dt_us):
             symbol.liq_due_ms = 0
 
 
-@njit(cache=True)
-def rewind(m, i, until_us, book):
-    """Write the book of symbol `i` as it was before `until_us` into `book` (one ring); returns its last update id and time.
+@kernel
+def rewind(m: State, i: int, until_us: int, book: NDArray[np.int64]) -> tuple[int, int]:
+    """Write the book of `i` as it was before `until_us` into `book` (one ring); returns its last update id and time.
 
     What the undo log has forgotten stays as it is: then the book is younger than asked for, never a mixture.
     """
@@ -519,8 +521,18 @@ def rewind(m, i, until_us, book):
     return last_u, last_us
 
 
-@njit(cache=True)
-def past_bars(seed, bars, end_ms, day_lots, close, tick_units, sigma, order_lots, trade_id):
+@kernel
+def past_bars(
+    seed: np.uint64,
+    bars: NDArray[np.void],
+    end_ms: int,
+    day_lots: float,
+    close: float,
+    tick_units: int,
+    sigma: float,
+    order_lots: float,
+    trade_id: int,
+) -> None:
     """Fill `bars`, newest last, with minutes that ended before `end_ms`; a longer history ends in the same bars."""
     rng = np.zeros(1, np.uint64)
     rng[0] = seed
@@ -535,15 +547,15 @@ def past_bars(seed, bars, end_ms, day_lots, close, tick_units, sigma, order_lots
         busy = math.exp(0.3 * _hashed_normal(seed, day) - 0.045)
         before = max(200.0, price / math.exp(sigma_minute * _next_normal(rng)))
         wide = 1.0 + 0.5 * sigma_minute * abs(_next_normal(rng))
-        qty = np.int64(day_lots / 1440.0 * busy * season * math.exp(0.8 * _next_normal(rng) - 0.32))
+        qty = int(day_lots / 1440.0 * busy * season * math.exp(0.8 * _next_normal(rng) - 0.32))
         share = min(0.9, max(0.1, 0.5 + 0.08 * _next_normal(rng)))
-        bar.open, bar.close = np.int64(before) * tick_units, np.int64(price) * tick_units
-        bar.high = np.int64(max(before, price) * wide) * tick_units
-        bar.low = np.int64(min(before, price) / wide) * tick_units
-        bar.qty, bar.buy_qty = qty, np.int64(qty * share)
+        bar.open, bar.close = int(before) * tick_units, int(price) * tick_units
+        bar.high = int(max(before, price) * wide) * tick_units
+        bar.low = int(min(before, price) / wide) * tick_units
+        bar.qty, bar.buy_qty = qty, int(qty * share)
         average = (bar.open + bar.close + bar.high + bar.low) // 4
         bar.quote, bar.buy_quote = qty * average, bar.buy_qty * average
-        bar.trades = np.int64(math.ceil(qty / order_lots * 2.0))
+        bar.trades = math.ceil(qty / order_lots * 2.0)
         bar.last, bar.first = trade_id, trade_id - bar.trades + 1
         if bar.trades == 0:
             bar.open = bar.high = bar.low = bar.close
@@ -552,8 +564,8 @@ def past_bars(seed, bars, end_ms, day_lots, close, tick_units, sigma, order_lots
         price = before
 
 
-@njit(cache=True)
-def add_bar(into, bar):
+@kernel
+def add_bar(into: Record, bar: Record) -> None:
     """Let the kline `into` go on with the later `bar`."""
     if bar.trades == 0:
         return
@@ -568,14 +580,14 @@ def add_bar(into, bar):
     into.trades += bar.trades
 
 
-@njit(cache=True)
-def add_bars(into, bars):
+@kernel
+def add_bars(into: NDArray[np.void], bars: NDArray[np.void]) -> None:
     for at in range(len(bars)):
         add_bar(into[0], bars[at])
 
 
-@njit(cache=True)
-def group_bars(bars, width_ms, offset_ms, out):
+@kernel
+def group_bars(bars: NDArray[np.void], width_ms: int, offset_ms: int, out: NDArray[np.void]) -> int:
     """Join minutes into klines of `width_ms`; returns how many."""
     count = 0
     for at in range(len(bars)):
@@ -589,8 +601,10 @@ def group_bars(bars, width_ms, offset_ms, out):
     return count
 
 
-@njit(cache=True)
-def close_minute(bars, minutes, day, live_day, minute_ms):
+@kernel
+def close_minute(
+    bars: NDArray[np.void], minutes: NDArray[np.void], day: NDArray[np.void], live_day: NDArray[np.void], minute_ms: int
+) -> None:
     """Keep the minute that ended, start the next, and let the 24 h figures lose their oldest minute."""
     slot = bars[0].open_ms // 60_000 % minutes.shape[1]
     for i in range(len(bars)):
@@ -617,23 +631,23 @@ def close_minute(bars, minutes, day, live_day, minute_ms):
         bar.first = bar.last = -1
 
 
-@njit(cache=True)
-def _mixed(z):
+@kernel
+def _mixed(z: np.uint64) -> float:
     z = (z ^ (z >> _s30)) * _mix1
     z = (z ^ (z >> _s27)) * _mix2
     return np.float64((z ^ (z >> _s31)) >> _s11) * (1.0 / 9007199254740992.0)
 
 
-@njit(cache=True)
-def _next_normal(rng):
+@kernel
+def _next_normal(rng: NDArray[np.uint64]) -> float:
     rng[0] += _golden
     one = _mixed(rng[0])
     rng[0] += _golden
     return math.sqrt(-2.0 * math.log(1.0 - one)) * math.cos(2.0 * math.pi * _mixed(rng[0]))
 
 
-@njit(cache=True)
-def _hashed_normal(seed, number):
+@kernel
+def _hashed_normal(seed: np.uint64, number: int) -> float:
     rng = np.zeros(1, np.uint64)
     rng[0] = seed + np.uint64(number) * _mix2
     return _next_normal(rng)

@@ -1,7 +1,7 @@
 """State of the simulated market: flat arrays of records that the kernels step and ordinary Python reads.
 
-Prices in books are ticks. Prices of prints, bars and quotes are *wire units* (units of the last printed decimal), so that
-what was printed stays right when an instrument's tick changes. Quantities are lots; times say their unit.
+Prices in books are ticks. Prices of prints, bars and quotes are *wire units* (units of the last printed decimal), so
+that what was printed stays right when an instrument's tick changes. Quantities are lots; times say their unit.
 """
 
 from __future__ import annotations

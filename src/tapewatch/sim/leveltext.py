@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ..compiled import kernel
 from .layout import RING, State
 
 _MASK = RING - 1
@@ -14,8 +14,8 @@ _PAGE = 8
 _ZERO, _POINT, _QUOTE, _COMMA, _OPEN, _CLOSE = 48, 46, 34, 44, 91, 93
 
 
-@njit(cache=True)
-def _put_decimal(out, at, value, decimals):
+@kernel
+def _put_decimal(out: NDArray[np.uint8], at: int, value: int, decimals: int) -> int:
     """Write `value` units of 10**-decimals; returns the place behind it."""
     digits = 1
     scale = 1
@@ -33,8 +33,8 @@ def _put_decimal(out, at, value, decimals):
     return at
 
 
-@njit(cache=True)
-def _put_level(out, at, price, price_decimals, lots, qty_decimals):
+@kernel
+def _put_level(out: NDArray[np.uint8], at: int, price: int, price_decimals: int, lots: int, qty_decimals: int) -> int:
     out[at] = _OPEN
     out[at + 1] = _QUOTE
     at = _put_decimal(out, at + 2, price, price_decimals)
@@ -48,16 +48,18 @@ def _put_level(out, at, price, price_decimals, lots, qty_decimals):
     return at + 3
 
 
-@njit(cache=True)
-def _put_levels(out, levels, price_decimals, qty_decimals):
+@kernel
+def _put_levels(out: NDArray[np.uint8], levels: NDArray[np.int64], price_decimals: int, qty_decimals: int) -> int:
     at = 0
     for row in range(len(levels)):
         at = _put_level(out, at, levels[row, 0], price_decimals, levels[row, 1], qty_decimals)
     return max(0, at - 1)
 
 
-@njit(cache=True)
-def _put_changes(m, i, speed, price_decimals, qty_decimals, out):
+@kernel
+def _put_changes(
+    m: State, i: int, speed: int, price_decimals: int, qty_decimals: int, out: NDArray[np.uint8]
+) -> tuple[int, int]:
     """Write what one diff stream must tell and mark it told; returns where the bids and where the asks end.
 
     Levels ascend in price as on the wire. As there, a far order and the deletion of a level that was never told now and
@@ -108,8 +110,8 @@ def levels_text(levels: NDArray[np.int64], price_decimals: int, qty_decimals: in
     return _SCRATCH[: _put_levels(_SCRATCH, levels, price_decimals, qty_decimals)].tobytes().decode("ascii")
 
 
-@njit(cache=True)
-def forget_changes(m, i, speed):
+@kernel
+def forget_changes(m: State, i: int, speed: int) -> None:
     """Start a diff stream anew: what changed before nobody is told."""
     keep = np.uint8(0xFF ^ (0x11 << speed))
     for at in range(RING):

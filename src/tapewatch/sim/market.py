@@ -1,7 +1,7 @@
 """The simulated market: what is listed, how it moves, and what it remembers.
 
-Nothing here knows sockets, JSON or the wall clock. Whoever drives it calls `step` once for every 25 ms of market time and
-reads the records that came about; the same seed and start give the same records, whoever listens.
+Nothing here knows sockets, JSON or the wall clock. Whoever drives it calls `step` once for every 25 ms of market time
+and reads the records that came about; the same seed and start give the same records, whoever listens.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Market:
         symbol = self.state.symbols[i]
         symbol["live"] = listing.status == "TRADING"
         symbol["tick_units"] = listing.tick_units
-        # Measured: a market order brings 1.4 aggregate trades (levels it takes); where trading is dense 0.8 (they merge).
+        # Measured: an order brings 1.4 aggregate trades (levels it takes); where trading is dense 0.8 (they merge).
         symbol["orders_per_s"] = listing.trades_per_s / min(1.4, max(0.8, 1.4 - 0.11 * listing.trades_per_s))
         symbol["changes_per_s"] = 480.0 * (listing.trades_per_s / 14.0) ** 0.85
         symbol["order_lots"] = max(2.0, lots * listing.adv / 86_400 / symbol["orders_per_s"])
@@ -308,16 +308,13 @@ class Market:
     def klines(
         self, symbol: str, interval: str, start_ms: int | None, end_ms: int | None, limit: int
     ) -> NDArray[np.void]:
-        """Klines that open in [start, end], the running one last; the newest `limit`, or the first from `start_ms` on."""
+        """Klines that open in [start, end]: the newest `limit`, or the first `limit` from `start_ms` on."""
         i, width = self.index[symbol], INTERVALS_MS[interval]
         offset = WEEK_OFFSET_MS if interval == "1w" else 0
         end = self.now_ms if end_ms is None else min(end_ms, self.now_ms)
         start = end - limit * width if start_ms is None else start_ms
         start = max(-(-(start - offset) // width) * width + offset, self.start_ms - HISTORY_DAYS * DAY_MS)
-        if width >= DAY_MS:
-            bars = self._days(i)
-        else:
-            bars = self._minutes_of(i, start, end + width)
+        bars = self._days(i) if width >= DAY_MS else self._minutes_of(i, start, end + width)
         out = np.zeros(len(bars), BAR)
         out = out[: kernels.group_bars(bars, width, offset, out)]
         out = out[(out["open_ms"] >= start) & (out["open_ms"] <= end)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from .faults import Faults
 from .layout import STEP_MS
@@ -34,9 +35,9 @@ class Simulation:
             if fault.name == "symbol-listed":
                 self._timetable.append((at_ms, self._list))
             elif fault.name == "symbol-delisted":
-                self._timetable.append((at_ms, lambda target=fault.target: self._delist(target)))
+                self._timetable.append((at_ms, partial(self._delist, fault.target)))
             elif fault.name == "tick-size-change":
-                self._timetable.append((at_ms, lambda target=fault.target: self._change_tick(target)))
+                self._timetable.append((at_ms, partial(self._change_tick, fault.target)))
 
     @property
     def now_ms(self) -> int:
@@ -60,7 +61,7 @@ class Simulation:
     def _list(self) -> None:
         listing = self.market.list_new()
         self.streams.announce(listing)
-        self._timetable.append((self.now_ms + TRADES_AFTER_MS, lambda: self._start_trading(listing.symbol)))
+        self._timetable.append((self.now_ms + TRADES_AFTER_MS, partial(self._start_trading, listing.symbol)))
 
     def _start_trading(self, symbol: str) -> None:
         self.streams.announce(self.market.change(symbol, "TRADING"))

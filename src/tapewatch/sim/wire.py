@@ -1,7 +1,7 @@
 """Every message of the venue as text: stream payloads byte-like the captures of 2026, and REST bodies.
 
-Key order, trailing zeros, `ps` and `st`, and the blanks inside a kline are the venue's own. Prices come in as wire units
-(units of the last printed decimal), quantities as lots.
+Key order, trailing zeros, `ps` and `st`, and the blanks inside a kline are the venue's own. Prices come in as wire
+units (units of the last printed decimal), quantities as lots.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ def ticker_24h(listing: Listing, event_ms: int, day: dict[str, int], symbol: str
         f'{{"e":"24hrTicker","E":{event_ms},"s":"{name}","ps":"{name.partition("_")[0]}",'
         f'"p":"{decimal_text(day["close"] - day["open"], pd)}","P":"{change:.3f}","w":"{decimal_text(average, pd)}",'
         f'"c":"{decimal_text(day["close"], pd)}","Q":"{decimal_text(day["last_qty"], qd)}",'
-        f'"o":"{decimal_text(day["open"], pd)}","h":"{decimal_text(day["high"], pd)}","l":"{decimal_text(day["low"], pd)}",'
+        f'"o":"{decimal_text(day["open"], pd)}","h":"{decimal_text(day["high"], pd)}",'
+        f'"l":"{decimal_text(day["low"], pd)}",'
         f'"v":"{decimal_text(day["qty"], qd)}","q":"{decimal_text(day["quote"], pd + qd)}","O":{day["open_ms"]},'
         f'"C":{event_ms},"F":{day["first"]},"L":{day["last"]},"n":{day["trades"]},"st":{kind}}}'
     )
@@ -196,7 +197,8 @@ def agg_trade_row(listing: Listing, row: tuple[int, ...]) -> str:
     _, number, price, qty, public_qty, first, last, ts_ms, _, sell = row
     pd, qd = listing.price_decimals, listing.qty_decimals
     return (
-        f'{{"a":{number},"p":"{decimal_text(price, pd)}","q":"{decimal_text(qty, qd)}","nq":"{decimal_text(public_qty, qd)}",'
+        f'{{"a":{number},"p":"{decimal_text(price, pd)}","q":"{decimal_text(qty, qd)}",'
+        f'"nq":"{decimal_text(public_qty, qd)}",'
         f'"f":{first},"l":{last},"T":{ts_ms},"m":{_BOOL[sell]}}}'
     )
 
