@@ -117,10 +117,22 @@ def test_lag_is_measured_by_the_venues_clock(tmp_path: Path, monkeypatch: pytest
     node = venue_node(tmp_path)
     node.on_universe([WUSDT])
     monkeypatch.setattr("tapewatch.node.venue.time.time_ns", lambda: RECV_NS + 325_000_000)
-    node.clock_offset_ms = 25.0
+    node.clock_offset_ms = lambda: 25.0
     feed(node, warm.FRAMES[2])  # event time is 300 ms after RECV_NS
     assert node.lag.percentiles() == (50.0, 50.0)
     assert node.handling.percentiles() == (325.0, 325.0)
+
+
+def test_a_venue_that_plays_a_recording_is_heard_at_its_own_time(tmp_path: Path) -> None:
+    node = venue_node(tmp_path)
+    node.on_universe([WUSDT])
+    years_later = RECV_NS + 2 * 365 * 86_400 * 10**9
+    buffer = bytearray(warm.FRAMES[2])
+    node.on_frames(buffer, [len(buffer)], years_later)
+    assert node.quarantine.by_reason == {"time_skew": 1}
+    node.clock_offset_ms = lambda: (RECV_NS - years_later) / 1e6
+    node.on_frames(buffer, [len(buffer)], years_later)
+    assert node.engine.totals()["count"] == 1
 
 
 def test_percentiles_and_buckets_of_lag() -> None:

@@ -132,6 +132,8 @@ class BinanceUsdmFeed:
         self._doorbell.clear()
 
     async def _refresh_universe(self) -> None:
+        if self.rest.offset.ms is None:
+            await self.rest.synchronise()  # before the first frame: a venue that plays a recording lives at another time
         unreadable: list[str] = []
         body = await self.rest.exchange_info()
         listed = await asyncio.to_thread(parse_exchange_info, body, unreadable=unreadable)

@@ -43,8 +43,9 @@ class Node:
         settings = getattr(self.config.venues, name)
         quarantine = Quarantine(self.config.node.state_path / "quarantine" / f"{name}.jsonl")
         venue = VenueNode(name, settings, self.config.thresholds, quarantine)
-        self.venues[name] = venue
-        self.feeds[name] = BinanceUsdmFeed(settings, venue, adv_days=self.config.thresholds.adv_days)
+        feed = BinanceUsdmFeed(settings, venue, adv_days=self.config.thresholds.adv_days)
+        venue.clock_offset_ms = lambda: feed.rest.offset.ms
+        self.venues[name], self.feeds[name] = venue, feed
 
     async def run(self) -> None:
         """Run every feed until cancelled. A venue that cannot be reached is its own feed's matter."""
@@ -57,14 +58,13 @@ class Node:
         async with asyncio.TaskGroup() as tasks:
             for feed in self.feeds.values():
                 tasks.create_task(feed.run())
-            tasks.create_task(self._each_second())
+            tasks.create_task(self._keep_refused())
 
-    async def _each_second(self) -> None:
-        """Take over what the feeds measured, and write refused frames to their file outside the event loop."""
+    async def _keep_refused(self) -> None:
+        """Write refused frames to their files once a second, outside the event loop."""
         while True:
             await asyncio.sleep(1.0)
-            for name, venue in self.venues.items():
-                venue.clock_offset_ms = self.feeds[name].rest.offset.ms or 0.0
+            for venue in self.venues.values():
                 if rows := venue.quarantine.take():
                     await asyncio.to_thread(_write, venue.quarantine, rows)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -19,6 +19,9 @@ from .lag import LagMeter
 from .quarantine import Quarantine
 
 log = logging.getLogger(__name__)
+
+ANOTHER_TIME_MS = 3_600_000
+"""A venue whose clock is further from ours than this plays a recording."""
 
 
 class VenueNode:
@@ -42,8 +45,8 @@ class VenueNode:
         self.frames = 0
         self.foreign = 0
         self.last_recv_ns = 0
-        self.clock_offset_ms = 0.0
-        """The venue's clock minus ours, as the feed measures it."""
+        self.clock_offset_ms: Callable[[], float | None] = lambda: None
+        """The venue's clock minus ours, as the feed measures it; None before it has."""
         self._start(Universe(name))
 
     def _start(self, universe: Universe) -> None:
@@ -90,7 +93,7 @@ class VenueNode:
 
     def on_frames(self, buffer: bytearray, ends: Sequence[int], recv_ns: int) -> list[Need]:
         """Decode and apply what one socket read brought."""
-        decoded = self.codec.decode(buffer, ends, recv_ns)
+        decoded = self.codec.decode(buffer, ends, self._received(recv_ns))
         self.frames += len(ends)
         self.foreign += decoded.foreign
         self.last_recv_ns = recv_ns
@@ -102,8 +105,13 @@ class VenueNode:
         needs += self.engine.apply(decoded.tape)
         now_ms = time.time_ns() / 1e6
         self.handling.add(now_ms - recv_ns / 1e6)
-        self.lag.add(now_ms + self.clock_offset_ms - int(decoded.tape.rows[0]["event_ms"]))
+        self.lag.add(now_ms + (self.clock_offset_ms() or 0.0) - int(decoded.tape.rows[0]["event_ms"]))
         return needs
+
+    def _received(self, recv_ns: int) -> int:
+        """When something was received, which is our time unless the venue lives at another."""
+        offset_ms = self.clock_offset_ms() or 0.0
+        return recv_ns + int(offset_ms * 1e6) if abs(offset_ms) > ANOTHER_TIME_MS else recv_ns
 
     def _aside(self, decoded: Decoded, recv_ns: int) -> list[Need]:
         """What is rare: frames nobody understands, messages that are no market events, prices between two ticks."""
@@ -135,7 +143,7 @@ class VenueNode:
 
     def on_trades(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
         """Apply a REST answer with trades that a gap had hidden."""
-        return self.engine.apply(self.codec.agg_trades(symbol, body, recv_ns))
+        return self.engine.apply(self.codec.agg_trades(symbol, body, self._received(recv_ns)))
 
     def on_disconnect(self, symbols: Sequence[str], channel: str) -> list[Need]:
         """Books whose diffs stopped coming are stale from this moment."""
