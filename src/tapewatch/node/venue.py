@@ -134,11 +134,12 @@ class VenueNode:
 
     def on_snapshot(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
         """Apply a REST book snapshot."""
+        received_ns = self._received(recv_ns)
         try:
-            tape = self.codec.snapshot(symbol, body, recv_ns)
+            tape = self.codec.snapshot(symbol, body, received_ns)
         except OffGridError as error:
             self._refine(error)  # the snapshot that this asks for is the one in our hands
-            tape = self.codec.snapshot(symbol, body, recv_ns)
+            tape = self.codec.snapshot(symbol, body, received_ns)
         return self.engine.apply(tape)
 
     def on_trades(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
