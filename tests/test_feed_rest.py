@@ -197,7 +197,7 @@ async def test_the_urgent_overtake_the_bulk_and_nobody_overtakes_within_a_priori
         await rest.exchange_info()  # the minute is used up
         api.answers = [used(10)]
         tail = [asyncio.create_task(rest.depth(f"T{n}", 100, Priority.BOOK)) for n in range(3)]
-        urgent = [asyncio.create_task(rest.agg_trades(f"G{n}", 5, Priority.GAP_FILL)) for n in range(2)]
+        urgent = [asyncio.create_task(rest.agg_trades(f"G{n}", 5, 1, Priority.GAP_FILL)) for n in range(2)]
         cancelled = asyncio.create_task(rest.depth("X", 100, Priority.VISIBLE_BOOK))
         await asyncio.sleep(0.02)
         assert len(api.requests) == 1

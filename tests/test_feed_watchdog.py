@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from tapewatch.feed.plan import WHOLE_MARKET_SOCKET, Channel, SocketPlan, plan
-from tapewatch.feed.watchdog import Remedy, SocketWatch, Watchdog
+from tapewatch.feed.watchdog import Action, Remedy, SocketWatch, Watchdog
 from tapewatch.model.views import FeedState
 
 
@@ -77,9 +77,11 @@ def test_an_acknowledged_stream_that_never_delivers_is_named_and_subscribed_agai
     world = World()
     world.dead = {"ethusdt@aggTrade"}
     remedies = world.run(14)
-    assert [(r.socket, [s.name for s in r.streams], r.reconnect) for r in remedies] == [
-        ("trades-1", ["ethusdt@aggTrade"], False)
+    assert [(r.socket, [s.name for s in r.streams], r.action) for r in remedies] == [
+        ("trades-1", ["ethusdt@aggTrade"], Action.RESUBSCRIBE)
     ]
+    world.dog.confirmed("trades-1", ["ethusdt@aggTrade"])
+    world.run(2)
     assert "ethusdt@aggTrade acknowledged but silent" in remedies[0].reason
     assert world.dog.silent() == ["ethusdt@aggTrade"]
     assert channel(world, Channel.AGG_TRADE) == FeedState.LIVE  # the others go on
@@ -88,12 +90,12 @@ def test_an_acknowledged_stream_that_never_delivers_is_named_and_subscribed_agai
     assert world.dog.silent() == []
 
 
-def test_a_stubborn_stream_costs_one_reconnect_then_patience() -> None:
+def test_a_stubborn_stream_costs_one_replacement_then_patience() -> None:
     world = World()
     world.dead = {"ethusdt@aggTrade"}
     remedies = world.run(3600)
-    assert [r.reconnect for r in remedies[:3]] == [False, False, True]
-    assert sum(r.reconnect for r in remedies) == 1
+    assert [r.action for r in remedies[:3]] == [Action.RESUBSCRIBE, Action.RESUBSCRIBE, Action.REPLACE]
+    assert sum(r.action is not Action.RESUBSCRIBE for r in remedies) == 1
     assert len(remedies) < 20
     assert world.dog.silent() == ["ethusdt@aggTrade"]
 
@@ -103,7 +105,7 @@ def test_a_stalled_shard_behind_a_healthy_socket_is_opened_anew() -> None:
     world.run(30)
     world.dead = {"trades-1"}
     remedies = world.run(12)
-    assert [(r.socket, r.reconnect) for r in remedies] == [("trades-1", True)]
+    assert [(r.socket, r.action) for r in remedies] == [("trades-1", Action.RECONNECT)]
     assert world.dog.state(world.watch("trades-1")) == FeedState.STALE
     assert world.dog.state(world.watch(WHOLE_MARKET_SOCKET)) == FeedState.LIVE
 
@@ -162,7 +164,7 @@ def test_data_that_grows_late_is_delayed_and_then_the_socket_is_opened_anew() ->
     for _ in range(12):
         world.dog.lag(watch, 9_000.0)
         remedies += world.second()
-    assert [(r.socket, r.reconnect) for r in remedies] == [("trades-1", True)]
+    assert [(r.socket, r.action) for r in remedies] == [("trades-1", Action.RECONNECT)]
     assert "late" in remedies[0].reason
 
 

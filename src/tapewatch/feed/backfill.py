@@ -85,7 +85,7 @@ class TradeBackfill:
         priority = Priority.GAP_FILL if self._is_first(hole.symbol) else Priority.BACKFILL
         from_id = hole.first_id
         for _ in range(PAGES_AT_MOST):
-            body = await self._rest.agg_trades(hole.symbol, from_id, priority)
+            body = await self._rest.agg_trades(hole.symbol, from_id, hole.last_id - from_id + 1, priority)
             try:
                 ids = [row.a for row in _ids.decode(body)]
             except msgspec.MsgspecError as error:

@@ -29,7 +29,7 @@ from .sink import Sink
 from .socket import Socket
 from .status import FeedStatus
 from .taps import LiquidationsOnce, last_trade_ids, volumes
-from .watchdog import Tap, Watchdog, worst
+from .watchdog import Action, Tap, Watchdog, worst
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +133,9 @@ class BinanceUsdmFeed:
 
     async def _refresh_universe(self) -> None:
         if self.rest.offset.ms is None:
-            await self.rest.synchronise()  # before the first frame: a venue that plays a recording lives at another time
+            await (
+                self.rest.synchronise()
+            )  # before the first frame: a venue that plays a recording lives at another time
         unreadable: list[str] = []
         body = await self.rest.exchange_info()
         listed = await asyncio.to_thread(parse_exchange_info, body, unreadable=unreadable)
@@ -231,11 +233,14 @@ class BinanceUsdmFeed:
             await asyncio.sleep(SECOND)
             for remedy in self.watchdog.tick(loop.time()):
                 socket = self.sockets[remedy.socket]
-                log.warning("silence socket=%s reconnect=%s reason=%r", remedy.socket, remedy.reconnect, remedy.reason)
-                if remedy.reconnect:
-                    socket.reconnect(remedy.reason)
-                else:
+                action = remedy.action
+                log.warning("silence socket=%s remedy=%s reason=%r", remedy.socket, action.value, remedy.reason)
+                if action is Action.RESUBSCRIBE:
                     socket.subscribe_again(remedy.streams)
+                elif action is Action.REPLACE:
+                    socket.replace()
+                else:
+                    socket.reconnect(remedy.reason)
             for socket in self.sockets.values():
                 socket.tick(SECOND)
 

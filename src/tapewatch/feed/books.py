@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 TAIL_DEPTH = 100
 """Levels asked for books nobody looks at while many are waiting: 5 of weight instead of 20."""
 LEADERS = 20
-"""The largest markets get their whole depth from the first."""
+"""The largest markets get their whole depth before it is known that there is enough for all."""
 AT_A_TIME = 4
 LOOK_AGAIN_S = 1.0
 """While the budget is used up: somebody may have looked at a book meanwhile, so the choice is made late."""
@@ -98,13 +98,17 @@ class BookLoader:
         return DEPTH_WEIGHT[self._depth(symbol)] <= room
 
     def _depth(self, symbol: str) -> int:
-        """The whole depth for what is visible or large, and for all when this minute has room for all."""
+        """Visible books get their whole depth always, others while at least half of this minute's weight is left.
+
+        A storm of resyncs would otherwise use the minute up in seconds and leave the last books stale for the rest.
+        """
+        if self.queue.is_first(symbol):
+            return self._full_depth
+        left = self._rest.budget.room(Priority.BOOK, self._rest.venue_ms())
         whole = DEPTH_WEIGHT[self._full_depth]
-        if self.queue.is_first(symbol) or self.queue.is_leader(symbol, LEADERS):
-            return self._full_depth
-        if len(self.queue) * whole <= self._rest.budget.room(Priority.BOOK, self._rest.venue_ms()):
-            return self._full_depth
-        return min(self._full_depth, TAIL_DEPTH)
+        others = 0 if self.queue.is_leader(symbol, LEADERS) else (len(self.queue) - 1) * whole
+        plenty = left - whole - others >= self._rest.budget.limit // 2
+        return self._full_depth if plenty else min(self._full_depth, TAIL_DEPTH)
 
     async def _load_and_leave(self, symbol: str, depth: int) -> None:
         try:

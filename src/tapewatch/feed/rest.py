@@ -154,15 +154,15 @@ class BinanceUsdmRest:
     async def depth(self, symbol: str, limit: int, priority: Priority) -> bytes:
         return await self._get("/fapi/v1/depth", DEPTH_WEIGHT[limit], priority, symbol=symbol, limit=limit)
 
-    async def agg_trades(self, symbol: str, from_id: int, priority: Priority) -> bytes:
-        """Up to 1000 aggregate trades, ascending, from `from_id` on; only the last 48 h can be asked for."""
+    async def agg_trades(self, symbol: str, from_id: int, limit: int, priority: Priority) -> bytes:
+        """Up to `limit` aggregate trades, ascending, from `from_id` on; only the last 48 h can be asked for."""
         return await self._get(
             "/fapi/v1/aggTrades",
             WEIGHT["aggTrades"],
             priority,
             symbol=symbol,
             fromId=from_id,
-            limit=AGG_TRADES_PER_PAGE,
+            limit=min(limit, AGG_TRADES_PER_PAGE),
         )
 
     async def open_interest(self, symbol: str) -> bytes:

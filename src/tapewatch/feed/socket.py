@@ -92,6 +92,8 @@ class Socket:
         self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, random)
         self._connection: Connection | None = None
         self._successor: Connection | None = None
+        self._rotation: asyncio.Timeout | None = None
+        """Ends the wait on the current connection when it is time to replace it."""
         self._covered: asyncio.Event | None = None
         self._overlapped_s = 0.0
         self._data_since: float | None = None
@@ -139,12 +141,14 @@ class Socket:
         while True:
             connection = self._current()
             try:
-                async with asyncio.timeout_at(rotate_at):
+                async with asyncio.timeout_at(rotate_at) as self._rotation:
                     await connection.wait_closed()
             except TimeoutError:
                 replaced = await self._rotate(connection)
                 rotate_at = loop.time() + (self._lifetime() if replaced else ROTATE_AGAIN_S)
                 continue
+            finally:
+                self._rotation = None
             if connection.fault is not None:
                 raise connection.fault
             return connection.why
@@ -224,6 +228,11 @@ class Socket:
         if self._connection is not None:
             self._connection.unsubscribe(names)
             self._connection.subscribe(names)
+
+    def replace(self) -> None:
+        """Open a new connection and then close this one, as before the venue's own cut."""
+        if self._rotation is not None:
+            self._rotation.reschedule(asyncio.get_running_loop().time())
 
     def reconnect(self, reason: str) -> None:
         """Give this connection up."""

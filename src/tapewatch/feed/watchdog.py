@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 from ..model.views import FeedState
 from .plan import TICKERS, WHOLE_MARKET_SOCKET, Channel, SocketPlan, Stream
@@ -49,7 +50,7 @@ REMEDY_EVERY_S = 15.0
 REMEDY_LONGEST_S = 600.0
 HEALTHY_AFTER_S = 60.0
 RESUBSCRIBE_TIMES = 2
-"""Then the socket is opened anew, once, for a stream that stays silent."""
+"""Then the connection is replaced, once, for a stream that stays silent."""
 CROWD, CROWD_SHARE = 3, 0.2
 """When so many streams of a socket, and this share of those that ought to be heard, are silent, it is the socket."""
 LIVELY_S = 5.0
@@ -109,13 +110,24 @@ class SocketWatch:
         return [track for track in self.tracks.values() if track.silent]
 
 
+class Action(Enum):
+    """Remedies, from the cheapest to the dearest."""
+
+    RESUBSCRIBE = "resubscribe"
+    """Ask for the silent streams once more."""
+    REPLACE = "replace"
+    """Open a new connection before the old one is closed: the healthy streams lose nothing."""
+    RECONNECT = "reconnect"
+    """Give the connection up at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What to do about silence: subscribe `streams` again, or open the whole socket again."""
+    """What to do about silence on a socket."""
 
     socket: str
+    action: Action
     streams: tuple[Stream, ...]
-    reconnect: bool
     reason: str
 
 
@@ -218,7 +230,8 @@ class Watchdog:
         for watch in self.sockets.values():
             if watch.connected:
                 for track in watch.tracks.values():
-                    track.silent = track.heard != self.now and self._is_silent(track)
+                    # Once convicted, only data acquits: a new acknowledgement is what misled us before.
+                    track.silent = track.heard != self.now and (track.silent or self._is_silent(track))
                 remedy = self._remedy(watch)
                 if remedy is not None and passed <= ATTENTION_S:
                     remedies.append(remedy)
@@ -289,14 +302,16 @@ class Watchdog:
             watch.remedies, watch.remedied = watch.remedies + 1, self.now
             for track in stubborn:
                 track.remedies, track.remedied = track.remedies + 1, self.now
-            late = f"data is {(watch.lag_ms or 0) / 1000:.1f} s late" if late_for >= TOO_LATE_FOR_S else ""
-            return Remedy(watch.name, (), True, late or _silence(silent, len(watch.tracks)))
+            reason = _silence(silent, len(watch.tracks))
+            if late_for >= TOO_LATE_FOR_S:
+                reason = f"data is {(watch.lag_ms or 0) / 1000:.1f} s late"
+            return Remedy(watch.name, Action.RECONNECT if watch.sick else Action.REPLACE, (), reason)
         due = [t for t in silent if t not in stubborn and _is_due(self.now, t.remedied, t.remedies)]
         if watch.sick or not due:
             return None
         for track in due:
             track.remedies, track.remedied = track.remedies + 1, self.now
-        return Remedy(watch.name, tuple(t.stream for t in due), False, _silence(due, len(watch.tracks)))
+        return Remedy(watch.name, Action.RESUBSCRIBE, tuple(t.stream for t in due), _silence(due, len(watch.tracks)))
 
     def _is_crowd(self, watch: SocketWatch, silent: Sequence[Track]) -> bool:
         """Silence of so many streams that it must be the socket."""
