@@ -18,7 +18,7 @@ import numpy as np
 
 from ..model.errors import FrameError, OffGridError
 from ..model.instrument import Instrument, Universe
-from ..model.tape import LEVEL, ROW, Flag, Kind, Tape
+from ..model.tape import E8, LEVEL, ROW, Flag, Kind, Tape
 from .binance_usdm_kernel import (
     COIN_MARGINED,
     EARLIEST_MS,
@@ -37,6 +37,9 @@ _OPEN_LIST = ord("[")
 SHORTEST_EVENT = 40
 SHORTEST_LEVEL = 10
 """Fewest bytes of an event object and of a level with its comma: how much room a run of frames can ever need."""
+
+MAX_UNITS = 2**53
+"""A notional beyond this, in whole price times lots, is nonsense, and sums of such would leave 64 bits."""
 
 Number = Decimal
 """Prices and quantities come as JSON strings; numbers are accepted too, exactly as written."""
@@ -175,10 +178,11 @@ class ContractInfo(msgspec.Struct, tag_field="e", tag="contractInfo"):
     st: int = 1
 
 
-class Ignored(msgspec.Struct):
-    """An event we know and do not use, by its name."""
+class _Head(msgspec.Struct):
+    """What every event has: its name, and whether it is COIN-M's, whose other fields may differ from ours."""
 
     e: str
+    st: int = 1
 
 
 class Ack(msgspec.Struct):
@@ -243,7 +247,7 @@ class _RestAggTrade(msgspec.Struct):
 _envelope = msgspec.json.Decoder(_Envelope)
 _event = msgspec.json.Decoder(Event)
 _events = msgspec.json.Decoder(list[msgspec.Raw])
-_name = msgspec.json.Decoder(Ignored)
+_head = msgspec.json.Decoder(_Head)
 _ack = msgspec.json.Decoder(Ack)
 _snapshot = msgspec.json.Decoder(_Snapshot)
 _rest_agg_trades = msgspec.json.Decoder(list[_RestAggTrade])
@@ -382,16 +386,21 @@ class Codec:
         return decoded
 
     def _frame(self, frame: memoryview, recv_ns: int, rows: _Rows, decoded: Decoded) -> None:
-        kept, levels = len(rows.rows), len(rows.levels)
+        rows_kept, levels_kept = len(rows.rows), len(rows.levels)
+        control_kept, foreign = len(decoded.control), decoded.foreign
         try:
             self._read(frame, recv_ns, rows, decoded)
         except FrameError as error:
-            del rows.rows[kept:], rows.levels[levels:]
+            del rows.rows[rows_kept:], rows.levels[levels_kept:], decoded.control[control_kept:]
+            decoded.foreign = foreign
             if isinstance(error, OffGridError):
-                decoded.off_grid.append(error)
+                # Its traceback would keep our view of the caller's buffer alive, and so forbid reusing the buffer.
+                decoded.off_grid.append(error.with_traceback(None))
             decoded.rejected.append(Rejected(error.reason, str(error), bytes(frame)))
 
     def _read(self, frame: memoryview, recv_ns: int, rows: _Rows, decoded: Decoded) -> None:
+        if len(frame) and frame[0] == _OPEN_LIST:
+            raise FrameError("bare_array")
         envelope = _read_json(_envelope, frame)
         payload = memoryview(envelope.data) if len(envelope.data) else frame
         if len(envelope.data) and payload[0] == _OPEN_LIST:
@@ -404,18 +413,19 @@ class Codec:
             self._event(payload, many, recv_ns, rows, decoded)
         elif envelope.id is not None or len(envelope.result) or envelope.code is not None or len(envelope.error):
             decoded.control.append(_read_json(_ack, frame))
-        elif len(frame) and frame[0] == _OPEN_LIST:
-            raise FrameError("bare_array")
         else:
             raise FrameError("no_event")
 
     def _event(self, payload: Any, many: bool, recv_ns: int, rows: _Rows, decoded: Decoded) -> None:
-        name = _read_json(_name, payload).e
-        if name in IGNORED_EVENTS:
+        head = _read_json(_head, payload)
+        if head.e in IGNORED_EVENTS:
+            return
+        if head.st == COIN_MARGINED:
+            decoded.foreign += 1
             return
         event: Event = _read_json(_event, payload)
         body = event.o if isinstance(event, ForceOrder) else event
-        if event.st == COIN_MARGINED or body.st == COIN_MARGINED:
+        if body.st == COIN_MARGINED:
             decoded.foreign += 1
             return
         if isinstance(event, ContractInfo):
@@ -438,6 +448,9 @@ class Codec:
         """The REST /depth answer as one DEPTH row flagged SNAPSHOT."""
         instrument = self.universe.get(symbol)
         answer = _read_json(_snapshot, body)
+        for ms in (answer.E, answer.T):
+            if ms:
+                _check_time(ms, recv_ns)
         rows = _Rows()
         ids = (answer.lastUpdateId, answer.lastUpdateId, 0)
         with _of(instrument):
@@ -505,7 +518,8 @@ def _trade(
     without_rpi: Decimal | None,
 ) -> None:  # fmt: skip
     _check_ids(*ids)
-    _check_time(t.T, recv_ns if not flags & Flag.BACKFILLED else t.T * 1_000_000)
+    # What is filled in may be old, but not from the future.
+    _check_time(t.T, min(recv_ns, t.T * 1_000_000) if flags & Flag.BACKFILLED else recv_ns)
     qty = _positive(count_of(t.q, instrument.lot, "quantity"), "quantity")
     rows.add(
         Kind.TRADE, flags | (int(Flag.SELL) if t.m else 0), instrument.index, recv_ns,
@@ -534,10 +548,8 @@ def _depth(
         raise FrameError("too_many_levels", str(len(bids) + len(asks)))
     at = len(rows.levels)
     for price, qty in (*bids, *asks):
-        lots = count_of(qty, instrument.lot, "quantity")
-        if lots < 0:
-            raise FrameError("not_positive", "level quantity")
-        rows.levels.append((_positive(count_of(price, instrument.tick, "price"), "level price"), lots))
+        ticks = _positive(count_of(price, instrument.tick, "price"), "level price")
+        rows.levels.append((ticks, count_of(qty, instrument.lot, "quantity")))
     rows.add(
         Kind.DEPTH, flags, instrument.index, recv_ns, event_ms=times[0], ts_ms=times[1],
         id=ids[1], first_id=ids[0], last_id=ids[1], prev_id=ids[2], level_at=at, bids=len(bids), asks=len(asks),
@@ -574,10 +586,13 @@ def _mark_row(m: MarkPrice, instrument: Instrument, recv_ns: int, rows: _Rows) -
 
 def _liquidation_row(f: ForceOrder, instrument: Instrument, recv_ns: int, rows: _Rows) -> None:
     _check_time(f.o.T, recv_ns)
+    price = _positive(rounded_e8(f.o.ap), "average price")
+    qty = _positive(count_of(f.o.z, instrument.lot, "quantity"), "filled quantity")
+    if price // E8 * qty >= MAX_UNITS:
+        raise FrameError("number_range", f"{f.o.z} at {f.o.ap}")
     rows.add(
         Kind.LIQUIDATION, int(Flag.LONG) if f.o.S == "SELL" else 0, instrument.index, recv_ns,
-        event_ms=f.E, ts_ms=f.o.T, price=_positive(rounded_e8(f.o.ap), "average price"),
-        qty=_positive(count_of(f.o.z, instrument.lot, "quantity"), "filled quantity"),
+        event_ms=f.E, ts_ms=f.o.T, price=price, qty=qty,
     )  # fmt: skip
 
 

@@ -8,28 +8,34 @@ from ..model.errors import FrameError, OffGridError
 from ..model.instrument import Grid
 
 MAX_INT = 2**62
+MAX_DECIMALS = 12
+"""Increments of venues have at most eight to eleven decimals; a value with more lies on no grid that could be meant."""
 _EXACT = Context(prec=40, Emax=999_999, Emin=-999_999, traps=[Inexact, InvalidOperation, Overflow])
 
 
 def count_of(value: Decimal, grid: Grid, what: str) -> int:
     """`value` as a whole number of `grid` increments, exactly; `what` is ``price`` or ``quantity``."""
+    if not value.is_finite() or value.adjusted() + grid.decimals > 19:
+        raise FrameError("number_range", str(value)[:40])
+    if value < 0:
+        raise FrameError("not_positive", what)
     try:
-        if not value.is_finite() or value.adjusted() + grid.decimals > 19:
-            raise FrameError("number_range", str(value)[:40])
         scaled = _EXACT.scaleb(value, grid.decimals)
         whole = int(scaled)
     except (Inexact, InvalidOperation, Overflow) as error:
         raise FrameError("number_range", str(value)[:40]) from error
     if whole != scaled or whole % grid.units:
+        if -int(_EXACT.normalize(value).as_tuple().exponent) > MAX_DECIMALS:
+            raise FrameError("number_range", str(value)[:40])
         raise OffGridError(what, value, grid.value)
     count = whole // grid.units
-    if not -MAX_INT < count < MAX_INT:
+    if count >= MAX_INT:
         raise FrameError("number_range", str(value)[:40])
     return count
 
 
 def rounded_e8(value: Decimal) -> int:
     """`value` x 1e8, rounded half even beyond eight decimals (averages and rates carry no grid)."""
-    if not value.is_finite() or value.adjusted() > 10:
+    if not value.is_finite() or value.adjusted() > 9:
         raise FrameError("number_range", str(value)[:40])
     return int(value.scaleb(8).to_integral_value())
