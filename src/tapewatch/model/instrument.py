@@ -9,6 +9,9 @@ from math import gcd
 
 from .errors import NotFoundError, UsageError
 
+MAX_DIGITS = 17
+"""Counts of increments beyond 10**18 do not fit the integers of the tape."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:
@@ -33,7 +36,10 @@ class Grid:
 
     def to_int(self, text: str | Decimal) -> int:
         """Number of increments in a decimal; refuses what is not a whole number of them."""
-        scaled = Decimal(text).scaleb(self.decimals)
+        value = Decimal(text)
+        if not value.is_finite() or value.adjusted() + self.decimals > MAX_DIGITS:
+            raise UsageError(f"{text} is no number that prices and quantities can have")
+        scaled = value.scaleb(self.decimals)
         whole = int(scaled)
         if whole != scaled or whole % self.units:
             raise UsageError(f"{text} is not a multiple of {self.value}")
