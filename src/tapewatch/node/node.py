@@ -19,7 +19,7 @@ from .quarantine import Quarantine, Refused
 from .server import Server, bind, url_of
 from .stopping import stop_signals
 from .venue import VenueNode
-from .warm import warm_up
+from .warm import is_cached, warm_up
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,8 @@ class Node:
     async def run(self) -> None:
         """Run every feed until cancelled. A venue that cannot be reached is its own feed's matter."""
         # Kernels are loaded or compiled before the first frame, in a thread: the page is served meanwhile.
+        if not is_cached():
+            log.info("kernels_compiling once=true reason='first start of this version; data follows in about a minute'")
         seconds = await asyncio.to_thread(warm_up)
         log.info("kernels_ready seconds=%.1f", seconds)
         # What exists now lives as long as we do; without it the collector has little to walk, and pauses are short.
