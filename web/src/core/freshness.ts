@@ -1,0 +1,49 @@
+/** Whether what a panel shows is the present. Old numbers are never painted in live colours. */
+
+import type { VenueStatus } from '../data/status';
+import type { Link } from './feed';
+import { span } from './format';
+
+export type State = 'live' | 'quiet' | 'delayed' | 'stale' | 'waiting' | 'disconnected';
+
+export interface Health {
+  state: State;
+  /** The word and its number or reason, as the panel's chip prints them. */
+  text: string;
+}
+
+export interface Evidence {
+  now: number;
+  link: Link;
+  /** performance.now() of the newest status frame. */
+  statusAt: number;
+  venue: VenueStatus | undefined;
+  /** performance.now() of the newest frame of the panel's own topic; undefined before the first. */
+  dataAt: number | undefined;
+  /** Why the server refused the subscription. */
+  refused: string | undefined;
+  /** Whether silence on the topic means that something is wrong (many symbols) or only that nobody trades (one). */
+  continuous: boolean;
+}
+
+/** The server reports its state every second. */
+const STATUS_LATE_MS = 3_500;
+const TOPIC_LATE_MS = 5_000;
+
+export function judge(evidence: Evidence): Health {
+  const { link, now, dataAt, venue, refused } = evidence;
+  if (link.phase === 'down') return { state: 'disconnected', text: `DISCONNECTED retry in ${retrySeconds(link, now)} s` };
+  if (link.phase === 'connecting') return { state: 'disconnected', text: 'DISCONNECTED connecting' };
+  if (refused !== undefined) return { state: 'waiting', text: `WAITING ${refused}` };
+  if (dataAt === undefined) return { state: 'waiting', text: `WAITING ${venue?.connected === false ? 'venue not connected' : 'for the first snapshot'}` };
+  const age = now - dataAt;
+  if (now - evidence.statusAt > STATUS_LATE_MS) return { state: 'stale', text: `STALE ${span(Math.max(age, now - evidence.statusAt))}` };
+  if (venue && (!venue.connected || venue.state === 'down' || venue.state === 'stale' || venue.state === 'connecting')) {
+    return { state: 'stale', text: `STALE ${span(age)}` };
+  }
+  if (age > TOPIC_LATE_MS) return evidence.continuous ? { state: 'stale', text: `STALE ${span(age)}` } : { state: 'quiet', text: `QUIET ${span(age)}` };
+  if (venue?.state === 'delayed') return { state: 'delayed', text: `DELAYED +${span(venue.lag_ms_p50 ?? 0)}` };
+  return { state: 'live', text: `LIVE ${span(age)}` };
+}
+
+export const retrySeconds = (link: Link, now: number): number => Math.max(0, Math.ceil((link.retryAt - now) / 1000));

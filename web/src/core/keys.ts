@@ -1,0 +1,50 @@
+/** The keyboard: the panel under the pointer comes first, then what belongs to the whole page. */
+
+import { link, TIMEFRAMES } from './link';
+import type { CanvasPanel } from './panel';
+import { Store } from './store';
+
+export type Overlay = { kind: 'none' } | { kind: 'symbols'; text: string } | { kind: 'help' };
+
+export const overlay = new Store<Overlay>({ kind: 'none' });
+
+export function closeOverlay(): void {
+  overlay.set({ kind: 'none' });
+}
+
+export function installKeys(panels: ReadonlyMap<string, CanvasPanel>): void {
+  let under: string | undefined;
+  const panelOf = (target: EventTarget | null): string | undefined =>
+    target instanceof Element ? target.closest<HTMLElement>('[data-panel]')?.dataset['panel'] : undefined;
+  document.addEventListener('pointerover', (event) => (under = panelOf(event.target)));
+  document.addEventListener('keydown', (event) => {
+    const panel = panels.get(panelOf(document.activeElement) ?? under ?? '') ?? panels.get(under ?? '');
+    if (handle(event, panel)) event.preventDefault();
+  });
+}
+
+function handle(event: KeyboardEvent, panel: CanvasPanel | undefined): boolean {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k') {
+    overlay.set({ kind: 'symbols', text: '' });
+    return true;
+  }
+  if (event.key === 'Escape' && overlay.get().kind !== 'none') {
+    closeOverlay();
+    return true;
+  }
+  if (overlay.get().kind !== 'none' || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return false;
+  return (panel?.onKey(event) ?? false) || global(event);
+}
+
+function global(event: KeyboardEvent): boolean {
+  const timeframe = TIMEFRAMES[Number(event.key) - 1];
+  if (timeframe) link.update({ timeframe });
+  else if (event.key === '?') overlay.set({ kind: 'help' });
+  else if (event.key === '/') document.querySelector<HTMLInputElement>('[data-filter]')?.focus();
+  else if (/^[a-z]$/i.test(event.key)) overlay.set({ kind: 'symbols', text: event.key });
+  else return false;
+  return true;
+}
+
+const typing = (target: EventTarget | null): boolean =>
+  target instanceof HTMLElement && (target.isContentEditable || ['INPUT', 'SELECT', 'TEXTAREA'].includes(target.tagName));

@@ -1,0 +1,63 @@
+/** What the page remembers: one versioned JSON document in localStorage. A corrupted one is set aside, not fatal. */
+
+import { Store } from './store';
+import type { Linked } from './link';
+import type { ThemeName } from './theme';
+
+const KEY = 'tapewatch.settings';
+export const SETTINGS_VERSION = 1;
+
+export interface Settings {
+  version: number;
+  theme: ThemeName;
+  linked: Linked;
+  bigFlow: { minNotional: number; side: 'all' | 'buy' | 'sell'; rule: 'all' | 'parent' | 'flow_10s' | 'flow_1m' | 'flow_5m'; linkedOnly: boolean };
+  imbalance: { sort: string; descending: boolean; mode: 'table' | 'heat'; window: '10s' | '1m' | '5m' | '15m' };
+  footprint: { style: 'bid-ask' | 'delta' | 'volume'; imbalance: boolean; valueArea: boolean };
+  liquidations: { minNotional: number; linkedOnly: boolean };
+}
+
+export const DEFAULTS: Settings = {
+  version: SETTINGS_VERSION,
+  theme: 'classic',
+  linked: { exchange: 'binance', symbol: 'BTCUSDT', timeframe: '1m', step: 'auto' },
+  bigFlow: { minNotional: 0, side: 'all', rule: 'all', linkedOnly: false },
+  imbalance: { sort: 'volume', descending: true, mode: 'table', window: '1m' },
+  footprint: { style: 'bid-ask', imbalance: true, valueArea: true },
+  liquidations: { minNotional: 0, linkedOnly: false },
+};
+
+export const settings = new Store<Settings>(DEFAULTS);
+
+/** Merge what is stored over the defaults; keys we do not know survive, keys of the wrong type do not. */
+export function readSettings(text: string | null): Settings {
+  if (text === null) return DEFAULTS;
+  const stored: unknown = JSON.parse(text);
+  if (!isRecord(stored) || stored['version'] !== SETTINGS_VERSION) return DEFAULTS;
+  return merge(DEFAULTS as unknown as Record<string, unknown>, stored) as unknown as Settings;
+}
+
+function merge(defaults: Record<string, unknown>, stored: Record<string, unknown>): Record<string, unknown> {
+  const result: Record<string, unknown> = { ...stored };
+  for (const [name, value] of Object.entries(defaults)) {
+    const given = stored[name];
+    if (isRecord(value)) result[name] = merge(value, isRecord(given) ? given : {});
+    else if (typeof given !== typeof value) result[name] = value;
+  }
+  return result;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+export function loadSettings(): void {
+  const text = localStorage.getItem(KEY);
+  try {
+    settings.set(readSettings(text));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    localStorage.setItem(`${KEY}.bak`, text ?? '');
+    settings.set(DEFAULTS);
+  }
+  settings.onChange((value) => localStorage.setItem(KEY, JSON.stringify(value)));
+}

@@ -1,0 +1,135 @@
+/** The dockable workspace: makes and closes panels, keeps its own layout, and gives it out as a file. */
+
+import { createDockview, type DockviewApi, type GroupPanelPartInitParameters, type IContentRenderer } from 'dockview';
+import { mount, unmount } from 'svelte';
+import type { CanvasPanel, Workspace } from '../core/panel';
+import { readSettings, settings } from '../core/settings';
+import { Store } from '../core/store';
+import { kindOf, type PanelKind } from '../panels/registry';
+import PanelHead from '../ui/PanelHead.svelte';
+import { LayoutError, parseLayout, writeLayout } from './document';
+import { addBeside, arrange, PRESETS } from './presets';
+
+const KEY = 'tapewatch.layout';
+const SAVE_AFTER_MS = 250;
+
+export class Dock {
+  /** Open panels by id. */
+  readonly panels = new Map<string, CanvasPanel>();
+  readonly open = new Store<readonly string[]>([]);
+
+  readonly #workspace: Workspace;
+  readonly #api: DockviewApi;
+  /** A layout opened by address is not remembered: it is a view, not the person's workspace. */
+  readonly #remember: boolean;
+  #saving: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(host: HTMLElement, workspace: Workspace, asked: readonly string[]) {
+    this.#workspace = workspace;
+    this.#api = createDockview(host, {
+      theme: { name: 'tapewatch', className: 'dockview-theme-tapewatch', colorScheme: 'dark', gap: 3, tabGroupIndicator: 'none' },
+      createComponent: ({ id, name }) => this.#make(kindOf(name) ?? kindOf(id)!),
+      defaultRenderer: 'always',
+      createRightHeaderActionComponent: (group) => maximiser(group),
+    });
+    this.#api.layout(host.clientWidth, host.clientHeight);
+    const known = asked.filter((id) => kindOf(id));
+    this.#remember = known.length === 0;
+    if (this.#remember) this.#restore();
+    else arrange(this.#api, known);
+    this.#api.onDidLayoutChange(() => this.#onChange());
+    this.#onChange();
+  }
+
+  preset(id: string): void {
+    const preset = PRESETS.find((candidate) => candidate.id === id) ?? PRESETS[0]!;
+    this.#api.clear();
+    preset.build(this.#api);
+  }
+
+  /** Open a closed panel, close an open one. */
+  toggle(id: string): void {
+    const panel = this.#api.getPanel(id);
+    if (panel) this.#api.removePanel(panel);
+    else if (this.#api.panels.length === 0) arrange(this.#api, [id]);
+    else addBeside(this.#api, id);
+  }
+
+  export(): string {
+    return writeLayout(this.#api.toJSON(), settings.get());
+  }
+
+  /** Take over a layout file; throws `LayoutError` with a sentence and changes nothing when it is none. */
+  import(text: string): void {
+    const document = parseLayout(text);
+    const before = this.#api.toJSON();
+    try {
+      this.#api.fromJSON(document.dock);
+    } catch (error) {
+      this.#api.fromJSON(before);
+      throw new LayoutError(`This layout cannot be shown: ${error instanceof Error ? error.message : String(error)}.`);
+    }
+    if (document.settings) settings.set(readSettings(JSON.stringify(document.settings)));
+  }
+
+  #restore(): void {
+    const text = localStorage.getItem(KEY);
+    if (text === null) return this.preset('workspace');
+    try {
+      this.#api.fromJSON(parseLayout(text).dock);
+      if (this.#api.panels.length === 0) this.preset('workspace');
+    } catch (error) {
+      // Set aside, not lost: somebody may want to look at it.
+      console.warn('stored layout cannot be shown, opening the default one', error);
+      localStorage.setItem(`${KEY}.bak`, text);
+      this.preset('workspace');
+    }
+  }
+
+  #onChange(): void {
+    this.open.set(this.#api.panels.map((panel) => panel.id));
+    if (!this.#remember) return;
+    clearTimeout(this.#saving);
+    this.#saving = setTimeout(() => this.#save(), SAVE_AFTER_MS);
+  }
+
+  #save(): void {
+    // A maximised group is a passing look, not a layout.
+    if (!this.#api.hasMaximizedGroup()) localStorage.setItem(KEY, writeLayout(this.#api.toJSON()));
+  }
+
+  #make(kind: PanelKind): IContentRenderer {
+    const panel = kind.make(this.#workspace);
+    const head = mount(PanelHead, { target: panel.head, props: { panel, Tools: kind.tools } });
+    return {
+      element: panel.root,
+      init: ({ api }: GroupPanelPartInitParameters) => {
+        this.panels.set(kind.id, panel);
+        panel.open();
+        api.onDidVisibilityChange(({ isVisible }) => panel.setVisible(isVisible));
+      },
+      dispose: () => {
+        panel.close();
+        void unmount(head);
+        if (this.panels.get(kind.id) === panel) this.panels.delete(kind.id);
+      },
+    };
+  }
+}
+
+/** The button at the right of a group's tabs. */
+function maximiser(group: { api: { isMaximized(): boolean; maximize(): void; exitMaximized(): void } }): {
+  element: HTMLElement;
+  init(): void;
+  dispose(): void;
+} {
+  const button = document.createElement('button');
+  button.className = 'maximise';
+  button.type = 'button';
+  button.title = 'Maximise or restore this group';
+  button.setAttribute('aria-label', button.title);
+  button.textContent = '⤢';
+  const toggle = (): void => (group.api.isMaximized() ? group.api.exitMaximized() : group.api.maximize());
+  button.addEventListener('click', toggle);
+  return { element: button, init: () => {}, dispose: () => button.removeEventListener('click', toggle) };
+}

@@ -1,0 +1,57 @@
+/** Ready-made layouts, and the one an address asks for. */
+
+import type { AddPanelOptions, DockviewApi } from 'dockview';
+import { kindOf } from '../panels/registry';
+
+export interface Preset {
+  id: string;
+  title: string;
+  build(dock: DockviewApi): void;
+}
+
+/** Shares of the workspace's width and height that the left column and the upper row have. */
+const LEFT = 0.615;
+const UPPER = 0.63;
+
+export const PRESETS: readonly Preset[] = [
+  { id: 'workspace', title: 'Workspace: all four', build: (dock) => arrange(dock, ['footprint', 'big-flow', 'imbalance', 'liquidations']) },
+  { id: 'chart', title: 'Chart: footprint, the rest in tabs', build: buildChart },
+  { id: 'flow', title: 'Flow: no chart', build: (dock) => arrange(dock, ['big-flow', 'liquidations', 'imbalance']) },
+];
+
+/**
+ * Up to four panels in two columns: the first and second share the left one, the third and fourth the right one;
+ * more become tabs of the last.
+ */
+export function arrange(dock: DockviewApi, ids: readonly string[]): void {
+  const [first, second, third, fourth, ...more] = ids;
+  if (!first) return;
+  add(dock, first);
+  if (third) add(dock, third, { referencePanel: first, direction: 'right' }, { initialWidth: dock.width * (1 - LEFT) });
+  if (second) add(dock, second, { referencePanel: first, direction: 'below' }, { initialHeight: dock.height * (1 - UPPER) });
+  if (third && fourth) add(dock, fourth, { referencePanel: third, direction: 'below' }, { initialHeight: dock.height * (1 - UPPER) });
+  for (const id of more) add(dock, id, { referencePanel: fourth!, direction: 'within' });
+  dock.getPanel(first)?.api.setActive();
+}
+
+function buildChart(dock: DockviewApi): void {
+  add(dock, 'footprint');
+  add(dock, 'big-flow', { referencePanel: 'footprint', direction: 'below' }, { initialHeight: dock.height * 0.3 });
+  add(dock, 'imbalance', { referencePanel: 'big-flow', direction: 'within' });
+  add(dock, 'liquidations', { referencePanel: 'big-flow', direction: 'within' });
+  dock.getPanel('big-flow')?.api.setActive();
+}
+
+type Place = { referencePanel: string; direction: 'right' | 'below' | 'within' };
+
+function add(dock: DockviewApi, id: string, position?: Place, size: { initialWidth?: number; initialHeight?: number } = {}): void {
+  const kind = kindOf(id);
+  if (!kind) return;
+  dock.addPanel({ id, component: id, title: kind.title, renderer: 'always', ...(position ? { position } : {}), ...size } as AddPanelOptions);
+}
+
+/** Open one more panel beside what is there. */
+export function addBeside(dock: DockviewApi, id: string): void {
+  const neighbour = dock.activePanel?.id;
+  add(dock, id, neighbour ? { referencePanel: neighbour, direction: 'right' } : undefined);
+}

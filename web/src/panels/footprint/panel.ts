@@ -1,0 +1,452 @@
+/** The footprint: subscription and bin, hand and keys, and what is painted when. The drawing is in its neighbours. */
+
+import { stepText, toNumber, toText } from '../../core/decimal';
+import { clockSeconds, quantity, signed } from '../../core/format';
+import { chooseStep, link, TIMEFRAME_MS } from '../../core/link';
+import { CanvasPanel, element, fit } from '../../core/panel';
+import { settings } from '../../core/settings';
+import { Store } from '../../core/store';
+import { font, theme } from '../../core/theme';
+import { type Candle, FootprintData } from '../../data/footprint';
+import { axisWidth, type AxisFrame, paintLastPrice, paintPriceAxis, paintPriceGrid, paintTimeAxis, TIME_AXIS_PX } from './axes';
+import { autoMultiple, binLabel, firstGuess, neighbour, ticksOf } from './bins';
+import type { Look } from './candle';
+import { type CrosshairFrame, paintCrosshair, paintTooltip, type Pointer, tooltipLines } from './crosshair';
+import { type Detail, detailFor } from './lod';
+import { NO_SCALE, scaleOf } from './scale';
+import { divide, paintSubPanes, type Placed, type SubPanes } from './subpanes';
+import { footprintSnapshot } from './snapshot';
+import { Tiles } from './tiles';
+import { type Extent, Viewport } from './viewport';
+
+/** Candles to ask for; the next step when more fit on screen or a hand pans to the oldest. */
+const LOOKBACKS = [60, 120, 240, 500];
+const LIVE_REPAINT_MS = 100;
+const STYLES = ['bid-ask', 'delta', 'volume'] as const;
+
+/** The bin on screen, for the selector in the top bar. */
+export const binShown = new Store<{ ticks: number; label: string; auto: boolean } | undefined>(undefined);
+
+export class FootprintPanel extends CanvasPanel {
+  readonly id = 'footprint';
+  readonly perfName = 'footprint';
+  readonly maxHz = 10;
+  protected readonly continuous = false;
+
+  readonly #overlay = element('canvas', 'surface overlay');
+  readonly #over = this.#overlay.getContext('2d')!;
+  readonly #view = new Viewport();
+  readonly #tiles = new Tiles();
+  #data = new FootprintData(0);
+  #leave: (() => void) | undefined;
+  #asked = '';
+  #lookback = LOOKBACKS[0]!;
+  #scale = NO_SCALE;
+  #detail: Detail | undefined;
+  #newestMs = 0;
+  #panes: SubPanes = divide(0).panes;
+  #plot = 0;
+  /** Pane is drawn anew at once (a hand moves it) or at the live rate (data). */
+  #viewDirty = true;
+  #dataDirty = true;
+  #paintedAt = 0;
+  #pointer: Pointer | undefined;
+  #drag: { x: number; y: number; axis: boolean; vertical: boolean } | undefined;
+  /** Automatic bins already chosen, by symbol and timeframe: frozen, so that the picture does not change its meaning. */
+  readonly #autoBins = new Map<string, number>();
+
+  protected start(): void {
+    this.#overlay.setAttribute('aria-hidden', 'true');
+    this.body.append(this.#overlay);
+    this.keep(link.onChange(() => this.#subscribe()));
+    this.keep(settings.onChange(() => this.#redraw()));
+    this.keep(() => this.#leave?.());
+    this.#listenToHand();
+    this.#subscribe();
+    const clock = setInterval(() => this.#overlayChanged(), 1000);
+    this.keep(() => clearInterval(clock));
+  }
+
+  /** The universe became known or changed: an automatic bin may be decided now. */
+  onUniverse(): void {
+    this.#subscribe();
+  }
+
+  protected reset(): void {
+    fit(this.#overlay, this.#over, this.width, this.height);
+    this.#tiles.clear();
+    this.#redraw();
+  }
+
+  snapshot(): object {
+    return footprintSnapshot(this.#data);
+  }
+
+  // ---- subscription
+
+  #subscribe(): void {
+    const { exchange, symbol, timeframe } = link.get();
+    const step = this.#step();
+    if (step === undefined) return;
+    const params = { exchange, symbol, tf: timeframe, step, lookback: this.#lookback };
+    const asked = JSON.stringify(params);
+    if (asked === this.#asked) return;
+    this.#asked = asked;
+    this.#leave?.();
+    const shown = this.#data.head;
+    const same = shown?.symbol === symbol && shown.timeframeMs === TIMEFRAME_MS[timeframe];
+    if (!same) this.outdate();
+    const fresh = new FootprintData(this.#lookback);
+    this.#leave = this.listen('footprint', params, (frame) => {
+      fresh.onFrame(frame);
+      if (this.#data !== fresh) this.#replace(fresh, same);
+      this.#onData();
+    });
+  }
+
+  /** Bin to ask the server for, as a decimal; undefined while neither a hand nor the universe can tell. */
+  #step(): string | undefined {
+    const { symbol, step, timeframe } = link.get();
+    const { market } = this.workspace;
+    const index = market.indexOf(symbol);
+    const tick = market.ticks[index];
+    if (step !== 'auto') {
+      const ticks = tick && ticksOf(step, tick);
+      return ticks && tick ? stepText(ticks, tick) : step;
+    }
+    if (!tick) return market.revision > 0 ? '1' : undefined;
+    const key = `${symbol} ${timeframe}`;
+    return stepText(this.#autoBins.get(key) ?? firstGuess(market.figure('last')[index]!), tick);
+  }
+
+  #replace(fresh: FootprintData, sameView: boolean): void {
+    this.#data = fresh;
+    this.#tiles.clear();
+    this.#scale = NO_SCALE;
+    this.#newestMs = 0;
+    if (!sameView) this.#view.follow();
+    this.#viewDirty = true;
+  }
+
+  #onData(): void {
+    const { candles, head } = this.#data;
+    const newest = candles.at(-1);
+    if (!newest || !head) return this.#redraw();
+    if (newest.openMs !== this.#newestMs) {
+      if (this.#newestMs) this.#view.advance((newest.openMs - this.#newestMs) / head.timeframeMs);
+      this.#newestMs = newest.openMs;
+      this.#scale = scaleOf(candles, this.#scale);
+    }
+    this.#dataDirty = true;
+    this.#chooseBin();
+    this.#tellContext();
+  }
+
+  /** Decide the automatic bin once candles show how far prices range. */
+  #chooseBin(): void {
+    const { symbol, step, timeframe } = link.get();
+    const { head, candles } = this.#data;
+    const key = `${symbol} ${timeframe}`;
+    if (step !== 'auto' || this.#autoBins.has(key) || !head || head.symbol !== symbol || this.width === 0) return;
+    const columns = Math.ceil(this.#plot / this.#view.candleWidth);
+    const chosen = autoMultiple(candles, columns, Math.floor((this.#view.height - 44) / 13));
+    if (chosen === undefined) return;
+    this.#autoBins.set(key, chosen);
+    if (chosen !== head.stepTicks) this.#subscribe();
+  }
+
+  #tellContext(): void {
+    const head = this.#data.head!;
+    const { exchange, timeframe, step } = link.get();
+    const label = binLabel(head.stepTicks, head.tick);
+    const text = `${head.symbol} · ${exchange} · ${timeframeName(head.timeframeMs, timeframe)} · bin ${label} · ${this.#unit()}`;
+    this.context.set(text);
+    const auto = step === 'auto';
+    const shown = binShown.get();
+    if (shown?.label !== label || shown.auto !== auto) binShown.set({ ticks: head.stepTicks, label, auto });
+  }
+
+  /** Quantities are in the base asset. */
+  #unit(): string {
+    return (this.#data.head?.symbol ?? '').replace(/(USDT|USDC|USD|BUSD|FDUSD)$/, '') || 'base units';
+  }
+
+  #growLookback(): void {
+    const { first } = this.#view.visible();
+    const next = LOOKBACKS.find((candidate) => candidate > this.#lookback);
+    if (next === undefined || -first < this.#lookback || this.#data.candles.length < this.#lookback) return;
+    this.#lookback = LOOKBACKS.find((candidate) => candidate > -first) ?? LOOKBACKS.at(-1)!;
+    this.#subscribe();
+  }
+
+  // ---- painting
+
+  #redraw(): void {
+    this.#viewDirty = true;
+    this.invalidate(true);
+  }
+
+  #overlayChanged(): void {
+    this.invalidate(true);
+  }
+
+  protected paint(context: CanvasRenderingContext2D, now: number): void {
+    // A hand may ask for 60 frames a second; data alone is drawn ten times.
+    if (this.#viewDirty || (this.#dataDirty && now - this.#paintedAt >= LIVE_REPAINT_MS)) {
+      this.#viewDirty = this.#dataDirty = false;
+      this.#paintedAt = now;
+      this.#paintChart(context);
+    } else if (this.#dataDirty) this.invalidate();
+    this.#paintOverlay();
+  }
+
+  #paintChart(context: CanvasRenderingContext2D): void {
+    const { bg, muted } = theme.get();
+    context.fillStyle = bg;
+    context.fillRect(0, 0, this.width, this.height);
+    context.textBaseline = 'alphabetic';
+    const head = this.#data.head;
+    const newest = this.#data.candles.at(-1);
+    if (!head || !newest) {
+      context.font = font(12);
+      context.fillStyle = muted;
+      context.fillText(head ? `no trades of ${head.symbol} yet` : 'waiting for candles', 16, 28);
+      return;
+    }
+    this.#layout(axisWidth(head, newest.high));
+    const placed = this.#placed();
+    this.#view.fit(this.#extent(placed), head.stepTicks);
+    const frame: AxisFrame = { context, head, theme: theme.get(), view: this.#view, plot: this.#plot, width: this.width, height: this.height };
+    this.#paintPricePane(frame, placed);
+    const lower = { context, head, theme: frame.theme, plot: this.#plot, edge: this.width, candleWidth: this.#view.candleWidth };
+    paintPriceAxis(frame);
+    paintLastPrice(frame, newest.close, newest.close >= newest.open);
+    this.#paintLower(lower, placed);
+    paintTimeAxis(frame, placed);
+    this.#growLookback();
+  }
+
+  #layout(axis: number): void {
+    const { chart, panes } = divide(this.height - TIME_AXIS_PX);
+    this.#panes = panes;
+    this.#plot = this.width - axis;
+    this.#view.width = this.#plot;
+    this.#view.height = chart;
+  }
+
+  /** The lower panes' background hides what candles hang over the edge; bars are clipped to the plot. */
+  #paintLower(frame: Parameters<typeof paintSubPanes>[0], placed: Placed[]): void {
+    const { context } = frame;
+    const top = this.#panes.delta.top;
+    context.fillStyle = frame.theme.bg;
+    context.fillRect(0, top, this.width, this.height - top);
+    paintSubPanes(frame, this.#panes, placed, this.#unit());
+  }
+
+  /** Candles on screen with their places. */
+  #placed(): Placed[] {
+    const head = this.#data.head!;
+    const { first, last } = this.#view.visible();
+    const placed: Placed[] = [];
+    for (const candle of this.#data.candles) {
+      const index = Math.round((candle.openMs - this.#newestMs) / head.timeframeMs);
+      if (index >= first && index <= last) placed.push({ candle, x: this.#view.x(index) });
+    }
+    return placed;
+  }
+
+  #extent(placed: readonly Placed[]): Extent | undefined {
+    const traded = placed.filter(({ candle }) => candle.trades > 0);
+    if (traded.length === 0) return undefined;
+    return {
+      low: Math.min(...traded.map(({ candle }) => candle.low)),
+      high: Math.max(...traded.map(({ candle }) => candle.high)),
+    };
+  }
+
+  #paintPricePane(frame: AxisFrame, placed: readonly Placed[]): void {
+    const { context, head } = frame;
+    this.#detail = detailFor(this.#view.candleWidth, this.#view.rowHeight, this.#detail);
+    const chosen = settings.get().footprint;
+    const look: Look = { head, theme: frame.theme, detail: this.#detail, scale: this.#scale, width: this.#view.candleWidth, perTick: this.#view.perTick, ...chosen };
+    const key = `${look.detail}${chosen.style}${chosen.imbalance}${chosen.valueArea}${look.scale.version}|${look.width}|${look.perTick}`;
+    context.save();
+    context.beginPath();
+    context.rect(0, 0, this.#plot, this.#view.height);
+    context.clip();
+    paintPriceGrid(frame);
+    this.#tiles.begin();
+    let complete = true;
+    for (const { candle, x } of [...placed].reverse()) {
+      complete = this.#tiles.draw(context, candle, x, (price) => this.#view.y(price), look, key) && complete;
+    }
+    this.#tiles.end();
+    context.restore();
+    if (!complete) this.#redraw();
+  }
+
+  #paintOverlay(): void {
+    const context = this.#over;
+    context.clearRect(0, 0, this.width, this.height);
+    const head = this.#data.head;
+    const newest = this.#data.candles.at(-1);
+    if (!head || !newest || this.#view.perTick === 0) return;
+    this.#paintCountdown(newest);
+    const pointer = this.#pointer;
+    if (!pointer || this.#drag || pointer.x >= this.#plot || pointer.y >= this.height - TIME_AXIS_PX) return;
+    const frame: CrosshairFrame = {
+      context, theme: theme.get(), plot: this.#plot, width: this.width, height: this.height,
+      chart: this.#view.height, panes: this.height - TIME_AXIS_PX,
+    };
+    const index = this.#view.indexAt(pointer.x);
+    const candle = this.#candleAt(index);
+    const price = Math.floor(this.#view.priceAt(pointer.y));
+    const inChart = pointer.y < this.#view.height;
+    const column = this.#view.x(index) + Math.round(this.#view.candleWidth / 2);
+    const time = clockSeconds(this.#newestMs + index * head.timeframeMs);
+    paintCrosshair(frame, pointer, inChart ? toText(price, head.tick) : undefined, time, column);
+    if (candle) paintTooltip(frame, pointer, tooltipLines(candle, price, head, frame.theme));
+  }
+
+  #candleAt(index: number): Candle | undefined {
+    const openMs = this.#newestMs + index * (this.#data.head?.timeframeMs ?? 0);
+    return this.#data.candles.find((candle) => candle.openMs === openMs);
+  }
+
+  /** Time left of the newest candle, under the last price. */
+  #paintCountdown(newest: Candle): void {
+    const head = this.#data.head!;
+    const left = newest.openMs + head.timeframeMs - this.workspace.feed.serverNow();
+    const y = Math.round(this.#view.y(newest.close + 0.5));
+    if (left <= 0 || head.timeframeMs < 60_000 || y < 0 || y > this.#view.height - 14) return;
+    const text = clockSeconds(left).replace(/^00:/, '');
+    this.#over.font = font(10);
+    this.#over.fillStyle = theme.get().raised;
+    this.#over.fillRect(this.#plot + 1, y + 9, this.width - this.#plot - 1, 14);
+    this.#over.fillStyle = theme.get().muted;
+    this.#over.fillText(text, this.#plot + 8, y + 20);
+  }
+
+  // ---- hand and keys
+
+  #listenToHand(): void {
+    const { canvas } = this;
+    canvas.addEventListener('pointermove', (event) => this.#onMove(event));
+    canvas.addEventListener('pointerdown', (event) => this.#onPress(event));
+    canvas.addEventListener('pointerup', () => this.#release());
+    canvas.addEventListener('pointercancel', () => this.#release());
+    canvas.addEventListener('pointerleave', () => {
+      this.#pointer = undefined;
+      this.#overlayChanged();
+    });
+    canvas.addEventListener('dblclick', () => this.follow());
+    canvas.addEventListener('wheel', (event) => this.#onWheel(event), { passive: false });
+  }
+
+  #onPress(event: PointerEvent): void {
+    if (event.button !== 0) return;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.#drag = { x: event.offsetX, y: event.offsetY, axis: event.offsetX >= this.#plot, vertical: false };
+    this.canvas.style.cursor = this.#drag.axis ? 'ns-resize' : 'grabbing';
+  }
+
+  #release(): void {
+    this.#drag = undefined;
+    this.canvas.style.cursor = '';
+    this.#overlayChanged();
+  }
+
+  #onMove(event: PointerEvent): void {
+    this.#pointer = { x: event.offsetX, y: event.offsetY };
+    const drag = this.#drag;
+    if (!drag) {
+      this.canvas.style.cursor = event.offsetX >= this.#plot ? 'ns-resize' : 'crosshair';
+      return this.#overlayChanged();
+    }
+    const dx = event.offsetX - drag.x;
+    const dy = event.offsetY - drag.y;
+    if (drag.axis) this.#view.zoomPrice(1 - dy * 0.006, this.#view.height / 2);
+    else this.#pan(drag, dx, dy);
+    if (drag.axis || drag.vertical) drag.y = event.offsetY;
+    drag.x = event.offsetX;
+    this.#redraw();
+  }
+
+  /** Sideways moves keep the price axis automatic until the hand clearly means up or down. */
+  #pan(drag: { vertical: boolean }, dx: number, dy: number): void {
+    drag.vertical ||= !this.#view.auto || Math.abs(dy) > 24;
+    this.#view.pan(dx, drag.vertical ? dy : 0, -this.#data.candles.length);
+  }
+
+  #onWheel(event: WheelEvent): void {
+    event.preventDefault();
+    const factor = Math.exp(-Math.sign(event.deltaY) * Math.min(Math.abs(event.deltaY), 120) * 0.0012);
+    if (event.offsetX >= this.#plot || event.ctrlKey) this.#view.zoomPrice(factor, event.offsetY);
+    else if (event.shiftKey) this.#view.pan(-event.deltaY, 0, -this.#data.candles.length);
+    else this.#view.zoomTime(factor, event.offsetX);
+    this.#redraw();
+  }
+
+  override onKey(event: KeyboardEvent): boolean {
+    const action = this.#actions()[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!action) return false;
+    action(event.shiftKey);
+    this.#redraw();
+    return true;
+  }
+
+  #actions(): Record<string, (shift: boolean) => void> {
+    const move = (direction: number) => (shift: boolean) =>
+      this.#view.pan(direction * this.#view.candleWidth * (shift ? 10 : 1), 0, -this.#data.candles.length);
+    const middle = this.#plot / 2;
+    return {
+      ArrowLeft: move(1),
+      ArrowRight: move(-1),
+      ArrowUp: () => this.#view.zoomPrice(1.15, this.#view.height / 2),
+      ArrowDown: () => this.#view.zoomPrice(1 / 1.15, this.#view.height / 2),
+      '+': () => this.#view.zoomTime(1.15, middle),
+      '=': () => this.#view.zoomTime(1.15, middle),
+      '-': () => this.#view.zoomTime(1 / 1.15, middle),
+      '[': () => this.#stepBin(-1),
+      ']': () => this.#stepBin(1),
+      z: () => this.#view.follow(),
+      f: () => this.cycleStyle(),
+      i: () => this.#toggle('imbalance'),
+      v: () => this.#toggle('valueArea'),
+    };
+  }
+
+  #stepBin(direction: 1 | -1): void {
+    const head = this.#data.head;
+    if (head) chooseStep(stepText(neighbour(head.stepTicks, direction), head.tick));
+  }
+
+  /** Newest candle at the right, prices to fit. */
+  follow(): void {
+    this.#view.follow();
+    this.#redraw();
+  }
+
+  cycleStyle(): void {
+    const { footprint } = settings.get();
+    const style = STYLES[(STYLES.indexOf(footprint.style) + 1) % STYLES.length]!;
+    settings.update({ footprint: { ...footprint, style } });
+  }
+
+  #toggle(name: 'imbalance' | 'valueArea'): void {
+    const { footprint } = settings.get();
+    settings.update({ footprint: { ...footprint, [name]: !footprint[name] } });
+  }
+
+  /** What a screen reader says of the newest candle. */
+  describe(): string {
+    const { head, candles } = this.#data;
+    const newest = candles.at(-1);
+    if (!head || !newest) return 'no candles yet';
+    const delta = signed(toNumber(newest.ask - newest.bid, head.lot), head.lot.decimals);
+    return `${head.symbol} last ${toText(newest.close, head.tick)}, delta ${delta}, volume ${quantity(toNumber(newest.ask + newest.bid, head.lot))}`;
+  }
+}
+
+const timeframeName = (ms: number, chosen: keyof typeof TIMEFRAME_MS): string =>
+  TIMEFRAME_MS[chosen] === ms ? chosen : (Object.entries(TIMEFRAME_MS).find(([, value]) => value === ms)?.[0] ?? `${ms} ms`);
