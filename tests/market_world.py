@@ -148,14 +148,8 @@ class World:
 
     def liquidate(self, at_ms: int, side: str, price: str, quantity: str, symbol: str = "BTCUSDT") -> None:
         """A forced order that closed a position on `side` (long or short)."""
-        order = {
-            "s": symbol,
-            "S": "SELL" if side == "long" else "BUY",
-            "o": "LIMIT",
-            "f": "IOC",
-            "q": quantity,
-            "p": price,
-        }
+        aggressor = "SELL" if side == "long" else "BUY"
+        order: dict[str, Any] = {"s": symbol, "S": aggressor, "o": "LIMIT", "f": "IOC", "q": quantity, "p": price}
         order |= {"ap": price, "X": "FILLED", "l": quantity, "z": quantity, "T": T0 + at_ms, "st": 1}
         self.hear({"e": "forceOrder", "E": T0 + at_ms + 5, "o": order})
 

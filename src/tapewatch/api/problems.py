@@ -69,7 +69,7 @@ def install(app: FastAPI) -> None:
         if error.status_code == 404:
             detail = f"there is nothing at {request.url.path}; /docs lists what there is"
         elif error.status_code == 405:
-            detail = f"{request.method} is not allowed here; {dict(error.headers or {}).get('Allow', 'GET')} is"
+            detail = f"{request.method} is not allowed here; allowed: {dict(error.headers or {}).get('Allow', 'GET')}"
         return problem(error.status_code, detail, request.url.path, dict(error.headers or {}))
 
     async def unexpected(request: Request, error: Exception) -> Response:
@@ -85,7 +85,7 @@ def install(app: FastAPI) -> None:
 def _sentence(fault: dict[str, Any]) -> str:
     """One sentence from the validator's first finding."""
     name = str(fault["loc"][-1])
-    wanted = str(fault["msg"]).removeprefix("Input should be ").removeprefix("String should ")
+    wanted = str(fault["msg"]).removeprefix("Input should ").removeprefix("String should ")
     if fault["type"] == "missing":
         return f"the parameter {name} is missing"
-    return f"{name} = {str(fault['input'])[:40]!r} is refused; it must be {wanted}"
+    return f"{name} = {str(fault['input'])[:40]!r} is refused; it must {wanted}"

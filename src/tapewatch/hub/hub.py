@@ -266,7 +266,8 @@ class Hub:
         late_ms = (now - channel.due) * 1000
         self.stats.late_ms_max = max(self.stats.late_ms_max * LATE_FADES, late_ms)
         # On the beat where we can; after a pause, from now on: what was missed is not made up for.
-        channel.due = max(channel.due, now - channel.topic.period_s) + channel.topic.period_s
+        beat = channel.due + channel.topic.period_s
+        channel.due = beat if beat > now else now + channel.topic.period_s
         channel.refresh(self.stats)
         return True
 

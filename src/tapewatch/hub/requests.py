@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
@@ -131,9 +131,10 @@ def _value(kind: type[Struct], name: str, value: Any) -> Any:
     try:
         return msgspec.convert(value, field.type, strict=False)
     except msgspec.ValidationError:
-        raise UsageError(
-            f"{name} = {str(value)[:40]!r} is refused; allowed: {describe(msgspec.inspect.type_info(field.type))}"
-        ) from None
+        info = msgspec.inspect.type_info(field.type)
+        # A literal's values stay in the order they are written in: from short to long.
+        allowed = ", ".join(get_args(field.type)) if get_origin(field.type) is Literal else describe(info)
+        raise UsageError(f"{name} = {str(value)[:40]!r} is refused; allowed: {allowed}") from None
 
 
 def find_market(markets: Mapping[str, M], exchange: str) -> M:
