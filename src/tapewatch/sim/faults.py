@@ -6,6 +6,7 @@ frames change what streams deliver, to all their subscribers alike; the others a
 
 from __future__ import annotations
 
+import math
 import random
 from collections import deque
 from collections.abc import Callable
@@ -104,14 +105,16 @@ def _parse(item: str) -> Fault:
             raise UsageError(f"fault {name}: a probability is above 0 and at most 1, not {numbers[0]}")
         if unit == "factor" and not 0.01 <= value <= 100:
             raise UsageError(f"fault {name}: the factor is between 0.01 and 100, not {numbers[0]}")
-        if unit in {"ms", "s"} and (value < 0 and name != "clock-skew"):
+        if math.isinf(value):
+            raise UsageError(f"fault {name}: the number must be finite, not {numbers[0]}")
+        if unit in {"ms", "s"} and value < 0 and name != "clock-skew":
             raise UsageError(f"fault {name}: the time cannot be negative ({numbers[0]})")
     return Fault(name, value, words[0] if words else target)
 
 
 def _is_number(text: str) -> bool:
     try:
-        return float(text) == float(text)
+        return not math.isnan(float(text))
     except ValueError:
         return False
 

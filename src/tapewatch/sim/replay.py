@@ -43,7 +43,8 @@ class _RecordedBook:
     asks: dict[str, str] = field(default_factory=dict)
     early: list[dict[str, Any]] = field(default_factory=list)
     """Diffs seen before the snapshot."""
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: list[asyncio.Future[str]] = field(default_factory=list)
+    """Who asked before the snapshot."""
 
     def on_snapshot(self, text: str) -> None:
         body = json.loads(text)
@@ -53,7 +54,10 @@ class _RecordedBook:
         for diff in early:
             self.on_diff(diff)
         self.snapshot = text
-        self.ready.set()
+        for early_bird in self.waiting:
+            if not early_bird.done():
+                early_bird.set_result(text)
+        self.waiting.clear()
 
     def on_diff(self, diff: dict[str, Any]) -> None:
         if not self.last_update_id:
@@ -188,7 +192,10 @@ class RecordedVenue:
         book = self._books.get(symbol)
         if book is None:
             raise ApiError(-1008, f"The recording holds no book of {symbol}.", 503)
-        await book.ready.wait()
+        if not book.last_update_id:
+            moment: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            book.waiting.append(moment)
+            return await moment
         return book.body(limit)
 
     def _agg_trades(self, query: Query) -> str:
