@@ -46,6 +46,8 @@ const FONT_PX = 11;
 const PAD = 7;
 const MARK = 3;
 const SCROLLBAR = 8;
+/** Height of a signed bar: it runs under the figure, so that neither hides the other. */
+const SIGNED_BAR = 4;
 
 export class TextGrid {
   readonly headerHeight = 22;
@@ -197,7 +199,8 @@ export class TextGrid {
     context.fillRect(column.x + inset, y, column.w - inset, this.rowHeight);
     if (column.bar) this.#paintBar(context, column, y, cell, background);
     context.fillStyle = cell.colour;
-    drawText(context, cell.text, column.align, column.x + PAD, column.w - 2 * PAD, y + this.rowHeight / 2 + 4);
+    const lift = column.bar === 'signed' ? 2 : 0;
+    drawText(context, cell.text, column.align, column.x + PAD, column.w - 2 * PAD, y + this.rowHeight / 2 + 4 - lift);
   }
 
   #paintBar(
@@ -207,18 +210,20 @@ export class TextGrid {
     cell: { colour: string; bar: number },
     background: string,
   ): void {
-    const height = this.rowHeight - 4;
     if (column.bar === 'share') {
       context.fillStyle = mix(cell.colour, 0.22, background);
-      context.fillRect(column.x + 2, y + 2, cell.bar, height);
+      context.fillRect(column.x + 2, y + 2, cell.bar, this.rowHeight - 4);
       return;
     }
     const middle = Math.round(column.x + column.w / 2);
     const { buy, sell, faint } = theme.get();
-    context.fillStyle = mix(cell.bar < 0 ? sell : buy, 0.34, background);
-    context.fillRect(Math.min(middle, middle + cell.bar), y + 2, Math.abs(cell.bar), height);
-    context.fillStyle = mix(faint, 0.6, background);
-    context.fillRect(middle, y + 2, 1, height);
+    const top = y + this.rowHeight - SIGNED_BAR - 1;
+    context.fillStyle = mix(faint, 0.45, background);
+    context.fillRect(column.x + 3, top, column.w - 6, SIGNED_BAR);
+    context.fillStyle = mix(cell.bar < 0 ? sell : buy, 0.85, background);
+    context.fillRect(Math.min(middle, middle + cell.bar), top, Math.abs(cell.bar), SIGNED_BAR);
+    context.fillStyle = background;
+    context.fillRect(middle, top, 1, SIGNED_BAR);
   }
 
   #barPixels(index: number, bar: number): number {

@@ -23,8 +23,8 @@ export interface Episode {
   /** Quote currency within 10 bps on the side that was hit, when it fired; NaN without a live book. */
   depth10: number;
   percentOfAdv: number;
-  /** performance.now() of the last change, for the flash. */
-  changedAt: number;
+  /** performance.now() when it first came, for the flash. */
+  cameAt: number;
 }
 
 const KEPT = 500;
@@ -40,7 +40,8 @@ export class BigFlow {
     if (frame.type === 'snapshot') this.#episodes.clear();
     const ids = column(frame, 'id');
     for (let k = 0; k < ids.length; k++) {
-      const episode = readEpisode(frame, k, frame.type === 'snapshot' ? -Infinity : now);
+      const known = this.#episodes.get(ids[k]!);
+      const episode = readEpisode(frame, k, known?.cameAt ?? (frame.type === 'snapshot' ? -Infinity : now));
       this.#episodes.set(episode.id, episode);
     }
     this.newest = [...this.#episodes.values()].sort((a, b) => b.id - a.id);
@@ -54,7 +55,7 @@ export class BigFlow {
   }
 }
 
-function readEpisode(frame: Frame, k: number, changedAt: number): Episode {
+function readEpisode(frame: Frame, k: number, cameAt: number): Episode {
   const at = (name: string): number => column(frame, name)[k]!;
   return {
     id: at('id'),
@@ -71,6 +72,6 @@ function readEpisode(frame: Frame, k: number, changedAt: number): Episode {
     open: at('open') !== 0,
     depth10: at('depth10'),
     percentOfAdv: at('pct'),
-    changedAt,
+    cameAt,
   };
 }

@@ -124,7 +124,7 @@ export class BigFlowPanel extends GridPanel {
     put('trades', String(episode.trades), text);
     put('depth', share((episode.notional / episode.depth10) * 100), text);
     put('span', `${episode.open ? '● ' : ''}${span(episode.tsMs - episode.startMs)}`, episode.open ? neutral : muted);
-    return this.rowStyle(row, mix(side, episode.open ? 0.1 : 0.04, bg), episode.changedAt, this.#paintedAt, episode.open ? side : mix(side, 0.4, bg));
+    return this.rowStyle(row, mix(side, episode.open ? 0.1 : 0.04, bg), episode.cameAt, this.#paintedAt, episode.open ? side : mix(side, 0.4, bg));
   };
 
   protected rawRow(row: number): unknown {

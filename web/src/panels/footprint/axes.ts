@@ -50,7 +50,7 @@ export function paintPriceAxis(frame: AxisFrame): void {
 }
 
 function labelled(view: Viewport): number[] {
-  return priceTicks(view.priceAt(view.height), view.top, LABEL_GAP_PX / view.perTick);
+  return priceTicks(Math.max(0, view.priceAt(view.height)), view.top, LABEL_GAP_PX / view.perTick);
 }
 
 export function paintTimeAxis(frame: AxisFrame, placed: readonly Placed[]): void {

@@ -99,9 +99,9 @@ class Painter {
     const bottom = Math.round(this.#y(val));
     this.#context.fillStyle = mix('#ffffff', 0.06, theme.bg);
     this.#context.fillRect(this.#left, top, this.#right - this.#left, bottom - top);
-    this.#context.fillStyle = theme.muted;
-    this.#context.fillRect(this.#right - 3, top, 4, 1);
-    this.#context.fillRect(this.#right - 3, bottom - 1, 4, 1);
+    this.#context.fillStyle = mix('#ffffff', 0.24, theme.bg);
+    this.#context.fillRect(this.#left, top - 1, this.#right - this.#left, 1);
+    this.#context.fillRect(this.#left, bottom, this.#right - this.#left, 1);
   }
 
   #body(): void {
@@ -143,7 +143,7 @@ class Painter {
     this.#figure(this.#amount(bid), this.#middle - gap, 'right', baseline, sellFill, strongSell ? theme.sell : undefined);
     this.#figure(this.#amount(ask), this.#middle + gap, 'left', baseline, buyFill, strongBuy ? theme.buy : undefined);
     if (detail === 'full') {
-      this.#context.fillStyle = theme.faint;
+      this.#context.fillStyle = theme.muted;
       this.#context.font = font(9);
       this.#context.fillText('×', this.#middle - 3, baseline);
     }
@@ -226,9 +226,9 @@ class Painter {
     const row = this.#row(this.#candle.poc);
     this.#context.strokeStyle = this.#look.theme.poc;
     this.#context.lineWidth = 1;
-    if (row.height < 4) {
+    if (row.height < 6 || this.#look.width < 40) {
       this.#context.fillStyle = this.#look.theme.poc;
-      this.#context.fillRect(this.#left, row.top, this.#right - this.#left, 1);
+      this.#context.fillRect(this.#left, row.top + Math.floor(row.height / 2), this.#right - this.#left, row.height < 4 ? 1 : 2);
     } else this.#context.strokeRect(this.#left + 0.5, row.top - 0.5, this.#right - this.#left - 1, row.height);
   }
 

@@ -138,7 +138,6 @@ export class FootprintPanel extends CanvasPanel {
       this.#scale = scaleOf(candles, this.#scale);
     }
     this.#dataDirty = true;
-    this.#chooseBin();
     this.#tellContext();
   }
 
@@ -147,7 +146,7 @@ export class FootprintPanel extends CanvasPanel {
     const { symbol, step, timeframe } = link.get();
     const { head, candles } = this.#data;
     const key = `${symbol} ${timeframe}`;
-    if (step !== 'auto' || this.#autoBins.has(key) || !head || head.symbol !== symbol || this.width === 0) return;
+    if (step !== 'auto' || this.#autoBins.has(key) || head?.symbol !== symbol || this.#view.height <= 44) return;
     const columns = Math.ceil(this.#plot / this.#view.candleWidth);
     const chosen = autoMultiple(candles, columns, Math.floor((this.#view.height - 44) / 13));
     if (chosen === undefined) return;
@@ -214,6 +213,7 @@ export class FootprintPanel extends CanvasPanel {
       return;
     }
     this.#layout(axisWidth(head, newest.high));
+    this.#chooseBin();
     const placed = this.#placed();
     this.#view.fit(this.#extent(placed), head.stepTicks);
     const frame: AxisFrame = { context, head, theme: theme.get(), view: this.#view, plot: this.#plot, width: this.width, height: this.height };

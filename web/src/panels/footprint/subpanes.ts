@@ -33,6 +33,8 @@ interface Frame {
 }
 
 const DAY_MS = 86_400_000;
+/** Room for a pane's name at its left edge. */
+const LABEL_PX = 54;
 
 /** Share the height under the chart out. */
 export function divide(height: number): { chart: number; panes: SubPanes } {
@@ -93,7 +95,8 @@ function paintVolume(frame: Frame, pane: Pane, placed: readonly Placed[]): void 
     bar(frame, x, bottom - sell, sell);
     context.fillStyle = mix(theme.buy, 0.32, theme.bg);
     bar(frame, x, bottom - sell - buy, buy);
-    figure(frame, x, bottom - 5, about(candle) + quantity(toNumber(candle.ask + candle.bid, head.lot), head.lot.decimals), theme.text);
+    // Within the bar where it is high enough for a line of text, else on top of it.
+    figure(frame, x, sell + buy >= 15 ? bottom - 4 : bottom - sell - buy - 3, about(candle) + quantity(toNumber(candle.ask + candle.bid, head.lot), head.lot.decimals), theme.text);
   }
   axisLabel(frame, pane.top + 12, quantity(toNumber(most, head.lot), head.lot.decimals));
 }
@@ -138,7 +141,7 @@ function bar(frame: Frame, x: number, y: number, height: number): void {
 
 /** The bar's figure, where a candle is wide enough for it. */
 function figure(frame: Frame, x: number, baseline: number, text: string, colour: string): void {
-  if (text.length * charWidth(10) + 6 > frame.candleWidth) return;
+  if (text.length * charWidth(10) + 6 > frame.candleWidth || x < LABEL_PX) return;
   frame.context.font = font(10);
   frame.context.fillStyle = colour;
   frame.context.fillText(text, Math.round(x + (frame.candleWidth - 2 - text.length * charWidth(10)) / 2), Math.round(baseline));

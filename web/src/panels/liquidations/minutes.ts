@@ -14,6 +14,8 @@ export interface Box {
 const TITLE_PX = 22;
 const AXIS_PX = 16;
 const LABELS_PX = 46;
+/** A line of text over and under the bars. */
+const LEGEND_PX = 20;
 
 export function paintMinutes(
   context: CanvasRenderingContext2D,
@@ -30,7 +32,7 @@ export function paintMinutes(
   const hovered = pointerX === undefined ? -1 : Math.min(minutes.length - 1, Math.floor(pointerX / slot));
   const most = Math.max(1, ...minutes.map((minute) => Math.max(minute.longNotional, minute.shortNotional)));
   const middle = Math.round(plot.y + plot.height / 2);
-  const room = plot.height / 2 - 2;
+  const room = Math.max(8, plot.height / 2 - LEGEND_PX);
   minutes.forEach((minute, k) => {
     const x = Math.round(plot.x + k * slot);
     const width = Math.max(1, Math.round(plot.x + (k + 1) * slot) - x - 1);
@@ -49,26 +51,20 @@ export function paintMinutes(
   paintTimes(context, plot, minutes, slot, theme);
 }
 
+/** Each side's total stands in its own half. */
 function paintTitle(context: CanvasRenderingContext2D, box: Box, hovered: Minute | undefined, minutes: readonly Minute[], theme: Theme): void {
   const shown = hovered ?? sum(minutes);
-  const parts: [string, string][] = [
-    [hovered ? clockMinutes(hovered.ms) : '60 min', theme.muted],
-    [`▲ SHORT ${money(shown.shortNotional)} (${shown.shorts})`, theme.buy],
-    [`▼ LONG ${money(shown.longNotional)} (${shown.longs})`, theme.sell],
-  ];
-  const length = parts.reduce((total, [text]) => total + text.length + 1.5, 0);
-  const px = length * charWidth(11) + 10 > box.width ? 10 : 11;
   context.fillStyle = theme.raised;
   context.fillRect(box.x, box.y, box.width, TITLE_PX);
   context.fillStyle = theme.border;
   context.fillRect(box.x, box.y + TITLE_PX - 1, box.width, 1);
-  context.font = font(px);
-  let x = box.x + 8;
-  for (const [text, colour] of parts) {
-    context.fillStyle = colour;
-    context.fillText(text, Math.round(x), box.y + 15);
-    x += (text.length + 1.5) * charWidth(px);
-  }
+  context.font = font(11);
+  context.fillStyle = theme.muted;
+  context.fillText(hovered ? `minute ${clockMinutes(hovered.ms)}` : 'last 60 minutes', box.x + 8, box.y + 15);
+  context.fillStyle = theme.buy;
+  context.fillText(`▲ SHORT ${money(shown.shortNotional)} (${shown.shorts})`, box.x + 8, box.y + TITLE_PX + 14);
+  context.fillStyle = theme.sell;
+  context.fillText(`▼ LONG ${money(shown.longNotional)} (${shown.longs})`, box.x + 8, box.y + box.height - AXIS_PX - 6);
 }
 
 function sum(minutes: readonly Minute[]): Minute {

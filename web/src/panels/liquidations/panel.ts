@@ -11,17 +11,17 @@ import { Liquidations, type Liquidation } from '../../data/liquidations';
 import { paintMinutes, type Box } from './minutes';
 
 const COLUMNS: GridColumn[] = [
-  { id: 'time', title: 'time UTC', width: 100, align: 'left' },
-  { id: 'symbol', title: 'symbol', width: 104, grow: 3, align: 'left' },
-  { id: 'side', title: 'position', width: 72, align: 'left' },
-  { id: 'price', title: 'avg price', width: 84, grow: 1, align: 'right' },
-  { id: 'quantity', title: 'quantity', width: 72, grow: 1, align: 'right', drop: 1 },
-  { id: 'notional', title: 'notional', width: 74, grow: 1, align: 'right', bar: 'share' },
+  { id: 'time', title: 'time UTC', width: 96, align: 'left' },
+  { id: 'symbol', title: 'symbol', width: 92, grow: 3, align: 'left' },
+  { id: 'side', title: 'position', width: 66, align: 'left' },
+  { id: 'price', title: 'avg price', width: 78, grow: 1, align: 'right' },
+  { id: 'quantity', title: 'quantity', width: 66, grow: 1, align: 'right', drop: 1 },
+  { id: 'notional', title: 'notional', width: 68, grow: 1, align: 'right', bar: 'share' },
 ];
 
 /** Beside the feed from this width on, else under it. */
 const CHART_BESIDE_FROM = 700;
-const FEED_WIDTH = 516;
+const FEED_WIDTH = 474;
 const CHART_HEIGHT = 108;
 const CHART_FROM_HEIGHT = 220;
 /** A liquidation of this many dollars fills its bar; bars grow with the root. */
