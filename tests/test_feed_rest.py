@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from random import Random
 
 import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feed_api import MINUTE_NS, Api, Clock, client, used
 from feed_peer import until
 from tapewatch.feed import rest as module
 from tapewatch.feed.budget import Priority
@@ -27,66 +25,10 @@ from tapewatch.feed.rest import (
     UnreachableError,
 )
 
-MINUTE_NS = 60_000_000_000
-
-
-class Clock:
-    """A wall clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.ns = 29_856_518 * MINUTE_NS + 5_000_000_000
-
-    def __call__(self) -> int:
-        return self.ns
-
-
-class Api:
-    """Answers each request with the next of `answers`, the last one for ever; counts weight like the venue."""
-
-    def __init__(self, *answers: web.Response | Callable[[], web.Response] | None) -> None:
-        self.answers = list(answers)
-        self.requests: list[str] = []
-        self.used = 0
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(request.path_qs)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if answer is None:  # half an answer, then nothing more
-            half = web.StreamResponse(headers={"Content-Length": "100"})
-            await half.prepare(request)
-            await half.write(b'{"lastUpdateId":1,')
-            assert request.transport is not None
-            request.transport.abort()
-            return half
-        return answer() if callable(answer) else clone(answer)
-
-
-def clone(answer: web.Response) -> web.Response:
-    return web.Response(body=answer.body, status=answer.status, headers=answer.headers)
-
-
-@asynccontextmanager
-async def client(api: Api, clock: Clock | None = None) -> AsyncIterator[BinanceUsdmRest]:
-    app = web.Application()
-    app.router.add_get("/{path:.*}", api.handle)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    port = runner.addresses[0][1]
-    try:
-        async with BinanceUsdmRest(f"http://127.0.0.1:{port}", clock or Clock(), Random(3)) as rest:
-            yield rest
-    finally:
-        await runner.cleanup()
-
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_RETRY_S", 0.01)
-
-
-def used(weight: int, body: str = "{}") -> web.Response:
-    return web.Response(text=body, headers={"x-mbx-used-weight-1m": str(weight)})
 
 
 async def test_an_answer_brings_its_body_and_the_venues_own_count() -> None:
@@ -175,7 +117,7 @@ async def test_a_ban_stops_everything_until_it_is_over() -> None:
 async def test_a_limit_that_stays_used_up_is_told() -> None:
     clock = Clock()
 
-    def limited() -> web.Response:
+    def limited(_: web.Request) -> web.Response:
         clock.ns += 2_000_000_000
         return web.Response(status=429, headers={"Retry-After": "1"})
 
@@ -191,23 +133,26 @@ async def test_a_limit_that_stays_used_up_is_told() -> None:
 
 
 async def test_the_urgent_overtake_the_bulk_and_nobody_overtakes_within_a_priority() -> None:
-    clock = Clock()
-    api = Api(used(2400))
-    async with client(api, clock) as rest:
+    clock, order = Clock(), list[str]()
+
+    async def turn(name: str, priority: Priority) -> None:
+        await rest._turn(5, priority)
+        order.append(name)
+
+    async with client(Api(used(2400)), clock) as rest:
         await rest.exchange_info()  # the minute is used up
-        api.answers = [used(10)]
-        tail = [asyncio.create_task(rest.depth(f"T{n}", 100, Priority.BOOK)) for n in range(3)]
-        urgent = [asyncio.create_task(rest.agg_trades(f"G{n}", 5, 1, Priority.GAP_FILL)) for n in range(2)]
-        cancelled = asyncio.create_task(rest.depth("X", 100, Priority.VISIBLE_BOOK))
-        await asyncio.sleep(0.02)
-        assert len(api.requests) == 1
-        cancelled.cancel()
+        waiting = [("T0", Priority.BOOK), ("T1", Priority.BOOK), ("X", Priority.VISIBLE_BOOK)]
+        waiting += [("G0", Priority.GAP_FILL), ("T2", Priority.BOOK), ("G1", Priority.GAP_FILL)]
+        tasks = {name: asyncio.create_task(turn(name, priority)) for name, priority in waiting}
+        await asyncio.sleep(0)
+        rest._serve()
+        assert not order
+        tasks.pop("X").cancel()
+        await asyncio.sleep(0)
         clock.ns += MINUTE_NS
         rest._serve()
-        await asyncio.wait_for(asyncio.gather(*tail, *urgent), 5)
-    symbols = [request.split("symbol=")[1].split("&")[0] for request in api.requests[1:]]
-    assert sorted(symbols[:2]) == ["G0", "G1"]
-    assert sorted(symbols[2:]) == ["T0", "T1", "T2"]
+        await asyncio.wait_for(asyncio.gather(*tasks.values()), 5)
+    assert order == ["G0", "G1", "T0", "T1", "T2"]
 
 
 async def test_a_cancelled_request_gives_its_weight_back_if_it_was_never_sent() -> None:

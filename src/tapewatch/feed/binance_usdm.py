@@ -26,7 +26,7 @@ from .books import BookLoader
 from .plan import Channel, Stream, plan
 from .rest import BinanceUsdmRest, RestError
 from .sink import Sink
-from .socket import Socket
+from .socket import LIFETIME_S, Socket
 from .status import FeedStatus
 from .taps import LiquidationsOnce, last_trade_ids, volumes
 from .watchdog import Action, Tap, Watchdog, worst
@@ -60,6 +60,7 @@ class BinanceUsdmFeed:
         *,
         adv_days: int = 30,
         refresh_s: float = REFRESH_S,
+        socket_lifetime_s: float = LIFETIME_S,
         random: Random | None = None,
     ) -> None:
         self.config = config
@@ -71,6 +72,7 @@ class BinanceUsdmFeed:
         self._clock = clock
         self._random = random or Random()  # noqa: S311  (jitter is no secret)
         self._refresh_s = refresh_s
+        self._socket_lifetime_s = socket_lifetime_s
         self._books = BookLoader(self.rest, sink, self.universe, config.book_depth, self._random, clock)
         self._adv = AdvLoader(self.rest, sink, adv_days, self._random)
         self._backfill = TradeBackfill(
@@ -133,9 +135,8 @@ class BinanceUsdmFeed:
 
     async def _refresh_universe(self) -> None:
         if self.rest.offset.ms is None:
-            await (
-                self.rest.synchronise()
-            )  # before the first frame: a venue that plays a recording lives at another time
+            # Before the first frame: a venue that plays a recording lives at another time.
+            await self.rest.synchronise()
         unreadable: list[str] = []
         body = await self.rest.exchange_info()
         listed = await asyncio.to_thread(parse_exchange_info, body, unreadable=unreadable)
@@ -211,7 +212,7 @@ class BinanceUsdmFeed:
             else:
                 self._open(Socket(
                     wanted, self.config.ws_url, watch, self.watchdog, self,
-                    random=self._random, gate=self._gate, clock=self._clock,
+                    random=self._random, gate=self._gate, clock=self._clock, lifetime_s=self._socket_lifetime_s,
                 ))  # fmt: skip
         self._adv.follow(trading, self._volume)
         for symbol in self._followed_books - set(followed):

@@ -297,21 +297,23 @@ class Watchdog:
                 watch.remedies = 0
             return None
         watch.healthy_since = self.now
-        stubborn = [track for track in silent if track.remedies == RESUBSCRIBE_TIMES]
+        due = [track for track in silent if _is_due(self.now, track.remedied, track.remedies)]
+        stubborn = [track for track in due if track.remedies == RESUBSCRIBE_TIMES]
         if (watch.sick or stubborn) and _is_due(self.now, watch.remedied, watch.remedies):
             watch.remedies, watch.remedied = watch.remedies + 1, self.now
-            for track in stubborn:
-                track.remedies, track.remedied = track.remedies + 1, self.now
             reason = _silence(silent, len(watch.tracks))
             if late_for >= TOO_LATE_FOR_S:
                 reason = f"data is {(watch.lag_ms or 0) / 1000:.1f} s late"
-            return Remedy(watch.name, Action.RECONNECT if watch.sick else Action.REPLACE, (), reason)
-        due = [t for t in silent if t not in stubborn and _is_due(self.now, t.remedied, t.remedies)]
-        if watch.sick or not due:
+            return self._prescribe(watch, Action.RECONNECT if watch.sick else Action.REPLACE, stubborn, reason)
+        again = [track for track in due if track not in stubborn]
+        if watch.sick or not again:
             return None
-        for track in due:
+        return self._prescribe(watch, Action.RESUBSCRIBE, again, _silence(again, len(watch.tracks)))
+
+    def _prescribe(self, watch: SocketWatch, action: Action, tracks: Sequence[Track], reason: str) -> Remedy:
+        for track in tracks:
             track.remedies, track.remedied = track.remedies + 1, self.now
-        return Remedy(watch.name, Action.RESUBSCRIBE, tuple(t.stream for t in due), _silence(due, len(watch.tracks)))
+        return Remedy(watch.name, action, tuple(track.stream for track in tracks), reason)
 
     def _is_crowd(self, watch: SocketWatch, silent: Sequence[Track]) -> bool:
         """Silence of so many streams that it must be the socket."""

@@ -1,0 +1,302 @@
+"""What is loaded over REST: book snapshots, average daily volumes, trades that a gap hid."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from random import Random
+
+import pytest
+from aiohttp import web
+
+from feed_api import MINUTE_NS, Api, Clock, client, used
+from feed_peer import until
+from tapewatch.engine import Need
+from tapewatch.feed import adv as adv_module
+from tapewatch.feed import backfill as backfill_module
+from tapewatch.feed import snapshots as snapshots_module
+from tapewatch.feed.adv import DAY_MS, AdvLoader
+from tapewatch.feed.backfill import TradeBackfill
+from tapewatch.feed.books import LEADERS, TAIL_DEPTH, BookLoader
+from tapewatch.feed.budget import Priority
+from tapewatch.feed.rest import BinanceUsdmRest
+from tapewatch.feed.sink import TradeHole
+from tapewatch.model.errors import FrameError
+from tapewatch.model.instrument import Grid, Instrument, Universe
+
+
+class Taker:
+    """A sink that notes what it is given and answers what the test says."""
+
+    def __init__(self) -> None:
+        self.snapshots: list[str] = []
+        self.answers: dict[str, list[Need | Exception]] = {}
+        self.adv: dict[str, tuple[Decimal, int]] = {}
+        self.trades: list[int] = []
+        self.holes: list[TradeHole] = []
+
+    def on_universe(self, _instruments: list[Instrument]) -> list[Need]:
+        raise AssertionError
+
+    def on_frames(self, _buffer: bytearray, _ends: Sequence[int], _recv_ns: int) -> list[Need]:
+        raise AssertionError
+
+    def on_disconnect(self, _symbols: Sequence[str], _channel: str) -> list[Need]:
+        raise AssertionError
+
+    def on_adv(self, symbol: str, quote_volume: Decimal, days: int) -> None:
+        self.adv[symbol] = (quote_volume, days)
+
+    def on_snapshot(self, symbol: str, _body: bytes, _recv_ns: int) -> list[Need]:
+        self.snapshots.append(symbol)
+        answers = self.answers.get(symbol)
+        if not answers:
+            return []
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return [answer]
+
+    def on_trades(self, symbol: str, body: bytes, _recv_ns: int) -> list[Need]:
+        ids = [row["a"] for row in json.loads(body)]
+        self.trades += ids
+        first, last = ids[0], ids[-1]
+        left = [h for h in self.holes if not (h.symbol == symbol and first <= h.first_id <= last)]
+        left += [
+            TradeHole(h.symbol, last + 1, h.last_id)
+            for h in self.holes
+            if h.symbol == symbol and first <= h.first_id <= last < h.last_id
+        ]
+        self.holes = left
+        return []
+
+    def trade_holes(self) -> list[TradeHole]:
+        return list(self.holes)
+
+
+def universe(*symbols: str) -> Universe:
+    grid = Grid(1, 2)
+    return Universe("binance", [Instrument(-1, "binance", s, s, "USDT", "perp", grid, grid) for s in symbols])
+
+
+@asynccontextmanager
+async def running(*jobs: object) -> AsyncIterator[None]:
+    tasks = [asyncio.ensure_future(job) for job in jobs]  # type: ignore[call-overload]
+    try:
+        yield
+        for task in tasks:
+            assert not task.done() or task.result() is None
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshots_module, "SETTLE_S", 0.0)
+    monkeypatch.setattr(snapshots_module, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(backfill_module, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(backfill_module, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(adv_module, "FIRST_RETRY_S", 0.01)
+
+
+# -- books ------------------------------------------------------------------------------------------------------
+
+
+def asked(api: Api) -> list[tuple[str, int]]:
+    """Symbol and limit of each depth request."""
+    queries = [dict(part.split("=") for part in r.split("?")[1].split("&")) for r in api.requests if "/depth" in r]
+    return [(query["symbol"], int(query["limit"])) for query in queries]
+
+
+def loader(rest: BinanceUsdmRest, taker: Taker, *symbols: str) -> BookLoader:
+    return BookLoader(rest, taker, universe(*symbols), 1000, Random(1))
+
+
+async def test_a_market_of_books_within_the_minute_visible_first_and_deep() -> None:
+    """740 books at full depth would be six minutes of weight: what is seen and what is large goes first and whole."""
+    symbols = [f"S{n:03}" for n in range(740)]
+    counted = 0
+
+    def count(request: web.Request) -> web.Response:
+        nonlocal counted
+        counted += {1000: 20, 100: 5}[int(request.query["limit"])]
+        assert counted <= 2400
+        return used(counted)
+
+    api, taker, clock = Api(count), Taker(), Clock()
+    async with client(api, clock) as rest:
+        books = loader(rest, taker, *symbols)
+        books.queue.set_rank({symbol: 740.0 - n for n, symbol in enumerate(symbols)})
+        books.put_first(["S700", "S600"])
+        for symbol in symbols:
+            books.start(symbol)
+        books.streaming(symbols)
+        async with running(books.run()):
+            await until(lambda: minute_is_used_up(rest))
+            first_minute = asked(api)
+            assert {symbol for symbol, _ in first_minute[:4]} >= {"S700", "S600"}
+            whole = [symbol for symbol, limit in first_minute if limit == 1000]
+            assert set(whole) == {"S700", "S600", *symbols[:LEADERS]}
+            assert {limit for _, limit in first_minute} == {1000, TAIL_DEPTH}
+            assert len(first_minute) > 300
+            for _ in range(2):
+                counted = 0
+                clock.ns += MINUTE_NS
+                rest._serve()
+                await until(lambda: len(books.queue) == 0 or minute_is_used_up(rest))
+            assert sorted(taker.snapshots) == sorted(symbols)
+            assert books.loaded == 740
+
+
+def minute_is_used_up(rest: BinanceUsdmRest) -> bool:
+    return rest.budget.room(Priority.BOOK, rest.venue_ms()) < 5 and not rest.budget._in_flight
+
+
+async def test_a_snapshot_of_no_use_is_asked_for_again_and_others_are_not_held_up() -> None:
+    taker = Taker()
+    need = Need(0, "snapshot_too_old")
+    taker.answers = {"A": [need, FrameError("wrong_shape", "half a book"), need]}
+    async with client(Api(used(1))) as rest:
+        books = loader(rest, taker, "A", "B")
+        books.start("A")
+        books.start("B")
+        books.streaming(["A", "B"])
+        async with running(books.run()):
+            await until(lambda: books.loaded == 2)
+        assert taker.snapshots.count("A") == 4
+        assert books.failed == {"snapshot_too_old": 2, "wrong_shape": 1}
+
+
+async def test_a_refused_symbol_is_no_reason_to_stop() -> None:
+    def answer(request: web.Request) -> web.Response:
+        if request.query["symbol"] == "GONE":
+            return web.Response(status=400, text='{"code":-1121,"msg":"Invalid symbol."}')
+        return used(1)
+
+    taker = Taker()
+    async with client(Api(answer)) as rest:
+        books = loader(rest, taker, "GONE", "B")
+        books.start("GONE")
+        books.streaming(["GONE"])
+        async with running(books.run()):
+            await until(lambda: books.failed["RefusedError"] == 2)
+            books.start("B")
+            books.streaming(["B"])
+            await until(lambda: books.loaded == 1)
+        assert taker.snapshots == ["B"]
+
+
+# -- average daily volume ---------------------------------------------------------------------------------------
+
+
+def klines(now_ms: int, days: int, volume: str) -> str:
+    """`days` complete daily klines and the running one, whose volume must not count."""
+    today = now_ms // DAY_MS * DAY_MS
+    rows = [
+        [t, "1", "1", "1", "1", "9", t + DAY_MS - 1, volume if t < today else "99999999", 5, "1", "1", "0"]
+        for t in range(today - days * DAY_MS, today + 1, DAY_MS)
+    ]
+    return json.dumps(rows)
+
+
+async def test_averages_leave_the_running_day_out_and_are_renewed_after_midnight() -> None:
+    clock = Clock()
+    volume = {"OLD": "100.5", "YOUNG": "7"}
+
+    def answer(request: web.Request) -> web.Response:
+        assert request.query["interval"] == "1d"
+        assert request.query["limit"] == "31"
+        symbol = request.query["symbol"]
+        return used(1, klines(clock.ns // 1_000_000, 30 if symbol == "OLD" else 3, volume[symbol]))
+
+    api, taker = Api(web.Response(status=500), answer), Taker()
+    async with client(api, clock) as rest:
+        loading = AdvLoader(rest, taker, 30, Random(1))
+        loading.follow(["YOUNG", "OLD"], {"OLD": 5.0, "YOUNG": 1.0})
+        async with running(loading.run()):
+            await until(lambda: len(taker.adv) == 2)
+            assert taker.adv == {"OLD": (Decimal("100.5"), 30), "YOUNG": (Decimal(7), 3)}
+            volume["OLD"] = "200"
+            clock.ns += DAY_MS * 1_000_000
+            loading.follow(["OLD"], {})
+            await until(lambda: taker.adv["OLD"][0] == Decimal(200))
+            assert taker.adv["YOUNG"] == (Decimal(7), 3)
+
+
+# -- trades -----------------------------------------------------------------------------------------------------
+
+
+def trades_api(first: int, last: int) -> Api:
+    """Serves aggregate trades `first` to `last`, and the oldest it has for anything older, as the venue does."""
+
+    def answer(request: web.Request) -> web.Response:
+        start = max(first, int(request.query["fromId"]))
+        stop = min(last, start + int(request.query["limit"]) - 1)
+        return used(1, json.dumps([{"a": n, "p": "1", "q": "1", "T": n} for n in range(start, stop + 1)]))
+
+    return Api(answer)
+
+
+def backfill(rest: BinanceUsdmRest, taker: Taker, visible: str = "") -> TradeBackfill:
+    return TradeBackfill(rest, taker, lambda _: None, lambda symbol: symbol == visible, Random(1))
+
+
+async def test_holes_are_filled_page_by_page_the_visible_first_the_newest_next() -> None:
+    taker = Taker()
+    taker.holes = [TradeHole("A", 100, 2599), TradeHole("B", 10, 12), TradeHole("A", 5000, 5000)]
+    api = trades_api(1, 10_000)
+    async with client(api) as rest:
+        filling = backfill(rest, taker, visible="B")
+        async with running(filling.run()):
+            await until(lambda: not taker.holes)
+    assert filling.filled == 2504
+    assert taker.trades == [10, 11, 12, 5000, *range(100, 2600)]
+    assert ["symbol=B" in request for request in api.requests] == [True, False, False, False, False]
+    assert not filling.given_up
+
+
+async def test_what_the_venue_no_longer_has_stays_a_gap() -> None:
+    """Beyond its horizon it answers with other trades instead of an error: they are not taken for the missing ones."""
+    taker = Taker()
+    taker.holes = [TradeHole("A", 100, 200)]
+    api = trades_api(5000, 10_000)
+    async with client(api) as rest:
+        filling = backfill(rest, taker)
+        async with running(filling.run()):
+            await until(lambda: filling.given_up)
+            await asyncio.sleep(0.1)  # long enough for another try, which must not come
+    assert taker.trades == []
+    assert taker.holes == [TradeHole("A", 100, 200)]
+    assert len(api.requests) == 1
+
+
+async def test_a_hole_that_closes_by_itself_costs_nothing() -> None:
+    taker = Taker()
+    api = trades_api(1, 100)
+    async with client(api) as rest:
+        filling = backfill(rest, taker)
+        taker.holes = [TradeHole("A", 5, 5)]
+        assert filling._next() is None
+        taker.holes = []
+        assert filling._next() is None
+        taker.holes = [TradeHole("A", 7, 9)]
+        assert filling._next() is None
+        assert filling._next() == TradeHole("A", 7, 9)
+    assert not api.requests
+
+
+async def test_failures_and_nonsense_are_tried_again() -> None:
+    taker = Taker()
+    taker.holes = [TradeHole("A", 5, 6)]
+    good = trades_api(1, 100).answers[0]
+    api = Api(web.Response(text="<html>"), web.Response(text='[{"b":1}]'), web.Response(status=502), good)
+    async with client(api) as rest:
+        filling = backfill(rest, taker)
+        async with running(filling.run()):
+            await until(lambda: not taker.holes)
+    assert taker.trades == [5, 6]
