@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -244,3 +245,9 @@ async def run_for(client: object, ms: int) -> None:
         first = (await receive(socket))["E"]
         while (await receive(socket))["E"] < first + ms:
             pass
+
+
+def test_the_manual_lists_every_fault_as_it_is() -> None:
+    manual = (Path(__file__).parent.parent / "docs" / "simulator.md").read_text()
+    for name, argument, meaning in describe():
+        assert f"| `{name}` | {argument} | {meaning} |" in manual

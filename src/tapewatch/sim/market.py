@@ -351,4 +351,4 @@ class Market:
 
 
 def _past_room(listing: Listing) -> int:
-    return 256 if listing.status == "SETTLING" else int(listing.trades_per_s * 3600 * PAST_HOURS * 1.5) + 2000
+    return 256 if listing.status == "SETTLING" else int(listing.trades_per_s * 3600 * PAST_HOURS * 1.1) + 500

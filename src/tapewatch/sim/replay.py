@@ -219,9 +219,16 @@ def _key(stream: str) -> str:
 
 
 def _keys_read_as(name: str, recorded: set[str]) -> set[str]:
-    """Recorded streams that somebody who opens `name` gets."""
+    """Recorded streams that somebody who opens `name` gets.
+
+    Recordings of raw trades hold no aggregates: who reads `@aggTrade` gets the raw trades then, verbatim. To aggregate
+    them would be to invent what the venue never sent.
+    """
     if name.startswith("!markPrice@arr"):
         return {key for key in recorded if key == name or "@markPrice" in key}
+    symbol, _, kind = name.partition("@")
+    if kind == "aggTrade" and name not in recorded:
+        return {f"{symbol}@trade"} & recorded
     return {_key(name)} & recorded
 
 
