@@ -129,10 +129,10 @@ def _open_slot(store: Candles, i: int, number: int) -> int:
     slots = store.ring.shape[1]
     slot = number % slots
     candle = store.ring[i, slot]
+    if number <= store.newest[i] - slots:
+        return -1  # even where by chance its slot has not been needed since
     if candle.number == number:
         return slot
-    if candle.number > number or number <= store.newest[i] - slots:
-        return -1
     if candle.number > 0 and candle.size_class != NO_BLOCK:
         _give_block(store, candle.cell_at, candle.size_class)
     candle.number = number

@@ -49,12 +49,12 @@ def footprint(
 
 @kernel
 def _oldest(store: Candles, i: int, reach: int) -> int:
-    """Number of the oldest candle held, not looking further back than `reach`: behind it slots are left over by chance."""
+    """Number of the oldest candle with a trade, from `reach` on: behind it slots are left over by chance."""
     oldest = store.newest[i]
     for slot in range(store.ring.shape[1]):
-        number = store.ring[i, slot].number
-        if reach <= number < oldest:
-            oldest = number
+        candle = store.ring[i, slot]
+        if candle.n > 0 and reach <= candle.number < oldest:
+            oldest = candle.number
     return oldest
 
 
