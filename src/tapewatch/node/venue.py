@@ -14,6 +14,7 @@ from ..engine import Engine, Need
 from ..feed.sink import TradeHole
 from ..model.errors import OffGridError
 from ..model.instrument import Instrument, Universe
+from ..model.tape import Flag, Kind, Tape
 from ..venues.binance_usdm_codec import Codec, Decoded, Ticker24h
 from .lag import LagMeter
 from .quarantine import Quarantine
@@ -102,16 +103,27 @@ class VenueNode:
             needs += self._aside(decoded, recv_ns)
         if not len(decoded.tape):
             return needs
+        if self._elsewhen():
+            self._take_raw_trades(decoded.tape)
         needs += self.engine.apply(decoded.tape)
         now_ms = time.time_ns() / 1e6
         self.handling.add(now_ms - recv_ns / 1e6)
         self.lag.add(now_ms + (self.clock_offset_ms() or 0.0) - int(decoded.tape.rows[0]["event_ms"]))
         return needs
 
+    def _elsewhen(self) -> bool:
+        """Whether the venue lives at another time than we: it plays a recording."""
+        return abs(self.clock_offset_ms() or 0.0) > ANOTHER_TIME_MS
+
     def _received(self, recv_ns: int) -> int:
-        """When something was received, which is our time unless the venue lives at another."""
-        offset_ms = self.clock_offset_ms() or 0.0
-        return recv_ns + int(offset_ms * 1e6) if abs(offset_ms) > ANOTHER_TIME_MS else recv_ns
+        """When something was received, by the clock of the time the venue lives at."""
+        return recv_ns + int((self.clock_offset_ms() or 0.0) * 1e6) if self._elsewhen() else recv_ns
+
+    def _take_raw_trades(self, tape: Tape) -> None:
+        """Old recordings hold raw trades alone; their venue sends those to who asks for aggregates."""
+        raw = (tape.rows["kind"] == Kind.TRADE) & (tape.rows["flags"] & Flag.AGGREGATE == 0)
+        for i in np.unique(tape.rows["instrument"][raw]):
+            self.engine.use_raw_trades(int(i))
 
     def _aside(self, decoded: Decoded, recv_ns: int) -> list[Need]:
         """What is rare: frames nobody understands, messages that are no market events, prices between two ticks."""
