@@ -93,6 +93,8 @@ def _apply(
                     book.dropped += 1
                     continue
                 return ATTEND, r
+            if book.refreshing:
+                return ATTEND, r
             if books.meta[0] < row.bids + row.asks:
                 return MORE_PAGES, r
             _pass_time(flow, clock, row.event_ms)
@@ -105,7 +107,7 @@ def _apply(
             book.applied += 1
             if book.watched:
                 ladder.sum_top_change(books, row.instrument, row.prev_id, TOP_LEVELS)
-            if book.bids and book.asks and book.best_bid >= book.best_ask:
+            if book.bids and book.asks and _needs_a_look(book):
                 return ATTEND, r
         else:
             _pass_time(flow, clock, row.event_ms)
@@ -116,6 +118,13 @@ def _apply(
             elif row.kind == 5:
                 on_liquidation(quote, row)
     return DONE, len(rows)
+
+
+@leaf
+def _needs_a_look(book: Record) -> bool:
+    """Whether a book is crossed, or a best price nears the edge of what the snapshot knew."""
+    near_edge = book.best_bid < book.refresh_below or book.best_ask > book.refresh_above
+    return bool(near_edge or book.best_bid >= book.best_ask)
 
 
 @leaf
@@ -187,7 +196,7 @@ class Engine:
         return needs
 
     def _attend(self, tape: Tape, at: int) -> list[Need]:
-        """A depth row that the loop leaves to us: a snapshot, a book that is not live, a break of its chain."""
+        """A depth row that the loop leaves to us: a snapshot, a book not live or in need of a look, a broken chain."""
         row = tape.rows[at]
         i = int(row["instrument"])
         start = int(row["level_at"])
@@ -198,9 +207,10 @@ class Engine:
             reason = self.sync.on_snapshot(i, diff)
         elif book["state"] != LIVE:
             reason = self.sync.on_diff(i, diff)
-        elif book["bids"] and book["asks"] and book["best_bid"] >= book["best_ask"]:
-            reason = "crossed"
-            self.sync.lost(i)
+        elif row["prev_id"] == book["last_id"] and book["refreshing"]:
+            reason = self.sync.on_refreshing_diff(i, diff)
+        elif row["last_id"] == book["last_id"] and _needs_a_look(book):
+            reason = self.sync.on_applied(i, diff)
         else:
             reason = "gap"
             book["gaps"] += 1
@@ -351,6 +361,8 @@ class Engine:
             event_ms=int(state["event_ms"]),
             bids=sides[0],
             asks=sides[1],
+            low=int(state["low"]),
+            high=int(state["high"]),
         )
 
     def top10_ofi(self, i: int) -> int:

@@ -42,6 +42,11 @@ BOOK = np.dtype(
         ("dropped", np.int64),
         ("gaps", np.int64),
         ("resyncs", np.int64),
+        ("low", np.int64),
+        ("high", np.int64),
+        ("refresh_below", np.int64),
+        ("refresh_above", np.int64),
+        ("refreshing", np.int64),
         ("watched", np.int64),
         ("top_id", np.int64),
         ("top_bid", np.int64),
@@ -49,8 +54,11 @@ BOOK = np.dtype(
         ("top_ofi", np.int64),
     ]
 )
-"""One book. `watched` books also sum, diff by diff, the change of lots in their best levels: `top_ofi` is the sum of
-bid changes minus ask changes so far, `top_bid` and `top_ask` what stood there after diff `top_id`."""
+"""One book. Every level from `low` to `high` is known, beyond them only what changed since the snapshot; a best bid
+under `refresh_below` or a best ask over `refresh_above` has come too near that edge.
+
+`watched` books also sum, diff by diff, the change of lots in their best levels: `top_ofi` is the sum of bid changes
+minus ask changes so far, `top_bid` and `top_ask` what stood there after diff `top_id`."""
 
 
 class Ladders(NamedTuple):

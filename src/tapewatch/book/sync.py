@@ -12,6 +12,10 @@ Binance USD-M:
    ``u`` got into our chain, and the book would look live and never change again.
 6. Quantities are absolute; zero deletes; deleting an unknown level is normal.
 
+A snapshot ends somewhere: beyond its worst levels a book knows only what has changed since. Before the market gets
+there the book is refreshed: diffs are applied and kept, and when the next snapshot comes the book is rebuilt from it
+and the kept diffs in one go, without ceasing to be LIVE.
+
 Rule 5 runs in `engine.py`'s kernel on every diff for ever; the rest, which is rare, is here.
 """
 
@@ -28,7 +32,12 @@ from . import ladder
 from .ladder import LIVE, LOADED, OFF, STALE, WAITING, Ladders
 
 MAX_PENDING_DIFFS = 3000
-"""Diffs kept while a snapshot is awaited, per book: five minutes at 100 ms. Beyond it the oldest is dropped, counted."""
+"""Diffs kept while a snapshot is awaited, per book: five minutes at 100 ms. Beyond it the oldest goes, counted."""
+
+NO_EDGE = 2**62
+"""Highest known tick of a book whose snapshot held all asks there were."""
+REFRESH_FRACTION = 3
+"""A book is refreshed when a best price has left less than a third of what the snapshot knew beyond it."""
 
 STATE_WORDS = {
     OFF: BookState.OFF,
@@ -53,6 +62,8 @@ class BookSync:
     def __init__(self, ladders: Ladders) -> None:
         self.ladders = ladders
         self._pending: dict[int, deque[Diff]] = {}
+        self._early: dict[int, Diff] = {}
+        """Snapshots for a refresh that are newer than any diff so far."""
 
     def follow(self, i: int) -> None:
         """Rule 1: start keeping diffs of instrument `i`."""
@@ -70,6 +81,8 @@ class BookSync:
         if book["state"] != OFF:
             book["state"] = STALE
             book["resyncs"] += 1
+            book["refreshing"] = 0
+            self._early.pop(i, None)
             self._pending[i].clear()
 
     def on_diff(self, i: int, diff: Diff) -> str | None:
@@ -83,6 +96,8 @@ class BookSync:
     def on_snapshot(self, i: int, snapshot: Diff) -> str | None:
         """Rules 3 and 4 with the diffs kept so far."""
         book = self.ladders.books[i]
+        if book["state"] == LIVE and book["refreshing"]:
+            return self._refresh(i, snapshot)
         if book["state"] not in (WAITING, STALE):
             return None  # an answer nobody waits for any more
         last_update_id = int(snapshot.row["last_id"])
@@ -92,6 +107,41 @@ class BookSync:
             book["dropped"] += 1
         if pending and pending[0].row["first_id"] > last_update_id:
             return "snapshot_too_old"
+        self._load(i, snapshot)
+        return self._follow_chain(i)
+
+    def on_applied(self, i: int, diff: Diff) -> str | None:
+        """Judge a live book after `diff`: is it crossed, or does the market near the edge of what it knows?"""
+        book = self.ladders.books[i]
+        if book["bids"] and book["asks"] and book["best_bid"] >= book["best_ask"]:
+            self.lost(i)
+            return "crossed"
+        book["refreshing"] = 1
+        self._pending[i].clear()
+        self._pending[i].append(diff)
+        return "coverage"
+
+    def on_refreshing_diff(self, i: int, diff: Diff) -> str | None:
+        """The next diff of a live book that is being refreshed: applied, and kept for its snapshot."""
+        self._pending[i].append(diff)
+        reason = self._apply(i, diff)
+        if reason is not None:
+            self.lost(i)
+            return reason
+        early = self._early.get(i)
+        return None if early is None else self._refresh(i, early)
+
+    def _refresh(self, i: int, snapshot: Diff) -> str | None:
+        """Rebuild a live book from a newer snapshot and the diffs kept since it was asked for."""
+        pending, last_update_id = self._pending[i], int(snapshot.row["last_id"])
+        if not pending or pending[-1].row["last_id"] < last_update_id:
+            self._early[i] = snapshot
+            return None
+        while pending[0].row["last_id"] < last_update_id:
+            pending.popleft()
+        if pending[0].row["first_id"] > last_update_id:
+            return "snapshot_too_old"
+        self.ladders.books[i]["applied"] -= len(pending)  # they are applied a second time now
         self._load(i, snapshot)
         return self._follow_chain(i)
 
@@ -121,6 +171,11 @@ class BookSync:
         ladder.set_levels(self.ladders, i, snapshot.levels, 0, bids, 1)
         ladder.set_levels(self.ladders, i, snapshot.levels, bids, bids + int(row["asks"]), -1)
         book["state"] = LOADED
+        book["refreshing"] = 0
+        self._early.pop(i, None)
+        book["low"], book["high"] = row["price"], row["price2"] or NO_EDGE
+        book["refresh_below"] = book["low"] + (book["best_bid"] - book["low"]) // REFRESH_FRACTION
+        book["refresh_above"] = book["high"] - (book["high"] - book["best_ask"]) // REFRESH_FRACTION
         book["last_id"] = book["snapshot_id"] = row["last_id"]
         book["event_ms"] = row["event_ms"]
 

@@ -7,7 +7,8 @@ run of levels kept beside the rows. Batches may be cut anywhere: engines give th
 How each kind uses the shared columns::
 
     TRADE        id trade/aggregate id, first_id..last_id raw ids, price, qty, qty2 (without RPI), flags
-    DEPTH        first_id U, last_id u, prev_id pu, levels[level_at : +bids] bids then [.. : +asks] asks, flags SNAPSHOT
+    DEPTH        first_id U, last_id u, prev_id pu, levels[level_at : +bids] bids, [.. : +asks] asks; flags SNAPSHOT,
+                 which knows every level from price to price2 (0: no end there)
     QUOTE        id u, price x qty best bid, price2 x qty2 best ask
     MARK         price mark, price2 index, qty funding rate (all 1e-8), id next funding time in ms
     LIQUIDATION  price average fill (1e-8), qty lots, flags LONG or not

@@ -85,6 +85,9 @@ class BookView:
     event_ms: int
     bids: NDArray[np.int64]
     asks: NDArray[np.int64]
+    low: int
+    high: int
+    """Ticks between which every level is known; beyond them only those that changed since the snapshot."""
 
 
 IMBALANCE = np.dtype(

@@ -19,6 +19,7 @@ import numpy as np
 from ..model.errors import FrameError, OffGridError
 from ..model.instrument import Instrument, Universe
 from ..model.tape import E8, LEVEL, ROW, Flag, Kind, Tape
+from .binance_usdm import DEPTH_WEIGHT
 from .binance_usdm_kernel import (
     COIN_MARGINED,
     EARLIEST_MS,
@@ -550,10 +551,23 @@ def _depth(
     for price, qty in (*bids, *asks):
         ticks = _positive(count_of(price, instrument.tick, "price"), "level price")
         rows.levels.append((ticks, count_of(qty, instrument.lot, "quantity")))
+    low = high = 0
+    if flags & Flag.SNAPSHOT:
+        low, high = _coverage([price for price, _ in rows.levels[at:]], len(bids))
     rows.add(
-        Kind.DEPTH, flags, instrument.index, recv_ns, event_ms=times[0], ts_ms=times[1],
+        Kind.DEPTH, flags, instrument.index, recv_ns, event_ms=times[0], ts_ms=times[1], price=low, price2=high,
         id=ids[1], first_id=ids[0], last_id=ids[1], prev_id=ids[2], level_at=at, bids=len(bids), asks=len(asks),
     )  # fmt: skip
+
+
+def _coverage(prices: list[int], bids: int) -> tuple[int, int]:
+    """Lowest and highest tick up to which a snapshot knows every level; 0 where it knows all there are.
+
+    A side that fills one of the venue's limits was cut there.
+    """
+    low = min(prices[:bids]) if bids in DEPTH_WEIGHT else 0
+    high = max(prices[bids:]) if len(prices) - bids in DEPTH_WEIGHT else 0
+    return low, high
 
 
 def _depth_row(d: DepthUpdate, instrument: Instrument, recv_ns: int, rows: _Rows) -> None:
