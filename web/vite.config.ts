@@ -1,5 +1,5 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
-import { defineConfig } from 'vite';
+import { defineConfig } from 'vitest/config';
 
 const SERVER = 'http://127.0.0.1:8000';
 
@@ -15,4 +15,4 @@ export default defineConfig({
     },
   },
   test: { include: ['test/unit/**/*.test.ts'] },
-} as Parameters<typeof defineConfig>[0]);
+});

@@ -2,23 +2,30 @@
 
 export const MISSING = '—';
 
-/** Quantity in a cell: five significant characters at most above 1, three digits below. */
+const SCALES = [
+  [1e12, 't'],
+  [1e9, 'b'],
+  [1e6, 'm'],
+  [1e3, 'k'],
+] as const;
+/** From here on, three digits round up to the next unit. */
+const ROUNDS_UP = 0.9995;
+
+/** Quantity in a cell: three significant digits and a unit; `decimals` is what the lot has. */
 export function quantity(value: number, decimals = 8): string {
   if (!Number.isFinite(value)) return MISSING;
   const size = Math.abs(value);
   const sign = value < 0 ? '-' : '';
-  if (size >= 999.5e9) return `${sign}${(size / 1e12).toFixed(2)}t`;
-  if (size >= 999.5e6) return `${sign}${(size / 1e9).toFixed(size >= 9.995e9 ? 1 : 2)}b`;
-  if (size >= 999.5e3) return `${sign}${(size / 1e6).toFixed(size >= 99.95e6 ? 0 : size >= 9.995e6 ? 1 : 2)}m`;
-  if (size >= 999.5) return `${sign}${(size / 1e3).toFixed(size >= 99.95e3 ? 0 : size >= 9.995e3 ? 1 : 2)}k`;
-  return sign + small(size, decimals);
+  for (const [scale, unit] of SCALES) if (size >= scale * ROUNDS_UP) return sign + threeDigits(size / scale, 2) + unit;
+  return sign + (size >= 1 || size === 0 ? threeDigits(size, decimals) : fraction(size, decimals));
 }
 
-function small(size: number, decimals: number): string {
+function threeDigits(size: number, decimals: number): string {
   if (size === 0) return '0';
-  if (size >= 99.95) return size.toFixed(0);
-  if (size >= 9.995) return size.toFixed(Math.min(1, decimals));
-  if (size >= 1) return size.toFixed(Math.min(2, decimals));
+  return size.toFixed(Math.min(size >= 99.95 ? 0 : size >= 9.995 ? 1 : 2, decimals));
+}
+
+function fraction(size: number, decimals: number): string {
   const leading = -Math.floor(Math.log10(size)) - 1;
   return size.toFixed(Math.min(leading + 3, decimals, 12));
 }

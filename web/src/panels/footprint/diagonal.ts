@@ -51,7 +51,7 @@ function stacks(price: ArrayLike<number>, found: Float64Array, step: number, sid
   const result: Stack[] = [];
   let from = 0;
   for (let k = 0; k <= found.length; k++) {
-    const continues = k > from && k < found.length && found[k]! > 0 && price[k] === price[k - 1]! - step;
+    const continues = k > from && k < found.length && found[k]! > 0 && found[k - 1]! > 0 && price[k] === price[k - 1]! - step;
     if (continues) continue;
     if (k - from >= STACK && found[from]! > 0) result.push({ side, high: price[from]!, low: price[k - 1]! });
     from = k;

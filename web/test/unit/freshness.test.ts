@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest';
+import { type Evidence, judge } from '../../src/core/freshness';
+import type { VenueStatus } from '../../src/data/status';
+
+const venue = (part: Partial<VenueStatus> = {}): VenueStatus => ({
+  state: 'live', connected: true, lag_ms_p50: 3, lag_ms_p99: 9, msg_per_s: 100, gaps: 0, gaps_filled: 0, dropped: 0,
+  reconnects: 0, books_live: 1, books_resync: 0, silent: [], mode: 'live', ...part,
+});
+
+const at = (part: Partial<Evidence>) =>
+  judge({
+    now: 100_000, link: { phase: 'open', retryAt: 0, attempt: 0 }, statusAt: 99_500, venue: venue(),
+    dataAt: 99_600, refused: undefined, continuous: true, ...part,
+  });
+
+describe('a panel says', () => {
+  test('LIVE with the age of what it shows', () => expect(at({})).toEqual({ state: 'live', text: 'LIVE 0.4 s' }));
+
+  test('DISCONNECTED before anything else, with the time to the next attempt', () => {
+    expect(at({ link: { phase: 'down', retryAt: 103_200, attempt: 2 }, refused: 'no' })).toEqual({ state: 'disconnected', text: 'DISCONNECTED retry in 4 s' });
+    expect(at({ link: { phase: 'connecting', retryAt: 0, attempt: 1 } }).state).toBe('disconnected');
+  });
+
+  test('WAITING with the reason', () => {
+    expect(at({ dataAt: undefined })).toEqual({ state: 'waiting', text: 'WAITING for the first snapshot' });
+    expect(at({ dataAt: undefined, refused: "unknown symbol 'X'" }).text).toBe("WAITING unknown symbol 'X'");
+    expect(at({ dataAt: undefined, venue: venue({ connected: false }) }).text).toBe('WAITING venue not connected');
+  });
+
+  test('STALE when the venue is lost, the server silent, or a busy topic has stopped', () => {
+    expect(at({ dataAt: 88_000, venue: venue({ connected: false, state: 'down' }) })).toEqual({ state: 'stale', text: 'STALE 12 s' });
+    expect(at({ statusAt: 80_000 })).toEqual({ state: 'stale', text: 'STALE 20 s' });
+    expect(at({ dataAt: 88_000 })).toEqual({ state: 'stale', text: 'STALE 12 s' });
+  });
+
+  test('QUIET, not stale, when one symbol or a rare event does not come', () => {
+    expect(at({ dataAt: 88_000, continuous: false })).toEqual({ state: 'quiet', text: 'QUIET 12 s' });
+  });
+
+  test('DELAYED with the lag', () => {
+    expect(at({ venue: venue({ state: 'delayed', lag_ms_p50: 1400 }) })).toEqual({ state: 'delayed', text: 'DELAYED +1.4 s' });
+  });
+});
