@@ -78,13 +78,18 @@ def _own_routes(app: FastAPI, node: NodeView, hub: Hub, answers: Counter[int]) -
     """What tells about the program itself."""
     registry = metrics.registry(node, hub, answers)
 
-    @app.get("/health", responses={503: {"description": "Serving, but not fresh."}}, response_class=Response)
+    @app.get(
+        "/health",
+        response_description="Serving fresh data.",
+        responses={503: {"description": "Serving, but a venue is stale or down; `status` says which."}},
+        response_class=Response,
+    )
     async def get_health() -> Response:
         """200 when serving fresh data, else 503 with the same figures: each venue's state, gaps, books, latency."""
         fresh, content = health(node, hub)
         return answer(content, 200 if fresh else 503)
 
-    @app.get("/metrics", response_class=Response)
+    @app.get("/metrics", response_description="Names begin with tapewatch_.", response_class=Response)
     async def get_metrics() -> Response:
         """Counters and gauges in the Prometheus text format."""
         return Response(metrics.exposition(registry), media_type=metrics.MEDIA_TYPE)

@@ -206,7 +206,8 @@ class Liquidations(ColumnTopic):
     def _count(self, rows: Rows) -> None:
         """Add rows to the minutes they happened in and forget minutes that are no longer shown."""
         universe = self._market.engine.universe
-        for row in rows:
+        newest = max([*self._minutes, *rows["ts_ms"][-1:].tolist()], default=0)
+        for row in rows[rows["ts_ms"] > newest - (MINUTES_SHOWN + 1) * MINUTE_MS]:
             minute = int(row["ts_ms"]) // MINUTE_MS * MINUTE_MS
             totals = self._minutes.setdefault(minute, [0.0, 0.0, 0, 0])
             short = 0 if row["long"] else 1
