@@ -223,8 +223,9 @@ async def test_recorded_liquidations_and_marks_flow_on_their_streams(data_dir: P
 
 
 def test_raw_trades_are_read_as_aggregates_where_none_were_recorded(tmp_path: Path) -> None:
-    raw = '{"stream":"xusdt@trade","data":{"e":"trade","E":1,"T":1,"s":"XUSDT","t":5,"p":"1.0","q":"2","X":"MARKET","m":true}}'
+    trade = '{"e":"trade","E":1,"T":1,"s":"XUSDT","t":5,"p":"1.0","q":"2","X":"MARKET","m":true}'
+    raw = f'{{"stream":"xusdt@trade","data":{trade}}}'
     venue = RecordedVenue.load((write(tmp_path / "raw.gz", [raw] * 3),), speed=math.inf, weight_limit=2400)
     venue.open("xusdt@aggTrade")
     frames = [frame for ms in range(0, 100, 25) for frames in venue.advance(ms, congested=False) for frame in frames]
-    assert frames == [("xusdt@aggTrade", raw[len('{"stream":"xusdt@trade","data":') : -1])] * 3
+    assert frames == [("xusdt@aggTrade", trade)] * 3

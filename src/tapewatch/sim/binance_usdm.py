@@ -228,6 +228,9 @@ class SimulatedBinanceUsdm:
                 self._flush(client)
 
     def _flush(self, client: _Client) -> None:
+        if client.transport.is_closing():
+            client.pending.clear()
+            return
         chunk = b"".join(client.pending)
         self.stats.frames += len(client.pending)
         self.stats.bytes += len(chunk)

@@ -51,6 +51,7 @@ _OWN_EXCITEMENT, _CROSS_EXCITEMENT = 0.42, 0.18
 
 _golden, _mix1, _mix2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _s30, _s27, _s31, _s11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
+_s16, _s32, _s48, _chunk = np.uint64(16), np.uint64(32), np.uint64(48), np.uint64(0xFFFF)
 
 
 @kernel
@@ -534,21 +535,21 @@ def past_bars(
     trade_id: int,
 ) -> None:
     """Fill `bars`, newest last, with minutes that ended before `end_ms`; a longer history ends in the same bars."""
-    rng = np.zeros(1, np.uint64)
-    rng[0] = seed
     price = close / tick_units
     sigma_minute = sigma * math.sqrt(60.0)
+    day, busy = -1, 1.0
     for back in range(len(bars)):
         bar = bars[len(bars) - 1 - back]
         bar.open_ms = end_ms - (back + 1) * 60_000
-        day = bar.open_ms // 86_400_000
+        if bar.open_ms // 86_400_000 != day:
+            day = bar.open_ms // 86_400_000
+            busy = math.exp(0.3 * _rough_normal(seed, -day) - 0.045)
         hour = (bar.open_ms % 86_400_000) / 3_600_000.0
         season = 1.0 + 0.35 * math.sin(2.0 * math.pi * (hour - 9.0) / 24.0)
-        busy = math.exp(0.3 * _hashed_normal(seed, day) - 0.045)
-        before = max(200.0, price / math.exp(sigma_minute * _next_normal(rng)))
-        wide = 1.0 + 0.5 * sigma_minute * abs(_next_normal(rng))
-        qty = int(day_lots / 1440.0 * busy * season * math.exp(0.8 * _next_normal(rng) - 0.32))
-        share = min(0.9, max(0.1, 0.5 + 0.08 * _next_normal(rng)))
+        before = max(200.0, price / math.exp(sigma_minute * _rough_normal(seed, 4 * back + 0)))
+        wide = 1.0 + 0.5 * sigma_minute * abs(_rough_normal(seed, 4 * back + 1))
+        qty = int(day_lots / 1440.0 * busy * season * math.exp(0.8 * _rough_normal(seed, 4 * back + 2) - 0.32))
+        share = min(0.9, max(0.1, 0.5 + 0.08 * _rough_normal(seed, 4 * back + 3)))
         bar.open, bar.close = int(before) * tick_units, int(price) * tick_units
         bar.high = int(max(before, price) * wide) * tick_units
         bar.low = int(min(before, price) / wide) * tick_units
@@ -632,22 +633,11 @@ def close_minute(
 
 
 @kernel
-def _mixed(z: np.uint64) -> float:
+def _rough_normal(seed: np.uint64, number: int) -> float:
+    """The `number`th of a sequence, nearly normal: the sum of four uniform numbers out of one splitmix64 word."""
+    z = seed + np.uint64(number) * _golden
     z = (z ^ (z >> _s30)) * _mix1
     z = (z ^ (z >> _s27)) * _mix2
-    return np.float64((z ^ (z >> _s31)) >> _s11) * (1.0 / 9007199254740992.0)
-
-
-@kernel
-def _next_normal(rng: NDArray[np.uint64]) -> float:
-    rng[0] += _golden
-    one = _mixed(rng[0])
-    rng[0] += _golden
-    return math.sqrt(-2.0 * math.log(1.0 - one)) * math.cos(2.0 * math.pi * _mixed(rng[0]))
-
-
-@kernel
-def _hashed_normal(seed: np.uint64, number: int) -> float:
-    rng = np.zeros(1, np.uint64)
-    rng[0] = seed + np.uint64(number) * _mix2
-    return _next_normal(rng)
+    z ^= z >> _s31
+    total = np.float64((z & _chunk) + ((z >> _s16) & _chunk) + ((z >> _s32) & _chunk) + (z >> _s48))
+    return (total / 65536.0 - 2.0) * math.sqrt(3.0)

@@ -21,7 +21,7 @@ SPARE = 16
 """Room for instruments that get listed while we run."""
 PAST_HOURS = 1.0
 """How long a symbol's aggregate trades can be asked for at its usual rate."""
-HISTORY_DAYS = 40
+HISTORY_DAYS = 32
 SIGMA_SHARE = 0.62
 """Of an instrument's volatility; the rest comes from the common factor and from what orders move."""
 
