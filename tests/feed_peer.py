@@ -36,6 +36,8 @@ class Peer(WSListener):
         self.kinds: list[WSMsgType] = []
         self.times: list[float] = []
         self.pongs: list[bytes] = []
+        self.pings: asyncio.Queue[bytes] = asyncio.Queue()
+        """Pings that picows has not answered itself."""
         self.gone = asyncio.Event()
         self.closed_with: int | None = None
         self._script = script
@@ -51,6 +53,8 @@ class Peer(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type is WSMsgType.PONG:
             self.pongs.append(frame.get_payload_as_bytes())
+        elif frame.msg_type is WSMsgType.PING:
+            self.pings.put_nowait(frame.get_payload_as_bytes())
         elif frame.msg_type is WSMsgType.CLOSE:
             self.closed_with = frame.get_close_code().value
             transport.send_close(frame.get_close_code())

@@ -24,7 +24,7 @@ class Venue:
         return self.by_minute[minute]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_no_minute_of_the_venue_ever_exceeds_the_limit(data: st.DataObject) -> None:
     """Random weights, priorities, delays, lost answers and lost headers: the venue never counts beyond the limit."""
@@ -75,6 +75,28 @@ def test_answers_out_of_order_do_not_lower_the_count() -> None:
     budget.answered(second, T0 + 30, 40)
     budget.answered(first, T0 + 31, 20)
     assert budget.used(T0 + 32) == 40
+
+
+def test_a_count_told_late_is_not_taken_for_the_new_minutes() -> None:
+    budget = WeightBudget(LIMIT)
+    grant = budget.take(20, Priority.BOOK, T0 + WINDOW_MS - 5)
+    assert grant
+    budget.answered(grant, T0 + WINDOW_MS + 40, 2300)
+    assert budget.used(T0 + WINDOW_MS + 41) == 20  # counted in either minute, so in ours
+
+
+def test_weight_of_a_lost_answer_is_kept_until_a_later_request_has_told_a_count() -> None:
+    budget = WeightBudget(LIMIT)
+    early, lost = budget.take(10, Priority.BOOK, T0), budget.take(20, Priority.BOOK, T0 + 1)
+    assert early
+    assert lost
+    budget.answered(lost, T0 + 20, None)
+    budget.answered(early, T0 + 30, 10)  # asked before the other one ended: need not include it
+    assert budget.used(T0 + 31) == 30
+    later = budget.take(5, Priority.BOOK, T0 + 40)
+    assert later
+    budget.answered(later, T0 + 50, 35)
+    assert budget.used(T0 + 51) == 35
 
 
 def test_venue_whose_minute_turns_before_ours_is_not_forgotten_at_our_turn() -> None:

@@ -69,6 +69,23 @@ async def test_all_frames_of_a_read_come_in_one_call_even_when_a_ping_ends_it() 
         assert connection.why == "done"
 
 
+async def test_the_answer_to_our_ping_ends_a_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PING_IDLE_S", 0.1)
+    monkeypatch.setattr(module, "PING_ANSWER_S", 0.1)
+
+    async def script(peer: Peer) -> None:
+        ping = await peer.pings.get()
+        peer.raw(raw_frame(data("s")) + raw_frame(ping, opcode=10))
+        await idle(peer)
+
+    reads = Reads()
+    async with serving(script, enable_auto_pong=False) as server:
+        connection = reads.open()
+        await connection.open(server.url, 5)
+        await until(lambda: reads.messages == [data("s")])
+        await connection.close("done")
+
+
 async def test_a_fragmented_message_is_put_together_around_pings() -> None:
     whole = data("s", text="x" * 1000)
 
@@ -106,7 +123,9 @@ async def test_a_breach_of_the_protocol_ends_the_connection_with_a_sentence(
     monkeypatch.setattr(module, "MAX_MESSAGE_BYTES", 4096)
 
     async def script(peer: Peer) -> None:
-        peer.raw(raw_frame(data("s")) + octets + raw_frame(data("s", 2)))
+        peer.raw(raw_frame(data("s")) + octets)
+        await asyncio.sleep(0.002)
+        peer.raw(raw_frame(data("s", 2)))
         await idle(peer)
 
     reads = Reads()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from random import Random
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapewatch.feed.plan import (
@@ -50,11 +52,15 @@ def check(sockets: list[SocketPlan], trades: list[str], books: list[str]) -> Non
             assert sum(s.channel == Channel.CANARY for s in socket.streams) == 1
 
 
-@given(symbol_sets, symbol_sets)
-def test_every_stream_has_exactly_one_place_on_its_route(trades: list[str], books: list[str]) -> None:
-    check(plan(trades, books), trades, books)
+@settings(deadline=None)
+@given(symbol_sets, symbol_sets, st.integers(0, 2**32))
+def test_every_stream_has_exactly_one_place_on_its_route(trades: list[str], books: list[str], seed: int) -> None:
+    random = Random(seed)
+    load = {symbol: random.paretovariate(0.5) for symbol in trades}
+    check(plan(trades, books, load), trades, books)
 
 
+@settings(deadline=None)
 @given(symbol_sets, symbol_sets, symbol_sets, symbol_sets)
 def test_a_new_plan_moves_nothing_that_is_still_wanted(
     trades: list[str], books: list[str], later_trades: list[str], later_books: list[str]
@@ -82,6 +88,11 @@ def test_heavy_symbols_are_dealt_to_different_sockets() -> None:
     shards = [socket for socket in plan(symbols, [], load) if socket.name.startswith("trades")]
     assert len(shards) == 3
     assert len({next(s.name for s in shards if hot in s.symbols) for hot in symbols[:3]}) == 3
+
+
+def test_one_overwhelming_symbol_does_not_overfill_the_other_socket() -> None:
+    symbols = [f"S{n}USDT" for n in range(2 * (STREAMS_PER_SOCKET - 1))]
+    check(plan(symbols, symbols[:100], {"S7USDT": 1e9}), symbols, symbols[:100])
 
 
 def test_names_are_the_venues_own_lower_case_and_keep_other_scripts() -> None:

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 from aiohttp import web
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feed_api import MINUTE_NS, Api, Clock, client, used
@@ -176,6 +176,7 @@ async def test_a_stranger_at_the_address_is_called_one() -> None:
             await rest.synchronise()
 
 
+@settings(deadline=None)
 @given(
     st.floats(-1e7, 1e7),
     st.lists(st.tuples(st.floats(0, 800), st.floats(0, 1)), min_size=1, max_size=20),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapewatch.feed.snapshots import LONGEST_RETRY_S, SETTLE_S, STABLE_S, SnapshotQueue
@@ -103,6 +103,7 @@ def test_a_book_no_longer_followed_is_forgotten_even_while_it_is_asked_for() -> 
     assert q.peek(1e9) is None
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_every_wanted_book_is_served_in_the_end_and_one_request_at_a_time(data: st.DataObject) -> None:
     symbols = ["A", "B", "C", "D"]

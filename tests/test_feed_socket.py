@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feed_peer import Peer, Server, data, serving, until
@@ -25,6 +25,7 @@ PLAN = SocketPlan("trades-1", "market", (agg_trade("AUSDT"), agg_trade("BUSDT"),
 A, B, BEAT = (stream.name for stream in PLAN.streams)
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 10), st.floats(10, 100), st.integers(0, 2**32), st.integers(1, 2000))
 def test_back_off_grows_jittered_to_its_limit_and_starts_over_after_reset(
     first: float, longest: float, seed: int, attempts: int
@@ -186,6 +187,7 @@ async def test_rotation_overlaps_until_the_new_connection_delivers_everything() 
             keeper.socket._lifetime_s = 3600.0
             for _ in range(10):
                 keeper.second()
+                await asyncio.sleep(0.01)
             assert not server.peers[0].gone.is_set()  # B has not come on the new one
             slow.set()
             count = len(keeper.messages)

@@ -233,7 +233,7 @@ class Watchdog:
                     # Once convicted, only data acquits: a new acknowledgement is what misled us before.
                     track.silent = track.heard != self.now and (track.silent or self._is_silent(track))
                 remedy = self._remedy(watch)
-                if remedy is not None and passed <= ATTENTION_S:
+                if remedy is not None:
                     remedies.append(remedy)
         return remedies
 
