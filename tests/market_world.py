@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from msgspec import structs
 
 from tapewatch.api import create_app
 from tapewatch.api.view import FeedView, Mode
@@ -167,10 +166,6 @@ class World:
 
     def know_volume(self, quote_volume: int, days: int = 30, symbol: str = "BTCUSDT") -> None:
         self.venue.on_adv(symbol, Decimal(quote_volume), days)
-
-
-def small_limits(**limits: int) -> Config:
-    return Config(limits=structs.replace(Config().limits, **limits))
 
 
 @dataclass
