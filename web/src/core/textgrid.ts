@@ -43,7 +43,7 @@ interface Placed extends GridColumn {
 }
 
 const FONT_PX = 11;
-const PAD = 7;
+const PAD = 5;
 const MARK = 3;
 const SCROLLBAR = 8;
 /** Height of a signed bar: it runs under the figure, so that neither hides the other. */
@@ -260,7 +260,7 @@ export class TextGrid {
     context.fillRect(0, this.headerHeight - 1, this.#width, 1);
     for (const column of this.#columns) {
       const sorted = sort?.id === column.id;
-      const arrow = sorted ? (sort.descending ? ' ▾' : ' ▴') : '';
+      const arrow = sorted ? (sort.descending ? '▾' : '▴') : '';
       context.fillStyle = sorted ? colours.text : colours.muted;
       drawText(context, column.title + arrow, column.align, column.x + PAD, column.w - 2 * PAD + 4, this.headerHeight / 2 + 4);
     }

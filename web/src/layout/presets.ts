@@ -10,7 +10,7 @@ export interface Preset {
 }
 
 /** Shares of the workspace's width and height that the left column and the upper row have. */
-const LEFT = 0.615;
+const LEFT = 0.585;
 const UPPER = 0.63;
 
 export const PRESETS: readonly Preset[] = [

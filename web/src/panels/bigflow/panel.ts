@@ -54,7 +54,7 @@ export class BigFlowPanel extends GridPanel {
     }));
     this.keep(settings.onChange(() => this.#reselect()));
     this.keep(link.onChange(() => this.#reselect()));
-    this.context.set(`all symbols · ${exchange} · parent orders and net flow ≥ 0.5 % of ADV · USD`);
+    this.context.set(`${exchange} · all symbols · parent orders and net flow ≥ 0.5 % of ADV · USD`);
   }
 
   protected count(): number {

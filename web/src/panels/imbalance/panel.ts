@@ -15,15 +15,15 @@ import { type History, paintHistory } from './history';
 import { FIGURE_OF, ordered } from './order';
 
 const COLUMNS: GridColumn[] = [
-  { id: 'symbol', title: 'symbol', width: 100, grow: 3, align: 'left', sortable: true },
-  { id: 'last', title: 'last', width: 80, grow: 1, align: 'right', sortable: true },
-  { id: 'change', title: '24h %', width: 58, align: 'right', sortable: true, drop: 3 },
+  { id: 'symbol', title: 'symbol', width: 88, grow: 3, align: 'left', sortable: true },
+  { id: 'last', title: 'last', width: 70, grow: 2, align: 'right', sortable: true },
+  { id: 'change', title: '24h %', width: 50, grow: 1, align: 'right', sortable: true, drop: 3 },
   ...WINDOWS.map((window): GridColumn => ({
-    id: window, title: window, width: 60, grow: 1, align: 'center', bar: 'signed', sortable: true, ...(window === '15m' ? { drop: 2 } : {}),
+    id: window, title: window, width: 46, grow: 3, align: 'center', bar: 'signed', sortable: true, ...(window === '15m' ? { drop: 2 } : {}),
   })),
-  { id: 'book', title: 'book', width: 60, grow: 1, align: 'center', bar: 'signed', sortable: true },
-  { id: 'net', title: 'net $/m', width: 72, align: 'right', sortable: true },
-  { id: 'volume', title: 'vol 24h', width: 66, align: 'right', sortable: true, drop: 1 },
+  { id: 'book', title: 'book', width: 46, grow: 3, align: 'center', bar: 'signed', sortable: true },
+  { id: 'net', title: 'net $/m', width: 59, grow: 1, align: 'right', sortable: true },
+  { id: 'volume', title: '24h $', width: 54, grow: 1, align: 'right', sortable: true, drop: 1 },
 ];
 
 const HISTORY_PX = 104;
@@ -114,7 +114,7 @@ export class ImbalancePanel extends GridPanel {
   #tellContext(): void {
     const { mode, window } = settings.get().imbalance;
     const what = mode === 'heat' ? `trade imbalance ${window}` : '10s 1m 5m 15m · book top 10';
-    this.context.set(`all symbols · ${link.get().exchange} · ${what} · −1…+1`);
+    this.context.set(`${link.get().exchange} · ${what} · −1…+1 · net in USD a minute`);
   }
 
   #reorder(): void {

@@ -11,6 +11,7 @@ export interface Box {
   height: number;
 }
 
+const MINUTES = 60;
 const TITLE_PX = 22;
 const AXIS_PX = 16;
 const LABELS_PX = 46;
@@ -20,13 +21,14 @@ const LEGEND_PX = 20;
 export function paintMinutes(
   context: CanvasRenderingContext2D,
   box: Box,
-  minutes: readonly Minute[],
+  known: readonly Minute[],
   pointerX: number | undefined,
   theme: Theme,
 ): void {
   context.fillStyle = theme.bg;
   context.fillRect(box.x, box.y, box.width, box.height);
-  if (minutes.length === 0) return;
+  if (known.length === 0) return;
+  const minutes = wholeHour(known);
   const plot = { ...box, y: box.y + TITLE_PX, width: box.width - LABELS_PX, height: box.height - TITLE_PX - AXIS_PX };
   const slot = plot.width / minutes.length;
   const hovered = pointerX === undefined ? -1 : Math.min(minutes.length - 1, Math.floor(pointerX / slot));
@@ -49,6 +51,16 @@ export function paintMinutes(
   paintTitle(context, box, hovered < 0 ? undefined : minutes[hovered], minutes, theme);
   paintLabels(context, plot, most, middle, room, theme);
   paintTimes(context, plot, minutes, slot, theme);
+}
+
+/** Sixty minutes up to the newest, whether or not all of them were seen. */
+export function wholeHour(known: readonly Minute[]): Minute[] {
+  const newest = Math.max(...known.map((minute) => minute.ms));
+  const byTime = new Map(known.map((minute) => [minute.ms, minute]));
+  return Array.from({ length: MINUTES }, (_, k) => {
+    const ms = newest - (MINUTES - 1 - k) * 60_000;
+    return byTime.get(ms) ?? { ms, longNotional: 0, shortNotional: 0, longs: 0, shorts: 0 };
+  });
 }
 
 /** Each side's total stands in its own half. */

@@ -11,17 +11,18 @@ import { Liquidations, type Liquidation } from '../../data/liquidations';
 import { paintMinutes, type Box } from './minutes';
 
 const COLUMNS: GridColumn[] = [
-  { id: 'time', title: 'time UTC', width: 96, align: 'left' },
-  { id: 'symbol', title: 'symbol', width: 92, grow: 3, align: 'left' },
-  { id: 'side', title: 'position', width: 66, align: 'left' },
-  { id: 'price', title: 'avg price', width: 78, grow: 1, align: 'right' },
-  { id: 'quantity', title: 'quantity', width: 66, grow: 1, align: 'right', drop: 1 },
-  { id: 'notional', title: 'notional', width: 68, grow: 1, align: 'right', bar: 'share' },
+  { id: 'time', title: 'time UTC', width: 89, align: 'left' },
+  { id: 'symbol', title: 'symbol', width: 80, grow: 3, align: 'left' },
+  { id: 'side', title: 'position', width: 60, align: 'left' },
+  { id: 'price', title: 'avg price', width: 68, grow: 1, align: 'right' },
+  { id: 'quantity', title: 'quantity', width: 57, grow: 1, align: 'right', drop: 1 },
+  { id: 'notional', title: 'notional', width: 56, grow: 1, align: 'right', bar: 'share' },
 ];
 
-/** Beside the feed from this width on, else under it. */
-const CHART_BESIDE_FROM = 700;
-const FEED_WIDTH = 474;
+/** The minutes stand beside the feed where both have room, else under it. */
+const CHART_BESIDE_FROM = 550;
+const CHART_WIDTH = 140;
+const FEED_WIDTH = 464;
 const CHART_HEIGHT = 108;
 const CHART_FROM_HEIGHT = 220;
 /** A liquidation of this many dollars fills its bar; bars grow with the root. */
@@ -49,7 +50,7 @@ export class LiquidationsPanel extends GridPanel {
     }));
     this.keep(settings.onChange(() => this.#reselect()));
     this.keep(link.onChange(() => this.#reselect()));
-    this.context.set(`all symbols · ${exchange} · USD · 60 min by minute`);
+    this.context.set(`${exchange} · all symbols · USD · 60 min by minute`);
   }
 
   protected count(): number {
@@ -83,7 +84,7 @@ export class LiquidationsPanel extends GridPanel {
 
   protected override gridSize(): { width: number; height: number } {
     const { width, height } = this;
-    if (width >= CHART_BESIDE_FROM) return { width: FEED_WIDTH, height };
+    if (width >= CHART_BESIDE_FROM) return { width: Math.min(FEED_WIDTH, width - CHART_WIDTH), height };
     return { width, height: height >= CHART_FROM_HEIGHT ? height - CHART_HEIGHT : height };
   }
 
