@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections import deque
@@ -149,13 +150,8 @@ class Connection(WSListener):
         """Wait until the connection is gone; `why` then says the reason, and `fault` if the defect is ours."""
         if self._transport is None:
             return
-        try:
+        with contextlib.suppress(WSError):  # a breach of the protocol: `why` has it from the close that answered it
             await self._transport.wait_disconnected()
-        except WSError:
-            pass  # a breach of the protocol: `why` has it from the close frame that answered it
-        except Exception as error:
-            if error is not self.fault:
-                raise
 
     @property
     def is_closed(self) -> bool:
@@ -311,9 +307,9 @@ class Connection(WSListener):
             return
         try:
             self._on_read(self, self._buffer, self._ends)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (whoever waits for the connection raises it)
             self.fault = error
-            raise
+            self.abort(f"a defect of ours: {type(error).__name__}")
         finally:
             try:
                 self._buffer.clear()
