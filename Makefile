@@ -6,12 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.setup-done
 
-.PHONY: setup web demo test check browser clean help
+.PHONY: setup web demo test check browser bench clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make setup   environment in .venv, web page built, kernels compiled"
 	@echo "make demo    simulated venue + the program; PORT=8123 make demo chooses the port"
+	@echo "make bench   our path beside its references on the same bytes"
 	@echo "make test    lint, types, import rules, Python tests (browser ones too), web tests"
 
 setup: $(SETUP) web
@@ -47,6 +48,11 @@ check: setup
 # pytest comes last: its summary is the last line on the screen.
 test: setup browser check
 	$(BIN)/pytest
+
+# Run it on a quiet machine; bench/README.md says what is measured. `make bench SETS=depth20` runs one set.
+bench: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m bench $(SETS)
 
 clean:
 	rm -rf $(VENV) src/tapewatch/api/static web/node_modules build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,198 @@
+"""Results as JSON files, as tables on the terminal, and as the tables of README.md (`python -m bench.report`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .slices import Cost
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+README = HERE / "README.md"
+BUSY_LOAD = 1.2
+"""One-minute load average above which results are marked as taken on a busy machine."""
+
+OURS = "tapewatch"
+PARSE_ONLY = "tapewatch, parse only"
+
+Results = dict[str, Any]
+
+CORE_TARGETS = [
+    # (set, dividend, divisor, the ratio is at most / at least, figure)
+    ("depth20", OURS, "orjson.loads", "≤", 0.30),
+    ("depth20", OURS, PARSE_ONLY, "≤", 1.6),
+    ("depth20", "SortedDict book", OURS, "≥", 35.0),
+    ("trades", OURS, "orjson.loads", "≤", 0.20),
+    ("mix550", OURS, "orjson.loads", "≤", 0.50),
+    ("btc+eth 2024", "SortedDict book", OURS, "≥", 14.0),
+]
+PEER_TARGETS = [
+    ("depth20", "cryptofeed", OURS, "≥", 80.0),
+    ("depth20", "ccxt", OURS, "≥", 60.0),
+    ("depth20", "python-binance", OURS, "≥", 25.0),
+    ("trades", "cryptofeed", OURS, "≥", 20.0),
+    ("trades", "nautilus_trader", OURS, "≥", 50.0),
+    ("mix550", "cryptofeed", OURS, "≥", 35.0),
+    ("mix550", "ccxt", OURS, "≥", 65.0),
+    ("mix550", "nautilus_trader", OURS, "≥", 65.0),
+    ("btc+eth 2024", "cryptofeed", OURS, "≥", 35.0),
+    ("btc 2024", "hftbacktest", OURS, "≥", 30.0),
+]
+FIGURE_TARGETS = {"rebin": ("ms", 4.0), "top20": ("us", 2.0), "memory": ("MB", 120.0)}
+
+
+def machine() -> Results:
+    """What the numbers depend on."""
+    command = ["git", "describe", "--always", "--dirty"]
+    head = subprocess.run(command, capture_output=True, text=True, check=False, cwd=HERE)  # noqa: S603  (constant)
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": head.stdout.strip() or "unknown",
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "libraries": {name: version(name) for name in ("numba", "numpy", "orjson", "msgspec")},
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*: (.*)", info.read_text(encoding="utf-8")) if info.exists() else None
+    return found[1] if found else platform.processor()
+
+
+def machine_line(m: Results) -> str:
+    libraries = ", ".join(f"{name} {number}" for name, number in m["libraries"].items())
+    busy = f" — BUSY, load {m['load']}" if m["load"] > BUSY_LOAD else ""
+    where = f"{m['cpu']}, {m['cores']} cores, {m['system']}, Python {m['python']}, {libraries}"
+    return f"{m['date']}, {m['commit']}: {where}{busy}"
+
+
+def costs_as_data(messages: int, size: int, costs: dict[str, Cost], wrong: dict[str, list[str]]) -> Results:
+    return {
+        "messages": messages,
+        "bytes": round(size / messages),
+        "costs": {name: asdict(cost) for name, cost in costs.items()},
+        "unequal": wrong,
+    }
+
+
+def save(name: str, results: Results) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+    (RESULTS / f"{name}.json").write_text(text, encoding="utf-8")
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def table(head: list[str], rows: Iterable[list[str]]) -> str:
+    """A Markdown table that is also readable as it stands: first column left, the others right."""
+    lines = [head, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rule = [("-" * width) if k == 0 else ("-" * (width - 1) + ":") for k, width in enumerate(widths)]
+    padded = (
+        [
+            cell.ljust(width) if k == 0 else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        for line in (head, rule, *lines[1:])
+    )
+    return "\n".join(f"| {' | '.join(line)} |" for line in padded)
+
+
+def costs_table(title: str, one: Results) -> str:
+    """Costs of one set and their ratio to ours: minima, then medians."""
+    ours = one["costs"][OURS]
+    rows = []
+    for name, cost in sorted(one["costs"].items(), key=lambda item: float(item[1]["best_ns"])):
+        state = "decodes only" if not cost["digests"] else "equal"
+        if name in one["unequal"]:
+            state = f"does not count: {', '.join(one['unequal'][name])} differ"
+        rows.append(
+            [
+                name,
+                f"{cost['best_ns']:,.0f}",
+                f"{cost['median_ns']:,.0f}",
+                f"{cost['best_ns'] / ours['best_ns']:.2f}",
+                f"{cost['median_ns'] / ours['median_ns']:.2f}",
+                state,
+            ]
+        )
+    head = ["", "ns a message, best", "median", "ratio of bests", "of medians", "end state"]
+    return f"**{title}**: {one['messages']:,} messages of {one['bytes']} bytes\n\n{table(head, rows)}\n"
+
+
+def targets_table(sets: Results, targets: list[tuple[str, str, str, str, float]]) -> str:
+    rows = []
+    for name, dividend, divisor, sign, figure in targets:
+        costs = sets.get(name, {}).get("costs", {})
+        if dividend not in costs or divisor not in costs or dividend in sets[name]["unequal"]:
+            rows.append([f"{name}: {dividend} / {divisor}", f"{sign} {figure:g}", "not measured", "", ""])
+            continue
+        best, middle = (costs[dividend][key] / costs[divisor][key] for key in ("best_ns", "median_ns"))
+        met = best <= figure if sign == "≤" else best >= figure
+        rows.append(
+            [f"{name}: {dividend} / {divisor}", f"{sign} {figure:g}", f"{best:.2f}", f"{middle:.2f}", _verdict(met)]
+        )
+    return table(["", "target", "bests", "medians", ""], rows)
+
+
+def figures_table(figures: Results) -> str:
+    rows = []
+    for name, (unit, limit) in FIGURE_TARGETS.items():
+        for contender, value in figures[name].items():
+            target = [f"≤ {limit:g} {unit}", _verdict(value <= limit)] if contender == OURS else ["", ""]
+            rows.append([f"{name}: {contender}", f"{value:g} {unit}", *target])
+    return table(["", "", "target", ""], rows)
+
+
+def _verdict(met: bool) -> str:
+    return "met" if met else "**not yet**"
+
+
+def core_report(results: Results) -> str:
+    parts = [costs_table(name, one) for name, one in results["sets"].items()]
+    parts += ["**Against the targets**\n", targets_table(results["sets"], CORE_TARGETS), ""]
+    parts += [
+        "**Views and memory** (best of the rounds; rebin, top20 in CPU time)\n",
+        figures_table(results["figures"]),
+    ]
+    return "\n".join([machine_line(results["machine"]), "", *parts])
+
+
+def peers_report(results: Results) -> str:
+    parts = [costs_table(name, one) for name, one in results["sets"].items()]
+    parts += ["**Against the targets**\n", targets_table(results["sets"], PEER_TARGETS), ""]
+    parts += [f"* {sentence}" for sentence in results["remarks"]]
+    return "\n".join([machine_line(results["machine"]), "", *parts])
+
+
+def update_readme(text: str) -> str:
+    """`text` with the tables between its marks made anew from the result files."""
+    for name, render in (("core", core_report), ("peers", peers_report)):
+        path = RESULTS / f"{name}.json"
+        if path.exists():
+            body = render(json.loads(path.read_text(encoding="utf-8")))
+            marks = re.compile(rf"(<!-- {name} -->\n).*(<!-- /{name} -->)", re.DOTALL)
+            text = marks.sub(lambda found, body=body: f"{found[1]}{body}\n{found[2]}", text)  # type: ignore[misc]
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(update_readme(README.read_text(encoding="utf-8")), encoding="utf-8")
