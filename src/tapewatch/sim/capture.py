@@ -4,7 +4,7 @@ Two line formats, told apart line by line (gzip or plain):
 
 * ``<receive time> <json>``, time in s, ms, us or ns by its digits; a line with ``lastUpdateId`` is the REST book of the
   one symbol of its file;
-* ``<receive s>: <frame>`` and ``<url> -> <receive s>: <REST body>``; others say nothing here.
+* ``<receive s>: <frame>`` and ``<url> -> <receive s>: <REST body>``: books and klines; others say nothing here.
 """
 
 from __future__ import annotations
@@ -47,13 +47,15 @@ class Capture:
     ahead_ms: int = 0
     """How far the venue's clock was ahead of the recorder's, at least."""
     listings: list[Listing] = field(default_factory=list)
+    klines: dict[str, str] = field(default_factory=dict)
+    """REST klines by symbol, where the recording has them."""
 
 
 def read(paths: Iterable[Path]) -> Capture:
     """Read files as one recording; raise UsageError that names the file and line it does not understand."""
     capture = Capture()
     for path in paths:
-        capture.records += _records(path)
+        capture.records += _records(path, capture.klines)
     frames = [record for record in capture.records if record.stream]
     if not frames:
         raise UsageError("the recording holds no frame of a Binance USD-M stream")
@@ -77,14 +79,16 @@ def _lines(path: Path) -> Iterator[str]:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _records(path: Path) -> list[Recorded]:
+def _records(path: Path, klines: dict[str, str]) -> list[Recorded]:
     records: list[Recorded] = []
     symbol, nameless = "", []
     for number, line in enumerate(_lines(path), 1):
         if answered := _ANSWERED.match(line):
             address = urlsplit(answered[1])
-            if address.path.endswith("/depth"):
-                asked = parse_qs(address.query).get("symbol", [""])[0]
+            asked = parse_qs(address.query).get("symbol", [""])[0]
+            if address.path.endswith("/klines"):
+                klines[asked] = answered[3]
+            elif address.path.endswith("/depth"):
                 records.append(Recorded(_ns(answered[2]), "", asked, answered[3]))
             continue
         if _IDLE.match(line):

@@ -182,7 +182,9 @@ class RecordedVenue:
                 return self._agg_trades(query)
             case "/fapi/v1/premiumIndex":
                 return f"[{','.join(_premium(mark) for mark in self._marks.values())}]"
-            case "/fapi/v1/klines" | "/fapi/v1/ticker/24hr" | "/fapi/v1/fundingInfo":
+            case "/fapi/v1/klines":
+                return self._recording.klines.get(self._symbol(query), "[]")
+            case "/fapi/v1/ticker/24hr" | "/fapi/v1/fundingInfo":
                 return "[]"  # a recording of minutes knows nothing of days
             case _:
                 raise ApiError(-5000, f"Path {path}, Method GET is invalid", 404)
