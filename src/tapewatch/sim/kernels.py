@@ -282,7 +282,7 @@ def order_size(world: Record, symbol: Record) -> int:
     size = math.exp(1.4 * normal(world) - 0.98)
     if uniform(world) < 0.02:
         size = min(250.0, 6.0 * (1.0 - uniform(world)) ** (-1.0 / 1.7))
-    return max(1, int(symbol.order_lots * size * 0.68))
+    return max(1, int(symbol.order_lots * size * 0.75))
 
 
 @kernel
@@ -317,7 +317,7 @@ def requote(m: State, i: int, us: int) -> None:
     """Quotes follow the fair price once it has left them by enough, and a spread that orders tore open closes."""
     world, symbol = m.world[0], m.symbols[i]
     gap = symbol.fair - 0.5 * (symbol.bid + symbol.ask)
-    patience = max(0.7, 0.3 * symbol.sigma * symbol.fair)
+    patience = max(1.1, 0.6 * symbol.sigma * symbol.fair)
     bid = math.floor(symbol.fair - 0.5 * symbol.spread + 0.5)
     ask = bid + symbol.spread
     if gap > patience:
@@ -474,7 +474,7 @@ def step(m: State, now_us: int, dt_us: int) -> None:
         orders = poisson(world, buy + sell)
         changes = poisson(world, symbol.changes_per_s * world.pace * dt)
         stretch = abs(symbol.drift) / (symbol.sigma * 1.58)
-        hazard = 0.0005 + (min(0.03, 0.02 * (stretch - 3.0) ** 2) if stretch > 3.0 else 0.0)
+        hazard = 0.0008 + (min(0.03, 0.02 * (stretch - 3.0) ** 2) if stretch > 3.0 else 0.0)
         forced = uniform(world) < hazard * dt
         gap_us = (end_us - us) / (orders + changes + 2)
         for _ in range(orders + changes):

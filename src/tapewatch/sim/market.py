@@ -22,7 +22,7 @@ SPARE = 16
 PAST_HOURS = 1.0
 """How long a symbol's aggregate trades can be asked for at its usual rate."""
 HISTORY_DAYS = 32
-SIGMA_SHARE = 0.62
+SIGMA_SHARE = 0.75
 """Of an instrument's volatility; the rest comes from the common factor and from what orders move."""
 
 MINUTE_MS = 60_000
@@ -111,9 +111,9 @@ class Market:
         symbol = self.state.symbols[i]
         symbol["live"] = listing.status == "TRADING"
         symbol["tick_units"] = listing.tick_units
-        # Measured: an order brings 1.4 aggregate trades (levels it takes); where trading is dense 0.8 (they merge).
-        symbol["orders_per_s"] = listing.trades_per_s / min(1.4, max(0.8, 1.4 - 0.11 * listing.trades_per_s))
-        symbol["changes_per_s"] = 480.0 * (listing.trades_per_s / 14.0) ** 0.85
+        # Measured: an order brings 1.2 aggregate trades (levels it takes); where trading is dense 0.75 (they merge).
+        symbol["orders_per_s"] = listing.trades_per_s / min(1.2, max(0.75, 1.2 - 0.09 * listing.trades_per_s))
+        symbol["changes_per_s"] = 520.0 * (listing.trades_per_s / 14.0) ** 1.2
         symbol["order_lots"] = max(2.0, lots * listing.adv / 86_400 / symbol["orders_per_s"])
         tick = 10.0**-listing.price_decimals * listing.tick_units
         symbol["level_lots"] = max(2.0, lots * listing.adv * 1.2 * tick / listing.price)
