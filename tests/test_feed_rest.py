@@ -15,6 +15,7 @@ from feed_peer import until
 from tapewatch.feed import rest as module
 from tapewatch.feed.budget import Priority
 from tapewatch.feed.clock import ClockOffset
+from tapewatch.feed.proxy import proxy_for
 from tapewatch.feed.rest import (
     BinanceUsdmRest,
     BlockedError,
@@ -39,6 +40,30 @@ async def test_an_answer_brings_its_body_and_the_venues_own_count() -> None:
         assert rest.budget.used(rest.venue_ms()) == 77
         assert await rest.depth("币安人生USDT", 100, Priority.BOOK) == b'{"serverTime":1791391082024}'
     assert api.requests == ["/fapi/v1/time", "/fapi/v1/depth?symbol=%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9FUSDT&limit=100"]
+
+
+async def test_every_endpoint_costs_what_the_venue_lists() -> None:
+    api = Api(web.Response(text="[]"))  # tells no count: what was granted stays booked
+    async with client(api) as rest:
+        for request, weight in (
+            (rest.exchange_info(), 1),
+            (rest.tickers_24h(), 40),
+            (rest.premium_index(), 10),
+            (rest.open_interest("A"), 1),
+            (rest.daily_klines("A", 30), 1),
+            (rest.daily_klines("A", 365), 2),
+            (rest.depth("A", 1000, Priority.BOOK), 20),
+            (rest.agg_trades("A", 7, 5000, Priority.BACKFILL), 20),
+        ):
+            before = rest.budget.used(rest.venue_ms())
+            await request
+            assert rest.budget.used(rest.venue_ms()) - before == weight
+    assert api.requests[2:5] == [
+        "/fapi/v1/premiumIndex",
+        "/fapi/v1/openInterest?symbol=A",
+        "/fapi/v1/klines?symbol=A&interval=1d&limit=31",
+    ]
+    assert api.requests[-1] == "/fapi/v1/aggTrades?symbol=A&fromId=7&limit=1000"
 
 
 @pytest.mark.parametrize(
@@ -168,6 +193,27 @@ async def test_a_cancelled_request_gives_its_weight_back_if_it_was_never_sent() 
         await asyncio.wait([task])
         assert task.cancelled()
         assert rest.budget.used(rest.venue_ms()) == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy"),
+    [
+        ("https://fapi.binance.com", "http://proxy:1"),
+        ("wss://fstream.binance.com/market/stream", "http://proxy:1"),
+        ("http://venue.test", "http://proxy:2"),
+        ("ws://venue.test", "http://proxy:2"),
+        ("wss://near.example", None),
+        ("ws://127.0.0.1:8000/x", None),
+        ("http://[::1]:8000", None),
+        ("http://localhost:8000", None),
+    ],
+)
+def test_the_environments_proxy_is_used_but_not_for_this_machine(
+    url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("https", "http://proxy:1"), ("http", "http://proxy:2"), ("no", "near.example")):
+        monkeypatch.setenv(f"{name}_proxy", value)
+    assert proxy_for(url) == proxy
 
 
 async def test_a_stranger_at_the_address_is_called_one() -> None:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 from picows import WSCloseCode, WSError, WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport, ws_connect
 from picows.picows import WSCloseHandshake
 
 from ..model.errors import VenueError
+from .proxy import proxy_for
 from .reasons import why, why_refused
 
 MAX_MESSAGE_BYTES = 16 << 20
@@ -118,7 +118,7 @@ class Connection(WSListener):
                     enable_auto_pong=False,
                     max_frame_size=MAX_MESSAGE_BYTES,
                     read_buffer_init_size=READ_BUFFER_BYTES,
-                    proxy=_proxy(url),
+                    proxy=proxy_for(url),
                 )
         except WSHandshakeError as error:
             status = int(error.response.status) if error.response is not None else 0
@@ -326,12 +326,3 @@ def _close_reason(transport: WSTransport) -> str:
     if handshake is not None and handshake.sent is not None:
         return f"closed by us ({handshake.sent.code.value} {handshake.sent.reason})".replace(" )", ")")
     return "connection lost without a close (1006)"
-
-
-def _proxy(url: str) -> str | None:
-    """The proxy the environment names for `url`, as for REST."""
-    parts = urlsplit(url)
-    if proxy_bypass(parts.netloc):
-        return None
-    proxies = getproxies()
-    return proxies.get("https" if parts.scheme == "wss" else "http")

@@ -20,6 +20,7 @@ from ..venues.binance_usdm import DEPTH_WEIGHT, WEIGHT, WEIGHT_PER_MINUTE
 from .backoff import Backoff
 from .budget import Grant, Priority, WeightBudget
 from .clock import ClockOffset
+from .proxy import proxy_for
 from .reasons import why, why_refused
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ class BinanceUsdmRest:
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN_S, connect=CONNECT_WITHIN_S),
             connector=aiohttp.TCPConnector(limit=CONNECTIONS),
-            trust_env=True,
+            proxy=proxy_for(self.base_url),
         )
         return self
 
