@@ -23,7 +23,7 @@ from .flow import bigflow, candles, quotes
 from .flow.bigflow import NEVER, on_second
 from .flow.candles import has_room
 from .flow.footprint import footprint
-from .flow.imbalance import window_sums
+from .flow.imbalance import read_windows
 from .flow.quotes import Quotes, on_liquidation, on_mark, on_quote
 from .flow.trades import HOLE, HOLES, TRADES, Flow, on_trade
 from .model.errors import OffGridError
@@ -368,7 +368,9 @@ class Engine:
     def top10_ofi(self, i: int) -> int:
         """Sum over diffs of (bid lots - ask lots) changes in the top 10 levels since this was first asked for."""
         book = self.sync.ladders.books[i]
-        book["watched"] = 1
+        if not book["watched"]:
+            book["watched"] = 1
+            ladder.set_top_base(self.sync.ladders, i, TOP_LEVELS)
         return int(book["top_ofi"])
 
     def footprint(self, i: int, tf_ms: int, step_ticks: int, lookback: int) -> Footprint:
@@ -379,7 +381,7 @@ class Engine:
         """One `IMBALANCE` row an instrument; windows end at the newest event time."""
         n = len(self.universe)
         sums = np.zeros((n, len(WINDOWS_S), 4), np.int64)
-        window_sums(self.flow.seconds, self.clock_ms // 1000, np.array(WINDOWS_S, np.int64), sums)
+        read_windows(self.flow.big, self.clock_ms // 1000, sums)
         out = np.zeros(n, IMBALANCE)
         out["instrument"] = np.arange(n)
         out["sell"], out["buy"] = sums[:, :, 0], sums[:, :, 1]

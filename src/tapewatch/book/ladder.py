@@ -319,14 +319,22 @@ def depth_quote(s: Ladders, i: int, side: int, bps: int) -> int:
 
 @kernel
 def sum_top_change(s: Ladders, i: int, prev_id: int, depth: int) -> None:
-    """Add what the newest diff (after `prev_id`) changed in the best `depth` levels; the first sets the base."""
+    """Add what the newest diff (after `prev_id`) changed in the best `depth` levels; a resync only sets the base."""
     book = s.books[i]
-    bid, ask = top_lots(s, i, 1, depth), top_lots(s, i, -1, depth)
-    if book.top_id == prev_id:
-        book.top_ofi += (bid - book.top_bid) - (ask - book.top_ask)
+    bid, ask = book.top_bid, book.top_ask
+    known = book.top_id == prev_id
+    set_top_base(s, i, depth)
+    if known:
+        book.top_ofi += (book.top_bid - bid) - (book.top_ask - ask)
+
+
+@kernel
+def set_top_base(s: Ladders, i: int, depth: int) -> None:
+    """Remember what stands in the best `depth` levels after the newest diff."""
+    book = s.books[i]
     book.top_id = book.last_id
-    book.top_bid = bid
-    book.top_ask = ask
+    book.top_bid = top_lots(s, i, 1, depth)
+    book.top_ask = top_lots(s, i, -1, depth)
 
 
 @kernel

@@ -105,8 +105,6 @@ class BookSync:
         while pending and pending[0].row["last_id"] < last_update_id:
             pending.popleft()
             book["dropped"] += 1
-        if pending and pending[0].row["first_id"] > last_update_id:
-            return "snapshot_too_old"
         self._load(i, snapshot)
         return self._follow_chain(i)
 

@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled import Record, kernel, leaf
-from ..model.views import BIG_FLOW
+from ..model.views import BIG_FLOW, WINDOWS_S
 from .candles import Candles, find
 
 EVENTS = 4096
 FLOW_WINDOWS_S = (10, 60, 300)
-_WINDOWS = np.array(FLOW_WINDOWS_S, np.int64)
+"""Windows of the flow rules: the first of `WINDOWS_S`, all of which are summed here."""
+_WINDOWS = np.array(WINDOWS_S, np.int64)
+_RULES = len(FLOW_WINDOWS_S)
 MAX_DISTINCT_PRICES = 64
 NEVER = np.int64(2**62)
 """Threshold of an instrument whose average daily volume is not known: no rule can fire."""
@@ -54,7 +56,7 @@ WINDOW = np.dtype(
         ("event", np.int64),
     ]
 )
-"""Running sums over a flow window; `event` is the open episode's id or -1."""
+"""Running sums over one of `WINDOWS_S`; `event` is the open episode's id or -1."""
 
 
 class BigFlow(NamedTuple):
@@ -75,7 +77,7 @@ class BigFlow(NamedTuple):
 def new_big_flow(instruments: int) -> BigFlow:
     parents = np.zeros(instruments, PARENT)
     parents["event"] = -1
-    windows = np.zeros((instruments, len(FLOW_WINDOWS_S)), WINDOW)
+    windows = np.zeros((instruments, len(WINDOWS_S)), WINDOW)
     windows["event"] = -1
     events = np.zeros(EVENTS, BIG_FLOW)
     events["id"] = -1
@@ -202,7 +204,8 @@ def on_flow_print(s: BigFlow, seconds: Candles, i: int, ts_ms: int, price: int, 
         else:
             window.buy += lots
             window.buy_quote += price * lots
-        _judge(s, seconds, i, w, ts_ms)
+        if w < _RULES:
+            _judge(s, seconds, i, w, ts_ms)
 
 
 @leaf

@@ -113,9 +113,7 @@ def _merge_candles(store: Candles, i: int, number: int, per_candle: int, out: Re
 
 
 @kernel
-def _merge_cells(
-    store: Candles, i: int, number: int, per_candle: int, step: int, out: NDArray[np.void]
-) -> int:
+def _merge_cells(store: Candles, i: int, number: int, per_candle: int, step: int, out: NDArray[np.void]) -> int:
     """Add the tick-level cells of base candles up into bins of `step` ticks, highest first; returns how many."""
     n = 0
     for k in range(number, number + per_candle):

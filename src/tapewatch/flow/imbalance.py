@@ -1,4 +1,4 @@
-"""Trade imbalance windows over the one-second candles."""
+"""Trade imbalance windows: what the screener's running sums hold at this moment."""
 
 from __future__ import annotations
 
@@ -6,29 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled import kernel
-from .candles import Candles, find
+from ..model.views import WINDOWS_S
+from .bigflow import BigFlow
+
+_WINDOWS = np.array(WINDOWS_S, np.int64)
 
 
 @kernel
-def window_sums(store: Candles, now_number: int, windows: NDArray[np.int64], out: NDArray[np.int64]) -> None:
-    """Sum sell and buy lots and their ticks x lots over the last seconds, for every instrument and window.
+def read_windows(big: BigFlow, now_second: int, out: NDArray[np.int64]) -> None:
+    """Sell and buy lots and their ticks x lots over the windows that end with `now_second`, for every instrument.
 
-    A window of W seconds is the W candles up to and including number `now_number`. `out` has shape
-    (instruments, windows, 4): bid, ask, bid_quote, ask_quote; `windows` rises.
+    A window of W seconds is the W whole seconds up to and including that one. `out` has shape (instruments, windows,
+    4): bid, ask, bid_quote, ask_quote.
     """
-    longest = windows[len(windows) - 1]
     for i in range(len(out)):
-        out[i] = 0
-        if store.newest[i] <= now_number - longest:
-            continue
-        for age in range(longest):
-            slot = find(store, i, now_number - age)
-            if slot < 0:
+        for w in range(len(_WINDOWS)):
+            if now_second - big.head_s[i] >= _WINDOWS[w]:
+                out[i, w, :] = 0
                 continue
-            candle = store.ring[i, slot]
-            for w in range(len(windows)):
-                if age < windows[w]:
-                    out[i, w, 0] += candle.bid
-                    out[i, w, 1] += candle.ask
-                    out[i, w, 2] += candle.bid_quote
-                    out[i, w, 3] += candle.ask_quote
+            window = big.windows[i, w]
+            out[i, w, 0] = window.sell
+            out[i, w, 1] = window.buy
+            out[i, w, 2] = window.sell_quote
+            out[i, w, 3] = window.buy_quote

@@ -1,0 +1,151 @@
+"""The whole live path on real sockets against the simulated venue's own truth: trades, footprints, books."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tapewatch.config import ThresholdsConfig, VenueConfig
+from tapewatch.feed.binance_usdm import BinanceUsdmFeed
+from tapewatch.model.views import BookState
+from tapewatch.node.quarantine import Quarantine
+from tapewatch.node.venue import VenueNode
+from tapewatch.node.warm import warm_up
+from tapewatch.sim import Faults, Market, SimulatedBinanceUsdm, VenueOptions
+from tapewatch.sim.market import Book
+
+SYMBOLS = 24
+RUN_S = 12.0
+
+
+class StoppableClock:
+    """Wall clock until `stop`; the venue's market stands still from then on."""
+
+    def __init__(self) -> None:
+        self._stopped_at: float | None = None
+
+    def __call__(self) -> float:
+        return time.time() if self._stopped_at is None else min(time.time(), self._stopped_at)
+
+    def stop(self) -> None:
+        """Stop at the end of a whole second, so that no slot of a stream is left half full."""
+        self._stopped_at = math.ceil(time.time()) + 0.0
+
+
+async def until(true: Callable[[], bool], timeout_s: float, what: Callable[[], str]) -> None:
+    """Wait for a condition; fail with what is still missing."""
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, what()
+        await asyncio.sleep(0.05)
+
+
+def wrong_trades(node: VenueNode, market: Market) -> list[str]:
+    """Symbols whose footprint differs from the venue's own list of aggregate trades, as a text each."""
+    wrong = []
+    for instrument in node.universe:
+        view = node.engine.footprint(instrument.index, 60_000, 1, 10)
+        if not len(view.candles):
+            continue
+        first = int(min(c["open_id"] for c in node.engine.flow.minutes.ring[instrument.index] if c["n"]))
+        listing = market.listings[market.index[instrument.symbol]]
+        price_unit, qty_unit = Decimal(1).scaleb(-listing.price_decimals), Decimal(1).scaleb(-listing.qty_decimals)
+        truth: dict[tuple[int, Decimal], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0), Decimal(0)])
+        for trade in market.trades(instrument.symbol, first):
+            cell = truth[int(trade["ts_ms"]) // 60_000 * 60_000, int(trade["price"]) * price_unit]
+            cell[0 if trade["sell"] else 1] += int(trade["qty"]) * qty_unit
+            cell[2] += 1
+        shown = {
+            (int(candle["open_ms"]), instrument.tick.to_decimal(cell["price"])): [
+                instrument.lot.to_decimal(cell["bid"]), instrument.lot.to_decimal(cell["ask"]), Decimal(int(cell["n"])),
+            ]
+            for candle in view.candles
+            for cell in view.cells[candle["cell_at"] : candle["cell_at"] + candle["cells"]]
+        }  # fmt: skip
+        if shown != truth:
+            wrong.append(f"{instrument.symbol}: {len(shown)} cells, venue {len(truth)}; {node.trade_holes()[:3]}")
+    return wrong
+
+
+def recent_books(market: Market, symbol: str) -> Iterator[Book]:
+    """The venue's book at every step of the last two seconds, newest first."""
+    return (market.book(symbol, age_ms=age_ms) for age_ms in range(0, 2_000, 25))
+
+
+def wrong_books(node: VenueNode, market: Market) -> list[str]:
+    """Symbols whose live book differs from the venue's at the same update id, or is not live."""
+    wrong = []
+    for instrument in node.universe:
+        if not instrument.trading:
+            continue
+        shown = node.engine.book(instrument.index, 10_000)
+        truth = next(
+            (b for b in recent_books(market, instrument.symbol) if b.last_update_id == shown.last_update_id), None
+        )
+        if shown.state is not BookState.LIVE or truth is None:
+            wrong.append(f"{instrument.symbol}: {shown.state} at {shown.last_update_id}")
+            continue
+        listing = market.listings[market.index[instrument.symbol]]
+        unit = Decimal(1).scaleb(-listing.price_decimals)
+        tick = instrument.tick.to_decimal
+        known = range(shown.low, shown.high + 1)
+        for mine, theirs in ((shown.bids, truth.bids), (shown.asks, truth.asks)):
+            left = {tick(p): q for p, q in mine.tolist() if p in known}
+            right = {p * unit: q for p, q in theirs.tolist() if tick(shown.low) <= p * unit <= tick(shown.high)}
+            if left != right or not left:
+                only = [sorted(left.items() - right.items())[:3], sorted(right.items() - left.items())[:3]]
+                wrong.append(f"{instrument.symbol}: levels differ at {shown.last_update_id}, ours and theirs: {only}")
+    return wrong
+
+
+FAULTS = {
+    "calm": "",
+    "bad line": "drop:0.002,duplicate:0.01,reorder:0.002,garble:0.002",
+    "bad venue": "disconnect:4,snapshot-stale:1500,http-5xx:0.1,clock-skew:1500",
+    "everything": "drop:0.002,duplicate:0.01,reorder:0.002,garble:0.002,disconnect:5,snapshot-late:300,http-5xx:0.05",
+}
+
+
+@pytest.mark.parametrize("faults", sorted(FAULTS))
+async def test_live_state_equals_the_venues_truth(faults: str, tmp_path: Path) -> None:
+    """Whatever the line does, what is shown as complete is complete, and books shown as live are the venue's."""
+    await asyncio.to_thread(warm_up)
+    clock = StoppableClock()
+    options = VenueOptions(seed=5, symbols=SYMBOLS, faults=Faults.parse(FAULTS[faults]), weight_limit=1_000_000)
+    venue = SimulatedBinanceUsdm(options, clock)
+    await venue.start()
+    market: Market = venue.content.market  # type: ignore[attr-defined]
+    node = VenueNode(
+        "binance",
+        VenueConfig(rest_url=venue.rest_url, ws_url=venue.ws_url),
+        ThresholdsConfig(),
+        Quarantine(tmp_path / "quarantine.jsonl"),
+    )
+    feed = BinanceUsdmFeed(node.config, node)
+    running = asyncio.create_task(feed.run())
+    try:
+        await until(lambda: node.engine.books_by_state()[BookState.LIVE] >= SYMBOLS - 8, 30, lambda: str(feed.status))
+        await asyncio.wait({running}, timeout=RUN_S)
+        assert not running.done(), running.exception()
+        clock.stop()
+        await until(lambda: not wrong_trades(node, market), 40, lambda: str(wrong_trades(node, market)))
+        if faults == "calm":
+            assert node.quarantine.total == 0
+            await until(lambda: not wrong_books(node, market), 20, lambda: str(wrong_books(node, market)))
+            assert node.engine.totals()["gaps"] == node.engine.totals()["depth_gaps"] == 0
+        else:
+            live_and_wrong = [text for text in wrong_books(node, market) if "differ" in text]
+            assert not live_and_wrong
+            assert node.engine.totals()["missing"] == node.engine.totals()["filled"]
+        assert node.engine.totals()["count"] > 200
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await venue.stop()
