@@ -64,6 +64,7 @@ export abstract class CanvasPanel implements Task {
     scheduler.add(this);
     this.#observer.observe(this.body);
     this.keep(theme.onChange(() => this.restyle()));
+    this.keep(this.context.subscribe((text) => this.canvas.setAttribute('aria-label', `${this.id}: ${text}`)));
     this.start();
     this.judge();
   }

@@ -5,7 +5,7 @@ import { clockSeconds, day, quantity, signed } from '../../core/format';
 import { charWidth, font, mix, type Theme } from '../../core/theme';
 import type { Candle, FootprintHead } from '../../data/footprint';
 import { chip } from './axes';
-import { RATIO } from './diagonal';
+import { diagonalImbalances, RATIO } from './diagonal';
 
 const LINE_PX = 15;
 const PAD = 8;
@@ -25,7 +25,7 @@ export function cellAt(candle: Candle, price: number, step: number): number {
   return -1;
 }
 
-export function tooltipLines(candle: Candle, price: number, head: FootprintHead, theme: Theme): Line[] {
+export function tooltipLines(candle: Candle, price: number, head: FootprintHead, minQuantity: number, theme: Theme): Line[] {
   const text = (ticks: number): string => (ticks < 0 ? '—' : toText(ticks, head.tick));
   const amount = (lots: number): string => quantity(toNumber(lots, head.lot), head.lot.decimals);
   const delta = (lots: number): string => signed(toNumber(lots, head.lot), head.lot.decimals);
@@ -36,6 +36,7 @@ export function tooltipLines(candle: Candle, price: number, head: FootprintHead,
   const lines: Line[] = [
     ['bin', `${text(bin)} + ${stepText(head.stepTicks, head.tick)}`],
     ...(k < 0 ? [] : cellLines(candle, k, amount, delta, shade)),
+    ...(k < 0 ? [] : imbalanceLines(candle, k, head.stepTicks, minQuantity, theme)),
     ['', ''],
     ['open', `${day(candle.openMs)} ${clockSeconds(candle.openMs)}`],
     ['O  H', `${text(candle.open)}  ${text(candle.high)}`],
@@ -67,6 +68,17 @@ function cellLines(
     ['delta', delta(ask - bid), shade(ask - bid)],
     ['trades', String(candle.cellTrades[k]!)],
   ];
+}
+
+/** Vendors call the same strength 300 % and +200 %: both are said. */
+function imbalanceLines(candle: Candle, k: number, step: number, minQuantity: number, theme: Theme): Line[] {
+  const { buy, sell } = diagonalImbalances(candle, step, minQuantity);
+  const line = (side: 'buy' | 'sell', strength: number): Line[] => {
+    if (strength === 0) return [];
+    const text = strength === Infinity ? 'against nothing' : `${strength.toFixed(1)}× (= ${(strength * 100).toFixed(0)} %, = +${(strength * 100 - 100).toFixed(0)} %)`;
+    return [[`${side} imb.`, text, theme[side]]];
+  };
+  return [...line('buy', buy[k]!), ...line('sell', sell[k]!)];
 }
 
 const signedPercent = (part: number, whole: number): string => `${part > 0 ? '+' : ''}${((part / whole) * 100).toFixed(1)} %`;

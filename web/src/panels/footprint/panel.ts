@@ -1,7 +1,7 @@
 /** The footprint: subscription and bin, hand and keys, and what is painted when. The drawing is in its neighbours. */
 
-import { stepText, toNumber, toText } from '../../core/decimal';
-import { clockSeconds, quantity, signed } from '../../core/format';
+import { stepText, toText } from '../../core/decimal';
+import { clockSeconds } from '../../core/format';
 import { chooseStep, link, TIMEFRAME_MS } from '../../core/link';
 import { CanvasPanel, element, fit } from '../../core/panel';
 import { settings } from '../../core/settings';
@@ -11,7 +11,8 @@ import { type Candle, FootprintData } from '../../data/footprint';
 import { axisWidth, type AxisFrame, paintLastPrice, paintPriceAxis, paintPriceGrid, paintTimeAxis, TIME_AXIS_PX } from './axes';
 import { autoMultiple, binLabel, firstGuess, neighbour, ticksOf } from './bins';
 import type { Look } from './candle';
-import { type CrosshairFrame, paintCrosshair, paintTooltip, type Pointer, tooltipLines } from './crosshair';
+import { type CrosshairFrame, paintCrosshair, paintTooltip, tooltipLines } from './crosshair';
+import { Hand } from './hand';
 import { type Detail, detailFor } from './lod';
 import { NO_SCALE, scaleOf } from './scale';
 import { divide, paintSubPanes, type Placed, type SubPanes } from './subpanes';
@@ -50,8 +51,11 @@ export class FootprintPanel extends CanvasPanel {
   #viewDirty = true;
   #dataDirty = true;
   #paintedAt = 0;
-  #pointer: Pointer | undefined;
-  #drag: { x: number; y: number; axis: boolean; vertical: boolean } | undefined;
+  readonly #hand = new Hand(this.canvas, this.#view, {
+    oldest: () => -this.#data.candles.length,
+    moved: () => this.#redraw(),
+    pointed: () => this.invalidate(true),
+  });
   /** Automatic bins already chosen, by symbol and timeframe: frozen, so that the picture does not change its meaning. */
   readonly #autoBins = new Map<string, number>();
 
@@ -61,9 +65,8 @@ export class FootprintPanel extends CanvasPanel {
     this.keep(link.onChange(() => this.#subscribe()));
     this.keep(settings.onChange(() => this.#redraw()));
     this.keep(() => this.#leave?.());
-    this.#listenToHand();
     this.#subscribe();
-    const clock = setInterval(() => this.#overlayChanged(), 1000);
+    const clock = setInterval(() => this.invalidate(true), 1000);
     this.keep(() => clearInterval(clock));
   }
 
@@ -96,6 +99,7 @@ export class FootprintPanel extends CanvasPanel {
     const shown = this.#data.head;
     const same = shown?.symbol === symbol && shown.timeframeMs === TIMEFRAME_MS[timeframe];
     if (!same) this.outdate();
+    if (!shown) this.context.set(`${symbol} · ${exchange} · ${timeframe}`);
     const fresh = new FootprintData(this.#lookback);
     this.#leave = this.listen('footprint', params, (frame) => {
       fresh.onFrame(frame);
@@ -182,10 +186,6 @@ export class FootprintPanel extends CanvasPanel {
 
   #redraw(): void {
     this.#viewDirty = true;
-    this.invalidate(true);
-  }
-
-  #overlayChanged(): void {
     this.invalidate(true);
   }
 
@@ -292,8 +292,8 @@ export class FootprintPanel extends CanvasPanel {
     const newest = this.#data.candles.at(-1);
     if (!head || !newest || this.#view.perTick === 0) return;
     this.#paintCountdown(newest);
-    const pointer = this.#pointer;
-    if (!pointer || this.#drag || pointer.x >= this.#plot || pointer.y >= this.height - TIME_AXIS_PX) return;
+    const { pointer } = this.#hand;
+    if (!pointer || pointer.x >= this.#plot || pointer.y >= this.height - TIME_AXIS_PX) return;
     const frame: CrosshairFrame = {
       context, theme: theme.get(), plot: this.#plot, width: this.width, height: this.height,
       chart: this.#view.height, panes: this.height - TIME_AXIS_PX,
@@ -305,7 +305,7 @@ export class FootprintPanel extends CanvasPanel {
     const column = this.#view.x(index) + Math.round(this.#view.candleWidth / 2);
     const time = clockSeconds(this.#newestMs + index * head.timeframeMs);
     paintCrosshair(frame, pointer, inChart ? toText(price, head.tick) : undefined, time, column);
-    if (candle) paintTooltip(frame, pointer, tooltipLines(candle, price, head, frame.theme));
+    if (candle) paintTooltip(frame, pointer, tooltipLines(candle, price, head, this.#scale.minQuantity, frame.theme));
   }
 
   #candleAt(index: number): Candle | undefined {
@@ -327,93 +327,25 @@ export class FootprintPanel extends CanvasPanel {
     this.#over.fillText(text, this.#plot + 8, y + 20);
   }
 
-  // ---- hand and keys
-
-  #listenToHand(): void {
-    const { canvas } = this;
-    canvas.addEventListener('pointermove', (event) => this.#onMove(event));
-    canvas.addEventListener('pointerdown', (event) => this.#onPress(event));
-    canvas.addEventListener('pointerup', () => this.#release());
-    canvas.addEventListener('pointercancel', () => this.#release());
-    canvas.addEventListener('pointerleave', () => {
-      this.#pointer = undefined;
-      this.#overlayChanged();
-    });
-    canvas.addEventListener('dblclick', () => this.follow());
-    canvas.addEventListener('wheel', (event) => this.#onWheel(event), { passive: false });
-  }
-
-  #onPress(event: PointerEvent): void {
-    if (event.button !== 0) return;
-    this.canvas.setPointerCapture(event.pointerId);
-    this.#drag = { x: event.offsetX, y: event.offsetY, axis: event.offsetX >= this.#plot, vertical: false };
-    this.canvas.style.cursor = this.#drag.axis ? 'ns-resize' : 'grabbing';
-  }
-
-  #release(): void {
-    this.#drag = undefined;
-    this.canvas.style.cursor = '';
-    this.#overlayChanged();
-  }
-
-  #onMove(event: PointerEvent): void {
-    this.#pointer = { x: event.offsetX, y: event.offsetY };
-    const drag = this.#drag;
-    if (!drag) {
-      this.canvas.style.cursor = event.offsetX >= this.#plot ? 'ns-resize' : 'crosshair';
-      return this.#overlayChanged();
-    }
-    const dx = event.offsetX - drag.x;
-    const dy = event.offsetY - drag.y;
-    if (drag.axis) this.#view.zoomPrice(1 - dy * 0.006, this.#view.height / 2);
-    else this.#pan(drag, dx, dy);
-    if (drag.axis || drag.vertical) drag.y = event.offsetY;
-    drag.x = event.offsetX;
-    this.#redraw();
-  }
-
-  /** Sideways moves keep the price axis automatic until the hand clearly means up or down. */
-  #pan(drag: { vertical: boolean }, dx: number, dy: number): void {
-    drag.vertical ||= !this.#view.auto || Math.abs(dy) > 24;
-    this.#view.pan(dx, drag.vertical ? dy : 0, -this.#data.candles.length);
-  }
-
-  #onWheel(event: WheelEvent): void {
-    event.preventDefault();
-    const factor = Math.exp(-Math.sign(event.deltaY) * Math.min(Math.abs(event.deltaY), 120) * 0.0012);
-    if (event.offsetX >= this.#plot || event.ctrlKey) this.#view.zoomPrice(factor, event.offsetY);
-    else if (event.shiftKey) this.#view.pan(-event.deltaY, 0, -this.#data.candles.length);
-    else this.#view.zoomTime(factor, event.offsetX);
-    this.#redraw();
-  }
+  // ---- keys
 
   override onKey(event: KeyboardEvent): boolean {
-    const action = this.#actions()[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!action) return false;
-    action(event.shiftKey);
-    this.#redraw();
-    return true;
-  }
-
-  #actions(): Record<string, (shift: boolean) => void> {
-    const move = (direction: number) => (shift: boolean) =>
-      this.#view.pan(direction * this.#view.candleWidth * (shift ? 10 : 1), 0, -this.#data.candles.length);
-    const middle = this.#plot / 2;
-    return {
-      ArrowLeft: move(1),
-      ArrowRight: move(-1),
-      ArrowUp: () => this.#view.zoomPrice(1.15, this.#view.height / 2),
-      ArrowDown: () => this.#view.zoomPrice(1 / 1.15, this.#view.height / 2),
-      '+': () => this.#view.zoomTime(1.15, middle),
-      '=': () => this.#view.zoomTime(1.15, middle),
-      '-': () => this.#view.zoomTime(1 / 1.15, middle),
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (this.#hand.key(key, event.shiftKey)) return true;
+    const actions: Record<string, () => void> = {
       '[': () => this.#stepBin(-1),
       ']': () => this.#stepBin(1),
-      z: () => this.#view.follow(),
-      f: () => this.cycleStyle(),
+      f: () => this.#cycleStyle(),
       i: () => this.#toggle('imbalance'),
       v: () => this.#toggle('valueArea'),
     };
+    actions[key]?.();
+    return key in actions;
+  }
+
+  /** Newest candle at the right, prices to fit. */
+  follow(): void {
+    this.#hand.follow();
   }
 
   #stepBin(direction: 1 | -1): void {
@@ -421,13 +353,7 @@ export class FootprintPanel extends CanvasPanel {
     if (head) chooseStep(stepText(neighbour(head.stepTicks, direction), head.tick));
   }
 
-  /** Newest candle at the right, prices to fit. */
-  follow(): void {
-    this.#view.follow();
-    this.#redraw();
-  }
-
-  cycleStyle(): void {
+  #cycleStyle(): void {
     const { footprint } = settings.get();
     const style = STYLES[(STYLES.indexOf(footprint.style) + 1) % STYLES.length]!;
     settings.update({ footprint: { ...footprint, style } });
@@ -436,15 +362,6 @@ export class FootprintPanel extends CanvasPanel {
   #toggle(name: 'imbalance' | 'valueArea'): void {
     const { footprint } = settings.get();
     settings.update({ footprint: { ...footprint, [name]: !footprint[name] } });
-  }
-
-  /** What a screen reader says of the newest candle. */
-  describe(): string {
-    const { head, candles } = this.#data;
-    const newest = candles.at(-1);
-    if (!head || !newest) return 'no candles yet';
-    const delta = signed(toNumber(newest.ask - newest.bid, head.lot), head.lot.decimals);
-    return `${head.symbol} last ${toText(newest.close, head.tick)}, delta ${delta}, volume ${quantity(toNumber(newest.ask + newest.bid, head.lot))}`;
   }
 }
 

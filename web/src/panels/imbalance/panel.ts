@@ -57,13 +57,13 @@ export class ImbalancePanel extends GridPanel {
     const timer = setInterval(() => void this.#fetchHistory(), HISTORY_EVERY_MS);
     this.keep(() => clearInterval(timer));
     this.keep(() => this.#request?.abort());
-    void this.#fetchHistory();
     this.#tellContext();
   }
 
   /** The workspace reads the topic once for everybody and passes the news on. */
   onMarket(now: number): void {
     if (!this.#held) this.#sort();
+    if (this.#history.symbol === '') void this.#fetchHistory();
     this.touch(now);
   }
 
@@ -134,6 +134,9 @@ export class ImbalancePanel extends GridPanel {
   async #fetchHistory(): Promise<void> {
     const { exchange, symbol } = link.get();
     const { window } = settings.get().imbalance;
+    if (this.workspace.market.indexOf(symbol) < 0 || this.workspace.feed.link.get().phase !== 'open') return;
+    // Never another symbol's past under this one's name.
+    if (this.#history.symbol !== symbol || this.#history.window !== window) this.#history = { symbol, window, points: [], failed: undefined };
     this.#request?.abort();
     const request = (this.#request = new AbortController());
     try {
@@ -141,7 +144,7 @@ export class ImbalancePanel extends GridPanel {
       this.#history = { symbol, window, points, failed: undefined };
     } catch (error) {
       if (request.signal.aborted) return;
-      this.#history = { symbol, window, points: [], failed: error instanceof Error ? error.message : String(error) };
+      this.#history = { ...this.#history, failed: error instanceof Error ? error.message : String(error) };
     }
     this.invalidate();
   }
