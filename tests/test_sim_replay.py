@@ -110,6 +110,35 @@ def test_time_waits_for_all_readers_or_a_grace(recording: Path) -> None:
     assert [frames for ms in range(5_000, 5_600, 25) for frames in alone.advance(ms, congested=False)] != []
 
 
+def test_time_waits_for_a_reader_who_left(tmp_path: Path) -> None:
+    path = write(tmp_path / "long.gz", [LINES[4], LINES[0]] * 100, spacing_ms=100)
+    venue = RecordedVenue.load((path,), speed=1.0, weight_limit=2400)
+    venue.open("xusdt@aggTrade")
+    venue.open("xusdt@depth")
+
+    def played(first_ms: int, last_ms: int) -> int:
+        steps = (frames for ms in range(first_ms, last_ms, 25) for frames in venue.advance(ms, congested=False))
+        return sum(len(frames) for frames in steps)
+
+    assert played(0, 1_025) == 11
+    venue.close("xusdt@aggTrade")
+    assert played(1_025, 4_000) == 0
+    venue.open("xusdt@aggTrade")
+    assert played(4_000, 5_000) == 10
+    venue.close("xusdt@aggTrade")
+    assert played(5_000, 9_975) == 0
+    assert played(9_975, 12_000) > 0
+    venue.close("xusdt@depth")
+    assert played(12_000, 60_000) == 0
+
+
+def test_array_streams_tick_even_where_nothing_was_recorded(recording: Path) -> None:
+    venue = RecordedVenue.load((recording,), speed=1.0, weight_limit=2400)
+    venue.open("!ticker@arr")
+    frames = [frame for ms in range(0, 3_000, 25) for frames in venue.advance(ms, congested=False) for frame in frames]
+    assert frames == [("!ticker@arr", "[]")] * 2
+
+
 def test_speed_and_congestion_rule_the_clock(tmp_path: Path) -> None:
     path = write(tmp_path / "long.gz", [LINES[4]] * 100, spacing_ms=100)
 
@@ -214,10 +243,12 @@ async def test_recorded_liquidations_and_marks_flow_on_their_streams(data_dir: P
     paths = (data_dir / "frames_2026" / "binance_usdm_mixed_20260927.raw",)
     async with serving(replay=paths, speed=math.inf) as client:
         async with await client.connect("/market/stream?streams=!forceOrder@arr/!markPrice@arr@1s") as socket:
-            frames = [await receive(socket) for _ in range(24)]
+            frames: list[dict[str, Any]] = []
+            while sum(bool(frame["data"]) for frame in frames) < 24:
+                frames.append(await receive(socket))
         liquidated = {frame["data"]["o"]["s"] for frame in frames if frame["stream"] == "!forceOrder@arr"}
         assert "牛来USDT" in liquidated
-        marks = [frame["data"] for frame in frames if frame["stream"] == "!markPrice@arr@1s"]
+        marks = [frame["data"] for frame in frames if frame["stream"] == "!markPrice@arr@1s" and frame["data"]]
         assert [row["s"] for rows in marks for row in rows] == ["BTCUSDT"] * 3
         assert (await client.get("/fapi/v1/premiumIndex"))[0]["symbol"] == "BTCUSDT"
 

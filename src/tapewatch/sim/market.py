@@ -22,6 +22,7 @@ SPARE = 16
 PAST_HOURS = 1.0
 """How long a symbol's aggregate trades can be asked for at its usual rate."""
 HISTORY_DAYS = 32
+EARLY_PARENTS, EARLY_EVERY_US = 12, 3_000_000
 SIGMA_SHARE = 0.75
 """Of an instrument's volatility; the rest comes from the common factor and from what orders move."""
 
@@ -97,7 +98,19 @@ class Market:
         self.state.bars["open_ms"] = self._minute_ms
         for listing in listings:
             self._place(listing)
+        self._open()
         self._tell_marks()
+
+    def _open(self) -> None:
+        """Have some large orders come early: whoever opens a page must not wait minutes for the first big flow."""
+        start_us = self.start_ms * 1000
+        for _ in range(min(EARLY_PARENTS, int(self._world["symbols"]) // 4)):
+            kernels.spawn_parent(self.state, start_us)
+        parents = self.state.parents
+        for k, at in enumerate(np.flatnonzero(parents["left"] > 0)):
+            parents["child"][at] = parents["left"][at] // 8 + 1
+            parents["gap_us"][at] = 25_000
+            parents["next_us"][at] = start_us + (k + 1) * EARLY_EVERY_US
 
     # -- instruments --------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,8 @@
 """A recording served as if it were happening: its frames verbatim, at its own pace or another, and its REST books.
 
-Time waits until every recorded stream is read by somebody, or a few seconds after the first is, so that a client that
-connects loses nothing. A client that asks for a book before the recording's own snapshot gets that one, at its moment;
-whoever asks later gets the book as the recorded diffs have left it.
+Time runs while every recorded stream is read by somebody, or a few seconds after one is not any more, so that a client
+that connects, or connects again, loses nothing. A client that asks for a book before the recording's own snapshot gets
+that one, at its moment; whoever asks later gets the book as the recorded diffs have left it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from .rest import ApiError, Query, depth_limit, integer, limit_of, required
 from .streams import Frame
 
 GRACE_MS = 5_000
-"""How long the first reader waits for readers of the other recorded streams."""
+"""How long time waits for readers of recorded streams that nobody reads, while others are read."""
 FRAMES_AT_ONCE = 1_000
 """Frames given out per step at most, so that readers set the pace of a replay without one."""
 LONGEST_STEP_MS = 1_000
 KEPT_TRADES = 200_000
+_RHYTHM = frozenset({"!markPrice@arr@1s", "!markPrice@arr", "!ticker@arr", "!miniTicker@arr"})
 
 _DIFF = re.compile(r"^(.+@depth)(@\w+)?$")
 
@@ -94,10 +95,15 @@ class RecordedVenue:
         self._at = 0
         self._position_ns = recording.records[0].recv_ns
         self._wall_ms: int | None = None
-        self._first_read_ms: int | None = None
+        self._waiting_since_ms: int | None = None
         self._names: dict[str, set[str]] = defaultdict(set)
         """Names under which each recorded stream is read."""
-        self._wanted = {_key(record.stream) for record in recording.records if record.stream}
+        self._recorded = {_key(record.stream) for record in recording.records if record.stream}
+        self._expected = self._recorded
+        """Recorded streams that time waits for."""
+        self._rhythm: set[str] = set()
+        """Array streams somebody reads. They tick every second, if need be with nothing in them, as the venue's do."""
+        self._ticked_s = 0
         self._books = {record.symbol: _RecordedBook() for record in recording.records if not record.stream}
         self._trades: dict[str, deque[dict[str, Any]]] = defaultdict(lambda: deque(maxlen=KEPT_TRADES))
         self._marks: dict[str, dict[str, Any]] = {}
@@ -113,18 +119,24 @@ class RecordedVenue:
     # -- streams ------------------------------------------------------------------------------------------------------
 
     def open(self, name: str) -> None:
-        for key in _keys_read_as(name, self._wanted):
+        for key in _keys_read_as(name, self._recorded):
             self._names[key].add(name)
+        if name in _RHYTHM:
+            self._rhythm.add(name)
 
     def close(self, name: str) -> None:
         for names in self._names.values():
             names.discard(name)
+        self._rhythm.discard(name)
 
     def advance(self, wall_ms: int, *, congested: bool) -> Iterator[list[Frame]]:
         """Play what is due by `wall_ms`; nothing while a reader is behind, since a recording can wait."""
         past_ms = min(LONGEST_STEP_MS, wall_ms - (wall_ms if self._wall_ms is None else self._wall_ms))
         self._wall_ms = wall_ms
-        if congested or self.finished or not self._started(wall_ms):
+        if wall_ms // 1000 != self._ticked_s and self._rhythm:
+            self._ticked_s = wall_ms // 1000
+            yield [(name, "[]") for name in sorted(self._rhythm)]
+        if congested or self.finished or not self._is_time(wall_ms):
             return
         records = self._recording.records
         if math.isinf(self._speed):
@@ -143,13 +155,18 @@ class RecordedVenue:
             yield frames
         self.finished = self._at == len(records)
 
-    def _started(self, wall_ms: int) -> bool:
+    def _is_time(self, wall_ms: int) -> bool:
         read = {key for key, names in self._names.items() if names}
-        if self._at or read >= self._wanted:
-            return True
-        if self._first_read_ms is None and read:
-            self._first_read_ms = wall_ms
-        return self._first_read_ms is not None and wall_ms - self._first_read_ms >= GRACE_MS
+        self._expected = self._expected | read
+        if read >= self._expected or not read:
+            self._waiting_since_ms = None
+            return bool(read)
+        if self._waiting_since_ms is None:
+            self._waiting_since_ms = wall_ms
+        if wall_ms - self._waiting_since_ms < GRACE_MS:
+            return False
+        self._expected = read
+        return True
 
     def _play(self, record: Recorded) -> Iterator[Frame]:
         if not record.stream:
