@@ -104,7 +104,7 @@ class Market:
     def _open(self) -> None:
         """Have some large orders come early: whoever opens a page must not wait minutes for the first big flow."""
         start_us = self.start_ms * 1000
-        for _ in range(min(EARLY_PARENTS, int(self._world["symbols"]) // 4)):
+        for _ in range(min(EARLY_PARENTS, int(self._world["symbols"]) // 16)):
             kernels.spawn_parent(self.state, start_us)
         parents = self.state.parents
         for k, at in enumerate(np.flatnonzero(parents["left"] > 0)):
