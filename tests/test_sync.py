@@ -109,7 +109,16 @@ def test_rule_4_boundaries(book: Book) -> None:
     assert book.feed(diff(1000, 1004, 990), snapshot(1000, BIDS, ASKS)) == []
     assert (book.state, book.count("dropped"), book.count("applied")) == (BookState.LIVE, 0, 1)
     other = Book()
-    assert other.feed(diff(1001, 1004, 1000), snapshot(1000, BIDS, ASKS)) == ["snapshot_too_old"]
+    assert other.feed(diff(1003, 1006, 1001), snapshot(1000, BIDS, ASKS)) == ["snapshot_too_old"]
+
+
+@pytest.mark.parametrize("snapshot_first", [False, True])
+def test_rule_4_a_quiet_symbol_continues_by_pu(snapshot_first: bool, book: Book) -> None:
+    """Ids are global: U may lie above lastUpdateId although nothing of this symbol happened between."""
+    rows = [diff(1007, 1009, 990, [(100, 9)]), snapshot(1000, BIDS, ASKS)]
+    assert book.feed(*(rows[::-1] if snapshot_first else rows)) == []
+    assert book.state is BookState.LIVE
+    assert book.sides()[0] == [(100, 9), (99, 6)]
 
 
 def test_rule_5_a_gap_among_kept_diffs_keeps_the_diff_that_shows_it(book: Book) -> None:

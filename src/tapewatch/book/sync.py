@@ -6,7 +6,9 @@ Binance USD-M:
 2. Fetch a snapshot.
 3. Drop kept diffs with ``u < lastUpdateId``.
 4. The first diff applied has ``U <= lastUpdateId <= u``. If the oldest kept diff has ``U > lastUpdateId`` the
-   snapshot is too old: fetch again and go on keeping. If no diff has come yet, wait.
+   snapshot is too old: fetch again and go on keeping. If no diff has come yet, wait. (Of a symbol that was quiet
+   around the snapshot the next diff has ``U`` above lastUpdateId although nothing lies between: its ``pu`` is not
+   above it, which proves as much.)
 5. Every further diff has ``pu`` equal to the previous ``u``; otherwise the book is stale: back to 2. One that came
    before (``u`` not above ours, ``T`` not later than ours) is dropped. With a later T it is no repetition: an absurd
    ``u`` got into our chain, and the book would look live and never change again.
@@ -137,7 +139,7 @@ class BookSync:
             return None
         while pending[0].row["last_id"] < last_update_id:
             pending.popleft()
-        if pending[0].row["first_id"] > last_update_id:
+        if not _continues(pending[0], last_update_id):
             return "snapshot_too_old"
         self.ladders.books[i]["applied"] -= len(pending)  # they are applied a second time now
         self._load(i, snapshot)
@@ -183,7 +185,7 @@ class BookSync:
         if diff.row["last_id"] < book["snapshot_id"]:
             book["dropped"] += 1
             return None
-        if diff.row["first_id"] > book["snapshot_id"]:
+        if not _continues(diff, int(book["snapshot_id"])):
             return "snapshot_too_old"
         book["state"] = LIVE
         return self._apply(i, diff)
@@ -216,3 +218,8 @@ class BookSync:
         """Make sure that `pages` more pages can be taken."""
         if self.ladders.meta[0] < pages:
             self.ladders = ladder.grow(self.ladders, pages)
+
+
+def _continues(diff: Diff, last_update_id: int) -> bool:
+    """Whether no update lies between a snapshot and `diff`, which does not end before it (rule 4)."""
+    return bool(diff.row["first_id"] <= last_update_id or diff.row["prev_id"] <= last_update_id)
