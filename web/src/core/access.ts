@@ -23,13 +23,12 @@ export function streamUrl(): string {
 }
 
 /** GET a JSON document; fails with the server's own sentence. */
-export async function getJson<T>(path: string, params: Record<string, string>, signal?: AbortSignal): Promise<T> {
+export async function getJson<T>(path: string, params: Record<string, string>): Promise<T> {
   const url = new URL(path, location.href);
   for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
   const known = token();
   const response = await fetch(url, {
     headers: known ? { Authorization: `Bearer ${known}` } : {},
-    ...(signal ? { signal } : {}),
   });
   if (!response.ok) {
     const problem = (await response.json().catch(() => ({}))) as { detail?: string };

@@ -4,7 +4,7 @@ import type { VenueStatus } from '../data/status';
 import type { Link } from './feed';
 import { span } from './format';
 
-export type State = 'live' | 'quiet' | 'delayed' | 'stale' | 'waiting' | 'disconnected';
+export type State = 'live' | 'replay' | 'quiet' | 'delayed' | 'stale' | 'waiting' | 'disconnected';
 
 export interface Health {
   state: State;
@@ -38,6 +38,8 @@ export function judge(evidence: Evidence): Health {
   if (dataAt === undefined) return { state: 'waiting', text: `WAITING ${venue?.connected === false ? 'venue not connected' : 'for the first snapshot'}` };
   const age = now - dataAt;
   if (now - evidence.statusAt > STATUS_LATE_MS) return { state: 'stale', text: `STALE ${span(Math.max(age, now - evidence.statusAt))}` };
+  // A recording is as old as it is and ends when it ends: it cannot go stale, and is never called live.
+  if (venue?.mode === 'replay') return { state: 'replay', text: `REPLAY ${span(age)}` };
   if (venue && (!venue.connected || venue.state === 'down' || venue.state === 'stale' || venue.state === 'connecting')) {
     return { state: 'stale', text: `STALE ${span(age)}` };
   }

@@ -20,6 +20,8 @@ export abstract class GridPanel extends CanvasPanel {
   protected abstract writeRow: WriteRow;
   protected abstract rawRow(row: number): unknown;
   protected abstract onRow(row: number): void;
+  /** Why there is no row. */
+  protected abstract emptySentence(): string;
   protected onHeader(_column: string): void {}
   /** The pointer came over the rows or left them. */
   protected onHold(_held: boolean): void {}
@@ -50,6 +52,7 @@ export abstract class GridPanel extends CanvasPanel {
   protected paint(context: CanvasRenderingContext2D, _now: number): void {
     this.#flashing = false;
     this.grid.paint(context, this.count(), this.sort(), this.writeRow);
+    if (this.count() === 0 && this.dataArrived) this.grid.paintEmpty(context, this.emptySentence());
     if (this.#flashing) this.invalidate();
   }
 

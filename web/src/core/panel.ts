@@ -94,6 +94,11 @@ export abstract class CanvasPanel implements Task {
     return this.#drawn && this.#dataAt !== undefined;
   }
 
+  /** A snapshot of the panel's topic is here, be it empty. */
+  protected get dataArrived(): boolean {
+    return this.#dataAt !== undefined;
+  }
+
   invalidate(urgent = false): void {
     scheduler.invalidate(this, urgent);
   }

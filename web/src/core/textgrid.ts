@@ -132,6 +132,16 @@ export class TextGrid {
     this.#paintScrollbar(context);
   }
 
+  /** One sentence where the first row would be. */
+  paintEmpty(context: CanvasRenderingContext2D, sentence: string): void {
+    const { bg, muted } = theme.get();
+    context.fillStyle = bg;
+    context.fillRect(0, this.headerHeight, this.#width - SCROLLBAR, this.rowHeight);
+    context.font = font(FONT_PX);
+    context.fillStyle = muted;
+    drawText(context, sentence, 'left', PAD, this.#width - SCROLLBAR - 2 * PAD, this.headerHeight + this.rowHeight / 2 + 4);
+  }
+
   /** What is under a point: a row (whole table's numbering), the header, or neither. */
   hit(x: number, y: number): { row: number; column: string; header: boolean } {
     const column = this.#columns.find((candidate) => x >= candidate.x && x < candidate.x + candidate.w)?.id ?? '';

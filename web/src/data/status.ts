@@ -1,5 +1,6 @@
 /** State of the feeds, once a second: what the status bar says and what every panel's freshness rests on. */
 
+import { link } from '../core/link';
 import { Store } from '../core/store';
 import type { Frame } from '../core/wire';
 
@@ -11,11 +12,14 @@ export interface VenueStatus {
   msg_per_s: number;
   gaps: number;
   gaps_filled: number;
+  depth_gaps: number;
   dropped: number;
   reconnects: number;
   books_live: number;
   books_resync: number;
   silent: string[];
+  /** Newest event time of the venue. */
+  clock_ms: number;
   mode: 'live' | 'demo' | 'replay';
 }
 
@@ -26,6 +30,12 @@ export interface Status {
 }
 
 export const status = new Store<Status>({ venues: {}, clock_offset_ms: null, version: '' });
+
+/** The present as the venue's data has it: `serverMs`, but a recording's own time where one is replayed. */
+export function venueNow(serverMs: number): number {
+  const venue = status.get().venues[link.get().exchange];
+  return venue?.mode === 'replay' ? venue.clock_ms : serverMs;
+}
 
 /** performance.now() of the newest status frame. */
 export let statusAt = -Infinity;

@@ -31,6 +31,7 @@ describe('bins', () => {
   test('the first guess is about a 65,000th of the price', () => {
     expect(firstGuess(614_065)).toBe(10);
     expect(firstGuess(8_570)).toBe(1);
+    expect(firstGuess(NaN)).toBe(1);
   });
 
   test('neighbours walk the menu and stop at its ends', () => {

@@ -4,7 +4,7 @@ import type { VenueStatus } from '../../src/data/status';
 
 const venue = (part: Partial<VenueStatus> = {}): VenueStatus => ({
   state: 'live', connected: true, lag_ms_p50: 3, lag_ms_p99: 9, msg_per_s: 100, gaps: 0, gaps_filled: 0, dropped: 0,
-  reconnects: 0, books_live: 1, books_resync: 0, silent: [], mode: 'live', ...part,
+  depth_gaps: 0, reconnects: 0, books_live: 1, books_resync: 0, silent: [], clock_ms: 0, mode: 'live', ...part,
 });
 
 const at = (part: Partial<Evidence>) =>
@@ -35,6 +35,10 @@ describe('a panel says', () => {
 
   test('QUIET, not stale, when one symbol or a rare event does not come', () => {
     expect(at({ dataAt: 88_000, continuous: false })).toEqual({ state: 'quiet', text: 'QUIET 12 s' });
+  });
+
+  test('REPLAY for recorded data, also after its end', () => {
+    expect(at({ dataAt: 60_000, venue: venue({ mode: 'replay', state: 'replay', connected: false }) })).toEqual({ state: 'replay', text: 'REPLAY 40 s' });
   });
 
   test('DELAYED with the lag', () => {

@@ -61,6 +61,10 @@ export class BigFlowPanel extends GridPanel {
     return this.#rows.length;
   }
 
+  protected emptySentence(): string {
+    return this.#data.newest.length > 0 ? 'no episode matches the filter' : 'no episode yet; a symbol whose average daily volume is unknown raises none';
+  }
+
   protected onRow(row: number): void {
     const symbol = this.workspace.market.symbols[this.#rows[row]?.instrument ?? -1];
     if (symbol) show(symbol);

@@ -19,6 +19,7 @@ interface Span {
 
 /** Bin to start with while no candle is known yet: about a 65,000th of the price. */
 export function firstGuess(lastTicks: number): number {
+  if (!(lastTicks > 0)) return 1; // no trade yet
   return LADDER.find((multiple) => multiple >= lastTicks / 65_000) ?? LADDER.at(-1)!;
 }
 

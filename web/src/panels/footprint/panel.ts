@@ -8,6 +8,7 @@ import { settings } from '../../core/settings';
 import { Store } from '../../core/store';
 import { font, theme } from '../../core/theme';
 import { type Candle, FootprintData } from '../../data/footprint';
+import { venueNow } from '../../data/status';
 import { axisWidth, type AxisFrame, paintLastPrice, paintPriceAxis, paintPriceGrid, paintTimeAxis, TIME_AXIS_PX } from './axes';
 import { autoMultiple, binLabel, firstGuess, neighbour, ticksOf } from './bins';
 import type { Look } from './candle';
@@ -21,7 +22,7 @@ import { Tiles } from './tiles';
 import { type Extent, Viewport } from './viewport';
 
 /** Candles to ask for; the next step when more fit on screen or a hand pans to the oldest. */
-const LOOKBACKS = [60, 120, 240, 500];
+const LOOKBACKS = [60, 120, 240, 500, 1440];
 const LIVE_REPAINT_MS = 100;
 const STYLES = ['bid-ask', 'delta', 'volume'] as const;
 
@@ -316,7 +317,7 @@ export class FootprintPanel extends CanvasPanel {
   /** Time left of the newest candle, under the last price. */
   #paintCountdown(newest: Candle): void {
     const head = this.#data.head!;
-    const left = newest.openMs + head.timeframeMs - this.workspace.feed.serverNow();
+    const left = newest.openMs + head.timeframeMs - venueNow(this.workspace.feed.serverNow());
     const y = Math.round(this.#view.y(newest.close + 0.5));
     if (left <= 0 || head.timeframeMs < 60_000 || y < 0 || y > this.#view.height - 14) return;
     const text = clockSeconds(left).replace(/^00:/, '');

@@ -18,7 +18,7 @@ const WHOLE_ROWS_FROM = 7;
 
 export class Viewport {
   /** Pixels from one candle to the next. */
-  candleWidth = 92;
+  candleWidth = 96;
   /** Index (newest candle 0, older negative) at the right edge of the pane. */
   right = 1 + MARGIN;
   /** Price at the upper edge of the pane, and pixels a tick. */

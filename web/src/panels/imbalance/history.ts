@@ -1,7 +1,7 @@
 /** One symbol's trade imbalance over time, in [-1, 1], up to the present second. */
 
 import { timeStep } from '../../core/axis';
-import { clockMinutes, ratio } from '../../core/format';
+import { clockMinutes, clockSeconds, ratio } from '../../core/format';
 import { charWidth, font, mix, type Theme } from '../../core/theme';
 
 export interface Point {
@@ -108,7 +108,7 @@ function paintTimes(context: CanvasRenderingContext2D, plot: Box, from: number, 
   context.font = font(10);
   context.fillStyle = theme.muted;
   for (let ts = Math.ceil(from / every) * every; ts <= to; ts += every) {
-    const text = clockMinutes(ts);
+    const text = every < 60_000 ? clockSeconds(ts) : clockMinutes(ts);
     const left = x(ts) - (text.length * charWidth(10)) / 2;
     if (left >= plot.x && left + text.length * charWidth(10) <= plot.x + plot.width) context.fillText(text, Math.round(left), plot.y + plot.height + 13);
   }

@@ -10,6 +10,7 @@ import { Store } from '../../core/store';
 import { type GridColumn, type Sort, TextGrid, type WriteRow } from '../../core/textgrid';
 import { mix, theme } from '../../core/theme';
 import { type Window, WINDOWS } from '../../data/market';
+import { venueNow } from '../../data/status';
 import { cellAt, type HeatLayout, layoutHeat, paintHeat } from './heat';
 import { type History, paintHistory } from './history';
 import { FIGURE_OF, ordered } from './order';
@@ -45,7 +46,8 @@ export class ImbalancePanel extends GridPanel {
   #order: number[] = [];
   #held = false;
   #history: History = { symbol: '', window: '1m', points: [], failed: undefined };
-  #request: AbortController | undefined;
+  /** Number of the newest question; the answer to an older one comes too late. */
+  #asked = 0;
   #heat: HeatLayout | undefined;
   #heatHover = -1;
 
@@ -56,7 +58,6 @@ export class ImbalancePanel extends GridPanel {
     this.keep(link.onChange(() => this.#onLink()));
     const timer = setInterval(() => void this.#fetchHistory(), HISTORY_EVERY_MS);
     this.keep(() => clearInterval(timer));
-    this.keep(() => this.#request?.abort());
     this.#tellContext();
   }
 
@@ -69,6 +70,10 @@ export class ImbalancePanel extends GridPanel {
 
   protected count(): number {
     return this.#order.length;
+  }
+
+  protected emptySentence(): string {
+    return this.workspace.market.symbols.length > 0 ? `no symbol contains “${this.filter.get()}”` : 'the venue has not told its instruments yet';
   }
 
   protected override sort(): Sort {
@@ -137,13 +142,13 @@ export class ImbalancePanel extends GridPanel {
     if (this.workspace.market.indexOf(symbol) < 0 || this.workspace.feed.link.get().phase !== 'open') return;
     // Never another symbol's past under this one's name.
     if (this.#history.symbol !== symbol || this.#history.window !== window) this.#history = { symbol, window, points: [], failed: undefined };
-    this.#request?.abort();
-    const request = (this.#request = new AbortController());
+    const asked = ++this.#asked;
     try {
-      const { points } = await getJson<{ points: History['points'] }>('/api/imbalance/history', { exchange, symbol, window }, request.signal);
+      const { points } = await getJson<{ points: History['points'] }>('/api/imbalance/history', { exchange, symbol, window });
+      if (asked !== this.#asked) return;
       this.#history = { symbol, window, points, failed: undefined };
     } catch (error) {
-      if (request.signal.aborted) return;
+      if (asked !== this.#asked) return;
       this.#history = { ...this.#history, failed: error instanceof Error ? error.message : String(error) };
     }
     this.invalidate();
@@ -170,7 +175,7 @@ export class ImbalancePanel extends GridPanel {
     const { market } = this.workspace;
     const index = market.indexOf(this.#history.symbol);
     if (index < 0) return undefined;
-    return { ts: market.serverMs, imbalance: market.figure(`ti_${this.#history.window}`)[index]! };
+    return { ts: venueNow(market.serverMs), imbalance: market.figure(`ti_${this.#history.window}`)[index]! };
   }
 
   #paintHeat(context: CanvasRenderingContext2D): void {

@@ -57,6 +57,10 @@ export class LiquidationsPanel extends GridPanel {
     return this.#rows.length;
   }
 
+  protected emptySentence(): string {
+    return this.#data.newest.length > 0 ? 'none matches the filter' : 'none reported yet';
+  }
+
   protected onRow(row: number): void {
     const symbol = this.workspace.market.symbols[this.#rows[row]?.instrument ?? -1];
     if (symbol) show(symbol);
