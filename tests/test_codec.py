@@ -19,7 +19,9 @@ from tapewatch.model.errors import FrameError, NotFoundError, OffGridError, Venu
 from tapewatch.model.instrument import Grid, Instrument, Universe
 from tapewatch.model.tape import E8, Flag, Kind
 from tapewatch.venues.binance_usdm import average_daily_volume, parse_exchange_info
-from tapewatch.venues.binance_usdm_codec import Ack, Codec, ContractInfo, Decoded, Ticker24h
+from tapewatch.venues.batch import Decoded
+from tapewatch.venues.binance_usdm_codec import Codec
+from tapewatch.venues.binance_usdm_messages import Ack, ContractInfo, Ticker24h
 
 NOW = 1_791_391_082_024
 RECV_NS = (NOW + 30) * 1_000_000

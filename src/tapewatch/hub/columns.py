@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from ..engine import Engine
-from ..venues.binance_usdm_codec import Ticker24h
+from ..venues.binance_usdm_messages import Ticker24h
 from .hub import Payloads
 from .wire import Column, encode
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..compiled import Record, kernel, leaf
 from ..model.tape import Flag, Kind
+from .batch import FOREIGN, LEVELS, ROWS
 from .scan import (
     FAIL,
     Symbols,
@@ -31,9 +32,6 @@ MAX_SKEW_MS = 24 * 3600 * 1000
 """An event time further than this from our receive time would poison every clock behind it."""
 MAX_LEVELS = 20_000
 COIN_MARGINED = 2
-
-ROWS, LEVELS, FOREIGN = range(3)
-"""Columns of the counters array the decoder keeps."""
 
 
 def _text(text: str) -> NDArray[np.uint8]:

@@ -1,0 +1,113 @@
+"""What a codec gives back, and the arrays it gathers rows in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from ..model.errors import OffGridError
+from ..model.tape import LEVEL, ROW, Kind, Tape
+from .scan import PADDING, Symbols
+
+ROWS, LEVELS, FOREIGN = range(3)
+"""Columns of the counters that a kernel keeps while it fills `Scratch`."""
+SHORTEST_EVENT = 40
+SHORTEST_LEVEL = 10
+"""Fewest bytes of an event object and of a level with its comma: how much room a run of frames can ever need."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A frame that is not what the protocol promises, kept as it came."""
+
+    reason: str
+    detail: str
+    frame: bytes
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What a run of frames says: rows in order, control messages, frames set aside.
+
+    `foreign` counts events of instruments that are not ours (COIN-M, dated, not configured) in all-symbol streams.
+    """
+
+    tape: Tape
+    frames: int = 0
+    control: list[msgspec.Struct] = field(default_factory=list)
+    """Messages that are no market events, in the venue's own types."""
+    rejected: list[Rejected] = field(default_factory=list)
+    foreign: int = 0
+    off_grid: list[OffGridError] = field(default_factory=list)
+    """Instruments whose grid has to be refined before frames like these (also in `rejected`) can be read."""
+
+
+class Rows:
+    """Rows and levels being gathered."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, ...]] = []
+        self.levels: list[tuple[int, int]] = []
+
+    def add(self, kind: Kind, flags: int, i: int, recv_ns: int, **columns: int) -> None:
+        values = {"kind": kind, "flags": flags, "instrument": i, "recv_ns": recv_ns, **columns}
+        self.rows.append(tuple(values.get(name, 0) for name in ROW.names or ()))
+
+    def tape(self) -> Tape:
+        return Tape(np.array(self.rows, ROW), np.array(self.levels, LEVEL))
+
+
+class Scratch:
+    """Arrays that decoding writes into, large enough for whatever the loaded frames can hold."""
+
+    def __init__(self) -> None:
+        self.bytes = np.zeros(1 << 16, np.uint8)
+        self.rows = np.zeros(1 << 10, ROW)
+        self.levels = np.zeros(1 << 13, LEVEL)
+        self.counts = np.zeros(3, np.int64)
+        self.ends = np.zeros(0, np.int64)
+        self.recv_ns = np.zeros(0, np.int64)
+
+    def load(self, buffer: bytes | bytearray, ends: Sequence[int], recv_ns: int | Sequence[int]) -> None:
+        size = int(ends[-1]) if len(ends) else 0
+        if len(self.bytes) < size + PADDING:
+            self.bytes = np.zeros(2 * (size + PADDING), np.uint8)
+        self.bytes[:size] = np.frombuffer(buffer, np.uint8, count=size)
+        self.bytes[size : size + PADDING] = 0
+        self.ends = np.asarray(ends, np.int64)
+        self.recv_ns = (
+            np.full(len(ends), recv_ns, np.int64) if isinstance(recv_ns, int) else np.asarray(recv_ns, np.int64)
+        )
+        self._reserve(size // SHORTEST_EVENT + len(ends) + 1, size // SHORTEST_LEVEL + 1)
+        self.counts[:] = 0
+
+    def _reserve(self, rows: int, levels: int) -> None:
+        if len(self.rows) < rows:
+            self.rows = np.concatenate([self.rows, np.zeros(2 * rows - len(self.rows), ROW)])
+        if len(self.levels) < levels:
+            self.levels = np.concatenate([self.levels, np.zeros(2 * levels - len(self.levels), LEVEL)])
+
+    def run(self, decode: Callable[..., int], first: int, symbols: Symbols) -> int:
+        """Let a kernel decode from frame `first`; returns the frame it does not understand, or how many there are."""
+        return int(decode(self.bytes, self.ends, self.recv_ns, first, symbols, self.rows, self.levels, self.counts))
+
+    def append(self, general: Rows) -> None:
+        """Put rows of the general decoder behind those already there."""
+        if not general.rows:
+            return
+        tape = general.tape()
+        row, level = int(self.counts[ROWS]), int(self.counts[LEVELS])
+        self._reserve(
+            row + len(tape.rows) + len(self.ends), level + len(tape.levels) + int(self.ends[-1]) // SHORTEST_LEVEL
+        )
+        tape.rows["level_at"][tape.rows["kind"] == Kind.DEPTH] += level
+        self.rows[row : row + len(tape.rows)] = tape.rows
+        self.levels[level : level + len(tape.levels)] = tape.levels
+        self.counts[ROWS] += len(tape.rows)
+        self.counts[LEVELS] += len(tape.levels)
+
+    def tape(self) -> Tape:
+        return Tape(self.rows[: self.counts[ROWS]], self.levels[: self.counts[LEVELS]])
