@@ -78,10 +78,20 @@ def diff(
     return Row(Kind.DEPTH, {**columns, "prev_id": prev}, bids, asks)
 
 
-def snapshot(last: int, bids: Sequence[Level] = (), asks: Sequence[Level] = (), *, i: int = 0, ts_ms: int = T0) -> Row:
-    """A REST depth answer with its lastUpdateId."""
+def snapshot(
+    last: int,
+    bids: Sequence[Level] = (),
+    asks: Sequence[Level] = (),
+    *,
+    known: tuple[int, int] = (0, 0),
+    i: int = 0,
+    ts_ms: int = T0,
+) -> Row:
+    """A REST depth answer with its lastUpdateId; `known` are the ticks at which a side was cut, 0 where it was not."""
     columns = {"flags": int(Flag.SNAPSHOT), "instrument": i, "event_ms": ts_ms, "ts_ms": ts_ms, "id": last}
-    return Row(Kind.DEPTH, {**columns, "first_id": last, "last_id": last}, bids, asks)
+    return Row(
+        Kind.DEPTH, {**columns, "first_id": last, "last_id": last, "price": known[0], "price2": known[1]}, bids, asks
+    )
 
 
 def quote(update_id: int, ts_ms: int, bid: int, bid_lots: int, ask: int, ask_lots: int, *, i: int = 0) -> Row:

@@ -244,6 +244,81 @@ def test_too_many_kept_diffs_drop_the_oldest(book: Book, monkeypatch: pytest.Mon
     assert (book.state, book.sides()[0]) == (BookState.LIVE, [*BIDS, (90, 4)])
 
 
+# -- a snapshot that was cut somewhere --------------------------------------------------------------------------------
+
+DEEP = [(tick, 1) for tick in range(100, 90, -1)]
+HIGH = [(tick, 1) for tick in range(102, 112)]
+
+
+@pytest.fixture
+def cut() -> Book:
+    """Live, and known from tick 91 to 111."""
+    book = Book()
+    assert book.feed(snapshot(1000, DEEP, HIGH, known=(91, 111)), diff(951, 1000, 950)) == []
+    return book
+
+
+def without(levels: list[Level], count: int) -> list[Level]:
+    return [(tick, 0) for tick, _ in levels[:count]]
+
+
+def test_a_market_near_the_edge_refreshes_the_book_without_ending_it(cut: Book) -> None:
+    assert cut.feed(diff(1001, 1001, 1000, without(DEEP, 6))) == []
+    assert cut.feed(diff(1002, 1002, 1001, without(DEEP, 7))) == ["coverage"]
+    assert cut.feed(diff(1003, 1003, 1002, [(93, 5)])) == [], "asked for once"
+    assert (cut.state, cut.sides()[0]) == (BookState.LIVE, [(93, 5), (92, 1), (91, 1)])
+    further = [*((tick, 2) for tick in range(93, 83, -1))]
+    assert cut.feed(snapshot(1002, further, HIGH, known=(84, 111))) == []
+    assert (cut.state, cut.count("resyncs"), cut.count("gaps")) == (BookState.LIVE, 0, 0)
+    assert cut.sides()[0] == [(93, 5), *further[1:]]
+    assert cut.engine.book(0).last_update_id == 1003
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        diff(1001, 1001, 1000, [*without(DEEP, 10), (80, 4)]),
+        diff(1001, 1001, 1000, without(DEEP, 10)),
+        diff(1001, 1001, 1000, [], [*without(HIGH, 10), (120, 4)]),
+        diff(1001, 1001, 1000, [], without(HIGH, 10)),
+    ],
+    ids=["bids beyond", "no bids", "asks beyond", "no asks"],
+)
+@pytest.mark.parametrize("refreshing", [False, True])
+def test_a_market_beyond_what_is_known_makes_the_book_stale(cut: Book, row: Row, refreshing: bool) -> None:
+    """What stands there may be worse than a level we never heard of."""
+    if refreshing:
+        assert cut.feed(diff(990, 1000, 989), diff(1001, 1001, 1000, without(DEEP, 7), without(HIGH, 7))) == [
+            "coverage"
+        ]
+        row = diff(1002, 1002, 1001, row.bids, row.asks)
+    assert cut.feed(row) == ["coverage"]
+    assert cut.state is BookState.STALE
+
+
+def test_a_first_diff_beyond_what_is_known_never_goes_live(book: Book) -> None:
+    assert book.feed(diff(999, 1001, 998, without(DEEP, 10)), snapshot(1000, DEEP, HIGH, known=(91, 111))) == [
+        "coverage"
+    ]
+    assert book.state is BookState.STALE
+
+
+def test_a_side_that_was_whole_may_become_empty(live: Book) -> None:
+    assert live.feed(diff(1001, 1001, 1000, [(100, 0), (99, 0)], [(102, 0), (103, 0)])) == []
+    assert (live.state, live.sides()) == (BookState.LIVE, ([], []))
+
+
+def test_order_flow_of_the_top_levels_goes_on_through_a_refresh(cut: Book) -> None:
+    """Diffs count before and while it is refreshed; a level that only the snapshot brings to light is no flow."""
+    cut.engine.top10_ofi(0)
+    cut.feed(diff(1001, 1001, 1000, without(DEEP, 7)), diff(1002, 1002, 1001, [(93, 5)]))
+    assert cut.engine.top10_ofi(0) == -7 + 4
+    cut.feed(snapshot(1002, [(93, 5), (92, 1), (91, 1), (90, 40)], HIGH, known=(90, 111)))
+    cut.feed(diff(1003, 1003, 1002, [(92, 4)]))
+    assert cut.state is BookState.LIVE
+    assert cut.engine.top10_ofi(0) == -7 + 4 + 3
+
+
 def test_needs_are_counted_by_reason(live: Book) -> None:
     live.feed(diff(1010, 1020, 1005))
     live.feed(snapshot(1000, BIDS, ASKS))
@@ -261,8 +336,11 @@ class Truth:
     bids: dict[int, int]
     asks: dict[int, int]
 
-    def row(self) -> Row:
-        return snapshot(self.last_id, sorted(self.bids.items()), sorted(self.asks.items()))
+    def row(self, limit: int) -> Row:
+        """The answer to a request for `limit` levels a side."""
+        bids, asks = (side[:limit] for side in self.sides())
+        known = (bids[-1][0] if len(bids) == limit else 0, asks[-1][0] if len(asks) == limit else 0)
+        return snapshot(self.last_id, bids, asks, known=known)
 
     def sides(self) -> tuple[list[Level], list[Level]]:
         return sorted(self.bids.items(), reverse=True), sorted(self.asks.items())
@@ -338,11 +416,11 @@ class UnreliableVenue(RuleBasedStateMachine):
         self._take(self.engine.book_lost(0))
 
     @precondition(lambda self: self.wanted)
-    @rule(age=st.integers(0, 8))
-    def the_venue_takes_a_snapshot(self, age: int) -> None:
-        """Of a state some diffs ago: REST answers lag."""
-        known = sorted(self.history)
-        self.answers.append(self.history[known[-1 - age % len(known)]].row())
+    @rule(age=st.integers(0, 8), limit=st.sampled_from([2, 5, 1_000]))
+    def the_venue_takes_a_snapshot(self, age: int, limit: int) -> None:
+        """Of a state some diffs ago, cut to some levels: REST answers lag."""
+        states = sorted(self.history)
+        self.answers.append(self.history[states[-1 - age % len(states)]].row(limit))
         self.wanted -= 1
 
     @precondition(lambda self: self.answers)
@@ -352,10 +430,22 @@ class UnreliableVenue(RuleBasedStateMachine):
 
     @invariant()
     def a_live_book_is_the_venues_book_at_its_last_id(self) -> None:
-        if self.engine.book_state(0) is BookState.LIVE:
-            view = self.engine.book(0)
-            shown = ([tuple(level) for level in view.bids.tolist()], [tuple(level) for level in view.asks.tolist()])
-            assert shown == self.history[view.last_update_id].sides()
+        """Between the ticks it knows, its best prices among them; what it shows beyond stands there too."""
+        if self.engine.book_state(0) is not BookState.LIVE:
+            return
+        view = self.engine.book(0)
+        for shown, true in zip((view.bids, view.asks), self.history[view.last_update_id].sides(), strict=True):
+            levels = [tuple(level) for level in shown.tolist()]
+            assert [x for x in levels if view.low <= x[0] <= view.high] == [
+                x for x in true if view.low <= x[0] <= view.high
+            ]
+            assert set(levels) <= set(true)
+            assert levels[:1] == true[:1]
+
+    @invariant()
+    def a_refresh_is_on_its_way(self) -> None:
+        if self.engine.sync.ladders.books[0]["refreshing"]:
+            assert self.wanted or self.answers or self.engine.sync._early
 
     @invariant()
     def a_book_that_is_not_live_is_on_its_way(self) -> None:
@@ -369,7 +459,7 @@ class UnreliableVenue(RuleBasedStateMachine):
         self.engine.book_lost(0)
         self.line.clear()
         self.the_book_changes([(True, 1, 1), (False, 1, 2)], 5)
-        self.engine.apply(tape([*self.line, self.truth.row()]))
+        self.engine.apply(tape([*self.line, self.truth.row(1_000)]))
         assert self.engine.book_state(0) is BookState.LIVE
         self.a_live_book_is_the_venues_book_at_its_last_id()
 

@@ -107,7 +107,7 @@ def _apply(
             book.applied += 1
             if book.watched:
                 ladder.sum_top_change(books, row.instrument, row.prev_id, TOP_LEVELS)
-            if book.bids and book.asks and _needs_a_look(book):
+            if _needs_a_look(book):
                 return ATTEND, r
         else:
             _pass_time(flow, clock, row.event_ms)
@@ -122,9 +122,9 @@ def _apply(
 
 @leaf
 def _needs_a_look(book: Record) -> bool:
-    """Whether a book is crossed, or a best price nears the edge of what the snapshot knew."""
-    near_edge = book.best_bid < book.refresh_below or book.best_ask > book.refresh_above
-    return bool(near_edge or book.best_bid >= book.best_ask)
+    """Whether a book is crossed, or a best price nears the edge of what the snapshot knew, or has left it."""
+    near_edge = book.bids and book.asks and (book.best_bid < book.refresh_below or book.best_ask > book.refresh_above)
+    return bool(near_edge or ladder.is_beyond_known(book) or ladder.is_crossed(book))
 
 
 @leaf
@@ -205,10 +205,16 @@ class Engine:
         _pass_time(self.flow, self._clock, int(row["event_ms"]))
         if row["flags"] & _SNAPSHOT:
             reason = self.sync.on_snapshot(i, diff)
+            if book["watched"]:
+                # Levels that a snapshot brings to light are no order flow.
+                ladder.set_top_base(self.sync.ladders, i, TOP_LEVELS)
         elif book["state"] != LIVE:
             reason = self.sync.on_diff(i, diff)
         elif row["prev_id"] == book["last_id"] and book["refreshing"]:
+            snapshot_id = int(book["snapshot_id"])
             reason = self.sync.on_refreshing_diff(i, diff)
+            if book["watched"] and book["snapshot_id"] == snapshot_id:
+                ladder.sum_top_change(self.sync.ladders, i, int(row["prev_id"]), TOP_LEVELS)
         elif row["last_id"] == book["last_id"] and _needs_a_look(book):
             reason = self.sync.on_applied(i, diff)
         else:

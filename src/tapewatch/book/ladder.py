@@ -12,12 +12,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import kernel, leaf
+from ..compiled import Record, kernel, leaf
 
 PAGE_BITS = 8
 PAGE = 1 << PAGE_BITS
 PAGE_MASK = PAGE - 1
 NO_PRICE = -1
+
+NO_EDGE = 2**62
+"""`high` of a book whose snapshot held all asks there were; `low` is 0 where it held all bids."""
 
 _INSTRUMENT_BITS = 16
 _HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
@@ -302,6 +305,19 @@ def read_side(s: Ladders, i: int, side: int, out: NDArray[np.int64]) -> int:
         n += 1
         tick = next_level(s, i, tick, side)
     return n
+
+
+@leaf
+def is_crossed(book: Record) -> bool:
+    return bool(book.bids and book.asks and book.best_bid >= book.best_ask)
+
+
+@leaf
+def is_beyond_known(book: Record) -> bool:
+    """Whether the best of a side lies behind what the snapshot knew: a better one we never heard of may stand there."""
+    no_bid = book.low > 0 and (book.bids == 0 or book.best_bid < book.low)
+    no_ask = book.high < NO_EDGE and (book.asks == 0 or book.best_ask > book.high)
+    return bool(no_bid or no_ask)
 
 
 @kernel

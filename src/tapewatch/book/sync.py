@@ -16,7 +16,7 @@ Binance USD-M:
 
 A snapshot ends somewhere: beyond its worst levels a book knows only what has changed since. Before the market gets
 there the book is refreshed: diffs are applied and kept, and when the next snapshot comes the book is rebuilt from it
-and the kept diffs in one go, without ceasing to be LIVE.
+and the kept diffs in one go, without ceasing to be LIVE. Where the market was faster, the book is stale.
 
 Rule 5 runs in `engine.py`'s kernel on every diff for ever; the rest, which is rare, is here.
 """
@@ -31,13 +31,11 @@ from numpy.typing import NDArray
 
 from ..model.views import BookState
 from . import ladder
-from .ladder import LIVE, LOADED, OFF, STALE, WAITING, Ladders
+from .ladder import LIVE, LOADED, NO_EDGE, OFF, STALE, WAITING, Ladders
 
 MAX_PENDING_DIFFS = 3000
 """Diffs kept while a snapshot is awaited, per book: five minutes at 100 ms. Beyond it the oldest goes, counted."""
 
-NO_EDGE = 2**62
-"""Highest known tick of a book whose snapshot held all asks there were."""
 REFRESH_FRACTION = 3
 """A book is refreshed when a best price has left less than a third of what the snapshot knew beyond it."""
 
@@ -111,11 +109,12 @@ class BookSync:
         return self._follow_chain(i)
 
     def on_applied(self, i: int, diff: Diff) -> str | None:
-        """Judge a live book after `diff`: is it crossed, or does the market near the edge of what it knows?"""
+        """Judge a live book after `diff`: is it wrong, or does the market near the edge of what it knows?"""
         book = self.ladders.books[i]
-        if book["bids"] and book["asks"] and book["best_bid"] >= book["best_ask"]:
+        reason = _fault(book)
+        if reason is not None:
             self.lost(i)
-            return "crossed"
+            return reason
         book["refreshing"] = 1
         self._pending[i].clear()
         self._pending[i].append(diff)
@@ -211,8 +210,7 @@ class BookSync:
         book["event_ms"] = diff.row["event_ms"]
         book["ts_ms"] = diff.row["ts_ms"]
         book["applied"] += 1
-        crossed = book["bids"] and book["asks"] and book["best_bid"] >= book["best_ask"]
-        return "crossed" if crossed else None
+        return _fault(book)
 
     def reserve(self, pages: int) -> None:
         """Make sure that `pages` more pages can be taken."""
@@ -223,3 +221,10 @@ class BookSync:
 def _continues(diff: Diff, last_update_id: int) -> bool:
     """Whether no update lies between a snapshot and `diff`, which does not end before it (rule 4)."""
     return bool(diff.row["first_id"] <= last_update_id or diff.row["prev_id"] <= last_update_id)
+
+
+def _fault(book: NDArray[np.void]) -> str | None:
+    """Why a book that has followed every rule is not the venue's book all the same."""
+    if ladder.is_crossed(book):
+        return "crossed"
+    return "coverage" if ladder.is_beyond_known(book) else None
