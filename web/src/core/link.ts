@@ -25,7 +25,7 @@ export interface Linked {
 
 export const link = new Store<Linked>({ exchange: 'binance', symbol: 'BTCUSDT', timeframe: '1m', step: 'auto' });
 
-export const isTimeframe = (text: string): text is Timeframe => (TIMEFRAMES as readonly string[]).includes(text);
+const isTimeframe = (text: string): text is Timeframe => (TIMEFRAMES as readonly string[]).includes(text);
 
 /** Look at another symbol; a bin chosen for the last one says nothing about this one's prices. */
 export function show(symbol: string): void {

@@ -26,7 +26,7 @@ interface Entry {
   costMs: number;
 }
 
-export class Scheduler {
+class Scheduler {
   readonly #entries = new Map<Task, Entry>();
   #requested = false;
 

@@ -5,7 +5,7 @@ import type { Linked } from './link';
 import type { ThemeName } from './theme';
 
 const KEY = 'tapewatch.settings';
-export const SETTINGS_VERSION = 1;
+const SETTINGS_VERSION = 1;
 
 export interface Settings {
   version: number;

@@ -54,7 +54,7 @@ export function applyTheme(name: ThemeName): void {
   theme.set(next);
 }
 
-export const MONO = "'JetBrains Mono', ui-monospace, 'DejaVu Sans Mono', monospace";
+const MONO = "'JetBrains Mono', ui-monospace, 'DejaVu Sans Mono', monospace";
 
 export const font = (px: number, weight = 400): string => `${weight} ${px}px ${MONO}`;
 

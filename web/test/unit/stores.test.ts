@@ -6,6 +6,7 @@ import { BigFlow } from '../../src/data/bigflow';
 import { Liquidations } from '../../src/data/liquidations';
 import { Market, WINDOWS } from '../../src/data/market';
 import { cellAt, layoutHeat } from '../../src/panels/imbalance/heat';
+import { wholeHour } from '../../src/panels/liquidations/minutes';
 import { ordered } from '../../src/panels/imbalance/order';
 import { search } from '../../src/ui/search';
 import { frame } from './frames';
@@ -143,4 +144,12 @@ describe('colours', () => {
     expect(contrast(readable('#ff4444', '#6f2c2c'), '#6f2c2c')).toBeGreaterThanOrEqual(4.5);
     expect(readable('#00ff88', '#1e1e1e')).toBe('#00ff88');
   });
+});
+
+test('the minutes shown are sixty in a row, empty ones included', () => {
+  const minute = (ms: number, longNotional: number) => ({ ms, longNotional, shortNotional: 0, longs: 1, shorts: 0 });
+  const hour = wholeHour([minute(60_000 * 100, 5), minute(60_000 * 103, 7)]);
+  expect(hour).toHaveLength(60);
+  expect(hour.at(-1)).toEqual(minute(60_000 * 103, 7));
+  expect(hour.slice(-4).map(({ longNotional }) => longNotional)).toEqual([5, 0, 0, 7]);
 });

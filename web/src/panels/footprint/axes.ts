@@ -71,7 +71,7 @@ export function paintTimeAxis(frame: AxisFrame, placed: readonly Placed[]): void
   }
 }
 
-export function timeLabel(openMs: number, timeframeMs: number): string {
+function timeLabel(openMs: number, timeframeMs: number): string {
   if (openMs % DAY_MS === 0) return day(openMs).slice(5);
   return timeframeMs < 60_000 ? clockSeconds(openMs) : clockMinutes(openMs);
 }

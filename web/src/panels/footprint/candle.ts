@@ -301,7 +301,7 @@ function paintPlain(context: CanvasRenderingContext2D, candle: Candle, x: number
   context.fillRect(x, bodyTop, width, Math.max(1, Math.round(y(Math.min(candle.open, candle.close))) - bodyTop));
 }
 
-export function hatch(context: CanvasRenderingContext2D, x: number, y: number, width: number, height: number, colour: string): void {
+function hatch(context: CanvasRenderingContext2D, x: number, y: number, width: number, height: number, colour: string): void {
   context.save();
   context.beginPath();
   context.rect(x, y, width, height);

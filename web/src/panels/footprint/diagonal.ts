@@ -5,7 +5,7 @@
  */
 
 export const RATIO = 3;
-export const STACK = 3;
+const STACK = 3;
 
 export interface Cells {
   /** Lower edges of bins, highest first. */
