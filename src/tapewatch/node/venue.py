@@ -15,7 +15,9 @@ from ..feed.sink import TradeHole
 from ..model.errors import OffGridError
 from ..model.instrument import Instrument, Universe
 from ..model.tape import Flag, Kind, Tape
-from ..venues.binance_usdm_codec import Codec, Decoded, Ticker24h
+from ..venues.batch import Decoded
+from ..venues.binance_usdm_codec import Codec
+from ..venues.binance_usdm_messages import Ticker24h
 from .lag import LagMeter
 from .quarantine import Quarantine
 
@@ -103,12 +105,14 @@ class VenueNode:
             needs += self._aside(decoded, recv_ns)
         if not len(decoded.tape):
             return needs
-        if self._elsewhen():
+        recorded = self._elsewhen()
+        if recorded:
             self._take_raw_trades(decoded.tape)
         needs += self.engine.apply(decoded.tape)
         now_ms = time.time_ns() / 1e6
         self.handling.add(now_ms - recv_ns / 1e6)
-        self.lag.add(now_ms + (self.clock_offset_ms() or 0.0) - int(decoded.tape.rows[0]["event_ms"]))
+        if not recorded:  # at another pace than the market's there is no such thing as lag
+            self.lag.add(now_ms + (self.clock_offset_ms() or 0.0) - int(decoded.tape.rows[0]["event_ms"]))
         return needs
 
     def _elsewhen(self) -> bool:

@@ -1,0 +1,70 @@
+"""A real browser on a real program: simulated venue, sockets, server, page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from screen import wait_until
+from written_tape import LIQUIDATIONS, START_MS, write_tape
+
+from chromium import ADVICE, find_chromium
+from program import started
+
+VIEWPORT = {"width": 1920, "height": 1080}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = find_chromium()
+    if path is None:
+        pytest.fail(ADVICE)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh browser profile; a test that uses it fails when the page said that anything is wrong."""
+    context = browser.new_context(viewport=VIEWPORT)  # type: ignore[arg-type]  # a TypedDict of two ints
+    page = context.new_page()
+    complaints: list[str] = []
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            complaints.append(f"{message.type}: {message.text} ({message.location})")
+
+    page.on("console", on_console)
+    page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
+    page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url} {request.failure}"))
+    yield page
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def taped(home: Path) -> Iterator[str]:
+    """Address of a program that has shown the whole hand-written recording."""
+    recording = write_tape(home / "tape.gz")
+    with started(home, "replay", str(recording), "--serve", "--speed", "10", "--port", "0") as program:
+        url = program.url()
+        last_ms = START_MS + LIQUIDATIONS[-1][0]
+        wait_until(lambda: _newest_liquidation(url) == last_ms, lambda: "".join(program.output), within_s=180)
+        yield url
+        assert program.stop() == 0
+
+
+def _newest_liquidation(url: str) -> int | None:
+    answer = httpx.get(f"{url}api/liquidations", params={"exchange": "binance", "limit": 1})
+    rows = answer.json()["liquidations"] if answer.status_code == httpx.codes.OK else []
+    return int(rows[0]["ts"]) if rows else None
