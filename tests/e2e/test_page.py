@@ -30,12 +30,13 @@ def test_the_footprint_shows_the_recorded_trades(taped: str, page: Page) -> None
 
 
 @pytest.mark.parametrize(
-    ("tf", "tf_ms"), [("1m", MINUTE_MS), ("5m", 5 * MINUTE_MS), ("15m", 15 * MINUTE_MS), ("1h", 60 * MINUTE_MS)]
+    ("tf", "minutes", "step"), [("1m", 1, "0.1"), ("5m", 5, "7.5"), ("15m", 15, "100"), ("1h", 60, "1")]
 )
-@pytest.mark.parametrize("step", ["0.1", "0.5", "7.5", "100"])
-def test_any_bin_and_timeframe_is_a_view_of_the_trades(taped: str, page: Page, tf: str, tf_ms: int, step: str) -> None:
+def test_any_bin_and_timeframe_is_a_view_of_the_trades(
+    taped: str, page: Page, tf: str, minutes: int, step: str
+) -> None:
     opened(page, f"{taped}?panels=footprint&symbol=BTCUSDT&tf={tf}&step={step}")
-    wait_for_candles(page, candles("BTCUSDT", tf_ms, step))
+    wait_for_candles(page, candles("BTCUSDT", minutes * MINUTE_MS, step))
 
 
 def test_bins_and_timeframes_can_be_changed_and_changed_back(taped: str, page: Page) -> None:
