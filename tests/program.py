@@ -19,7 +19,7 @@ STOP_WITHIN_S = 20.0
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
-    """An environment without the developer's settings; compiled kernels are shared, or each start would take minutes."""
+    """An environment without the developer's settings; compiled kernels are shared, or each start took a minute."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TAPEWATCH_")}
     folders = {"XDG_CONFIG_HOME": str(home / "config"), "XDG_STATE_HOME": str(home / "state")}
     return {**kept, **folders, "COLUMNS": "200", **settings}

@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
-from screen import wait_until
-from written_tape import LIQUIDATIONS, START_MS, write_tape
 
 from chromium import ADVICE, find_chromium
+from e2e.screen import wait_until
+from e2e.written_tape import LIQUIDATIONS, START_MS, write_tape
 from program import started
 
 VIEWPORT = {"width": 1920, "height": 1080}

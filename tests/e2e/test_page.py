@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from screen import candles_shown, opened, shown, wait_for_candles, wait_until
-from written_tape import START_MS, candles
+
+from e2e.screen import candles_shown, opened, shown, wait_for_candles, wait_until
+from e2e.written_tape import START_MS, candles
 
 pytestmark = pytest.mark.e2e
 

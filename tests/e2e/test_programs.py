@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Page
-from screen import opened, shown, wait_for_candles, wait_until
 
+from e2e.screen import opened, shown, wait_for_candles, wait_until
 from program import started
 
 pytestmark = pytest.mark.e2e
