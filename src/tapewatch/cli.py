@@ -228,11 +228,13 @@ def doctor(
 
     from .node.doctor import Verdict, examine
     from .node.warm import warm_up
+    from .sim.simulation import warm_up as warm_up_venue
 
     settings = config.load(config_file)
     if warm:
         with err.status("compiling kernels, once"):
             seconds = warm_up()
+            warm_up_venue()
         out.print(f"kernels ready in {seconds:.1f} s", highlight=False)
         return
     findings = asyncio.run(examine(settings, config.find_file(config_file)))
