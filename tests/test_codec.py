@@ -18,8 +18,8 @@ from tapes import examples
 from tapewatch.model.errors import FrameError, NotFoundError, OffGridError, VenueError
 from tapewatch.model.instrument import Grid, Instrument, Universe
 from tapewatch.model.tape import E8, Flag, Kind
-from tapewatch.venues.binance_usdm import average_daily_volume, parse_exchange_info
 from tapewatch.venues.batch import Decoded
+from tapewatch.venues.binance_usdm import average_daily_volume, parse_exchange_info
 from tapewatch.venues.binance_usdm_codec import Codec
 from tapewatch.venues.binance_usdm_messages import Ack, ContractInfo, Ticker24h
 

@@ -7,12 +7,13 @@ from bisect import bisect_right
 from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tapewatch.model.errors import UsageError
-from tapewatch.model.views import TIMEFRAMES_MS, BookState
+from tapewatch.model.views import TIMEFRAMES_MS, BookState, Footprint
 from tapewatch.replay import Recording, Replay, replay_files
 
 RECORDINGS = {
@@ -31,11 +32,15 @@ def recording(request: pytest.FixtureRequest, data_dir: Path) -> tuple[str, Reco
     return request.param, Recording.load([data_dir / "binance_usdm" / name for name in RECORDINGS[request.param]])
 
 
+Cells = dict[tuple[str, int], dict[Decimal, list[Any]]]
+"""[sold, bought, prints] by price, by symbol and minute."""
+
+
 def _symbol(payload: bytes) -> str:
-    return json.loads(payload).get("data", {}).get("s", "")
+    return str(json.loads(payload).get("data", {}).get("s", ""))
 
 
-def frames_of(recording: Recording) -> list[dict]:
+def frames_of(recording: Recording) -> list[dict[str, Any]]:
     """Every websocket event of a recording as parsed JSON."""
     return [json.loads(record.payload)["data"] for record in recording.records if not record.url]
 
@@ -82,8 +87,8 @@ def test_trades_and_footprint_equal_a_plain_count(recording: tuple[str, Recordin
     """Totals, minutes and tick-level cells are those of a dictionary filled from the frames."""
     _, tape = recording
     engine = replayed.engine
-    cells: dict[tuple[str, int], dict[Decimal, list]] = defaultdict(lambda: defaultdict(lambda: [Decimal(0), Decimal(0), 0]))
-    totals: dict[str, list] = defaultdict(lambda: [0, Decimal(0), Decimal(0), Decimal(0), 0])
+    cells: Cells = defaultdict(lambda: defaultdict(lambda: [Decimal(0), Decimal(0), 0]))
+    totals: dict[str, list[Any]] = defaultdict(lambda: [0, Decimal(0), Decimal(0), Decimal(0), 0])
     for d in frames_of(tape):
         source = "trade" if d.get("s") in tape.raw_trade_symbols else "aggTrade"
         if d["e"] != source:
@@ -105,12 +110,12 @@ def test_trades_and_footprint_equal_a_plain_count(recording: tuple[str, Recordin
         report = replayed.report()["symbols"][instrument.key]
         trades = report["trades"]
         assert (trades["count"], trades["excluded"], trades["duplicates"], trades["gaps"]) == (count, excluded, 0, 0)
-        assert (Decimal(trades["sell"]), Decimal(trades["buy"]), Decimal(trades["quote_volume"])) == (sold, bought, quote)
+        assert [Decimal(trades[name]) for name in ("sell", "buy", "quote_volume")] == [sold, bought, quote]
         for candle in report["candles_1m"]:
             expected = cells[symbol, candle["open_ts"]]
             levels = {Decimal(p): [Decimal(bid), Decimal(ask), n] for p, bid, ask, n in candle["levels"]}
             assert levels == expected
-            assert [level[0] for level in candle["levels"]] == sorted((c[0] for c in candle["levels"]), key=Decimal, reverse=True)
+            assert list(levels) == sorted(levels, reverse=True)
         assert {c["open_ts"] for c in report["candles_1m"] if c["n"]} == {m for s, m in cells if s == symbol}
     assert engine.totals()["gaps"] == 0
 
@@ -127,7 +132,7 @@ def test_insurance_fund_print_enters_nothing(data_dir: Path) -> None:
 def test_best_level_ofi_equals_the_definition(recording: tuple[str, Recording], replayed: Replay) -> None:
     """Cont-Kukanov-Stoikov OFI per minute of T, computed from the recorded bookTicker stream."""
     _, tape = recording
-    previous: dict[str, tuple] = {}
+    previous: dict[str, tuple[Any, ...]] = {}
     minutes: dict[tuple[str, int], Decimal] = defaultdict(Decimal)
     for d in frames_of(tape):
         if d["e"] != "bookTicker":
@@ -161,7 +166,7 @@ def test_every_timeframe_and_bin_sums_to_the_original(recording: tuple[str, Reco
                     assert view.candles[name].sum() == original.candles[name].sum()
 
 
-def cell_sums(view, tf_ms: int, step: int) -> dict[tuple[int, int], list[int]]:
+def cell_sums(view: Footprint, tf_ms: int, step: int) -> dict[tuple[int, int], list[int]]:
     sums: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0])
     for candle in view.candles:
         for cell in view.cells[candle["cell_at"] : candle["cell_at"] + candle["cells"]]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from ..engine import Engine
 from ..model.thresholds import Thresholds
@@ -54,7 +55,7 @@ class Replay:
         self.rejected.update(rejected.reason for rejected in decoded.rejected)
         self.engine.apply(decoded.tape)
 
-    def report(self) -> dict[str, object]:
+    def report(self) -> dict[str, Any]:
         """The end state as plain data; contract section 8."""
         integrity = {
             "frames": self.frames,

@@ -16,7 +16,7 @@ from ..model.views import BookState
 REPORT_LEVELS = 10
 
 
-def build_report(engine: Engine, inputs: list[str], integrity: dict[str, object]) -> dict[str, object]:
+def build_report(engine: Engine, inputs: list[str], integrity: dict[str, object]) -> dict[str, Any]:
     """Contract section 8. Numbers are decimal strings on the instrument's own grid."""
     return {
         "inputs": inputs,

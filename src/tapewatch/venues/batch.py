@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from ..model.errors import OffGridError
 from ..model.tape import LEVEL, ROW, Kind, Tape
 from .scan import PADDING, Symbols
+
+Integers = Sequence[int] | NDArray[np.int64]
 
 ROWS, LEVELS, FOREIGN = range(3)
 """Columns of the counters that a kernel keeps while it fills `Scratch`."""
@@ -71,7 +74,7 @@ class Scratch:
         self.ends = np.zeros(0, np.int64)
         self.recv_ns = np.zeros(0, np.int64)
 
-    def load(self, buffer: bytes | bytearray, ends: Sequence[int], recv_ns: int | Sequence[int]) -> None:
+    def load(self, buffer: bytes | bytearray, ends: Integers, recv_ns: int | Integers) -> None:
         size = int(ends[-1]) if len(ends) else 0
         if len(self.bytes) < size + PADDING:
             self.bytes = np.zeros(2 * (size + PADDING), np.uint8)

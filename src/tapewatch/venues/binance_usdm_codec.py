@@ -7,7 +7,7 @@ understand comes back to the general decoder here, which yields rows or a typed 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,7 @@ import msgspec
 from ..model.errors import FrameError, OffGridError
 from ..model.instrument import Instrument, Universe
 from ..model.tape import E8, Flag, Kind, Tape
-from .batch import FOREIGN, Decoded, Rejected, Rows, Scratch
+from .batch import FOREIGN, Decoded, Integers, Rejected, Rows, Scratch
 from .binance_usdm import DEPTH_WEIGHT
 from .binance_usdm_kernel import COIN_MARGINED, EARLIEST_MS, LATEST_MS, MAX_LEVELS, MAX_SKEW_MS, decode
 from .binance_usdm_messages import (
@@ -65,7 +65,7 @@ class Codec:
         self._symbols = index_symbols([])
         self._scratch = Scratch()
 
-    def decode(self, buffer: bytes | bytearray, ends: Sequence[int], recv_ns: int | Sequence[int]) -> Decoded:
+    def decode(self, buffer: bytes | bytearray, ends: Integers, recv_ns: int | Integers) -> Decoded:
         """Decode the websocket text frames `buffer[ends[k-1]:ends[k]]`, received at `recv_ns` (one or one each).
 
         A frame that cannot be read is set aside whole with its reason and changes nothing. The tape's arrays are
