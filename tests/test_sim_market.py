@@ -9,7 +9,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from tapewatch.sim import layout
+from tapewatch.sim import kernels, layout
 from tapewatch.sim.layout import STEP_MS
 from tapewatch.sim.leveltext import levels_text
 from tapewatch.sim.market import INTERVALS_MS, MINUTE_MS, Market
@@ -94,6 +94,20 @@ def test_books_are_never_crossed_nor_empty(pace: float) -> None:
             assert (np.diff(book.asks[:, 0]) > 0).all()
             assert (np.vstack([book.bids, book.asks])[:, 0] % listing.tick_units == 0).all()
             assert (np.vstack([book.bids, book.asks])[:, 1] > 0).all()
+
+
+def test_no_side_of_a_book_can_be_emptied() -> None:
+    simulated = market(3)
+    us = simulated.now_ms * 1000
+    for i, bids in ((0, True), (1, False)):
+        for _ in range(3000):
+            kernels.clear_touch(simulated.state, i, bids, us)
+        kernels.market_order(simulated.state, i, int(bids), 10**12, us)
+        book = simulated.book(simulated.listings[i].symbol)
+        assert len(book.bids) > 0
+        assert len(book.asks) > 0
+    run(simulated, 2)
+    assert (simulated.state.symbols["bid"][:3] < simulated.state.symbols["ask"][:3]).all()
 
 
 def test_one_seed_and_start_give_one_market_whoever_listens() -> None:

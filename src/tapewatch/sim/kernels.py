@@ -165,6 +165,20 @@ def set_level(m: State, i: int, price: int, qty: int, us: int) -> None:
 
 
 @kernel
+def clear_touch(m: State, i: int, bid_side: bool, us: int) -> None:
+    """Take away the best level of a side; where nobody stands behind it, somebody comes: no side is ever empty."""
+    symbol = m.symbols[i]
+    price, away = (symbol.bid, -1) if bid_side else (symbol.ask, 1)
+    behind = price + away
+    while abs(behind - symbol.anchor) <= REACH and m.books[i, behind & _MASK] == 0:
+        behind += away
+    if abs(behind - symbol.anchor) > REACH:
+        behind = price + away
+        set_level(m, i, behind, -away * standing(m.world[0], symbol, behind, 0), us)
+    set_level(m, i, price, 0, us)
+
+
+@kernel
 def send_aggregate(m: State, i: int) -> None:
     """Close the oldest open aggregate of a symbol: it gets the next id, and REST may now tell it."""
     world, symbol = m.world[0], m.symbols[i]
@@ -261,7 +275,10 @@ def market_order(m: State, i: int, sell: int, lots: int, us: int) -> tuple[int, 
         here = abs(m.books[i, price & _MASK])
         qty = min(here, lots - filled)
         trade(m, i, price, qty, qty, sell, us)
-        set_level(m, i, price, here - qty if sell else qty - here, us)
+        if qty == here:
+            clear_touch(m, i, sell == 1, us)
+        else:
+            set_level(m, i, price, here - qty if sell else qty - here, us)
         filled += qty
         paid += qty * price * symbol.tick_units
     moved = 0.25 * abs((symbol.bid if sell else symbol.ask) - touch)
@@ -306,7 +323,8 @@ def change_book(m: State, i: int, us: int) -> None:
         if chance > 0.7:
             return
     elif chance < (0.28 if distance else 0.02):
-        if distance == 0 and abs(price - symbol.anchor) > REACH - _EDGE:
+        if distance == 0:
+            clear_touch(m, i, bid_side, us)
             return
         qty = 0
     set_level(m, i, price, qty if bid_side else -qty, us)
@@ -322,13 +340,13 @@ def requote(m: State, i: int, us: int) -> None:
     ask = bid + symbol.spread
     if gap > patience:
         while symbol.ask < ask:
-            set_level(m, i, symbol.ask, 0, us)
+            clear_touch(m, i, False, us)
         for back in range(3):
             if bid - back > symbol.bid and (back == 0 or uniform(world) < 0.6):
                 set_level(m, i, bid - back, standing(world, symbol, bid - back, back), us)
     elif gap < -patience:
         while symbol.bid > bid:
-            set_level(m, i, symbol.bid, 0, us)
+            clear_touch(m, i, True, us)
         for back in range(3):
             if ask + back < symbol.ask and (back == 0 or uniform(world) < 0.6):
                 set_level(m, i, ask + back, -standing(world, symbol, ask + back, back), us)

@@ -129,7 +129,9 @@ class Market:
         symbol["changes_per_s"] = 520.0 * (listing.trades_per_s / 14.0) ** 1.2
         symbol["order_lots"] = max(2.0, lots * listing.adv / 86_400 / symbol["orders_per_s"])
         tick = 10.0**-listing.price_decimals * listing.tick_units
-        symbol["level_lots"] = max(2.0, lots * listing.adv * 1.2 * tick / listing.price)
+        symbol["level_lots"] = max(
+            2.0, 0.2 * float(symbol["order_lots"]), lots * listing.adv * 1.2 * tick / listing.price
+        )
         symbol["adv_lots"] = lots * listing.adv
         symbol["sigma"] = SIGMA_SHARE * listing.volatility / math.sqrt(365 * 86_400)
         symbol["beta"] = listing.beta
