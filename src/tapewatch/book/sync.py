@@ -33,8 +33,10 @@ from ..model.views import BookState
 from . import ladder
 from .ladder import LIVE, LOADED, NO_EDGE, OFF, STALE, WAITING, Ladders
 
-MAX_PENDING_DIFFS = 3000
-"""Diffs kept while a snapshot is awaited, per book: five minutes at 100 ms. Beyond it the oldest goes, counted."""
+MAX_PENDING_DIFFS = 600
+"""Diffs kept while a snapshot is awaited, per book: a minute at 100 ms. Beyond it the oldest goes, counted. Only those
+behind the snapshot matter, and it is taken when its turn comes, not when it was asked for: five minutes of diffs of
+every book that waits at start would be gigabytes."""
 
 REFRESH_FRACTION = 3
 """A book is refreshed when a best price has left less than a third of what the snapshot knew beyond it."""
