@@ -40,9 +40,11 @@ export function judge(evidence: Evidence): Health {
   if (now - evidence.statusAt > STATUS_LATE_MS) return { state: 'stale', text: `STALE ${span(Math.max(age, now - evidence.statusAt))}` };
   // A recording is as old as it is and ends when it ends: it cannot go stale, and is never called live.
   if (venue?.mode === 'replay') return { state: 'replay', text: `REPLAY ${span(age)}` };
-  if (venue && (!venue.connected || venue.state === 'down' || venue.state === 'stale' || venue.state === 'connecting')) {
+  if (venue && (!venue.connected || venue.state === 'down' || venue.state === 'stale')) {
     return { state: 'stale', text: `STALE ${span(age)}` };
   }
+  // Some of the venue's sockets deliver, others are still being opened: what is shown is fresh but not yet everything.
+  if (venue?.state === 'connecting' && age <= TOPIC_LATE_MS) return { state: 'delayed', text: `STARTING ${span(age)}` };
   if (age > TOPIC_LATE_MS) return evidence.continuous ? { state: 'stale', text: `STALE ${span(age)}` } : { state: 'quiet', text: `QUIET ${span(age)}` };
   if (venue?.state === 'delayed') return { state: 'delayed', text: `DELAYED +${span(venue.lag_ms_p50 ?? 0)}` };
   return { state: 'live', text: `LIVE ${span(age)}` };

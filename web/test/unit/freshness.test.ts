@@ -27,6 +27,11 @@ describe('a panel says', () => {
     expect(at({ dataAt: undefined, venue: venue({ connected: false }) }).text).toBe('WAITING venue not connected');
   });
 
+  test('STARTING while some sockets of the venue are still being opened', () => {
+    expect(at({ venue: venue({ state: 'connecting' }) })).toEqual({ state: 'delayed', text: 'STARTING 0.4 s' });
+    expect(at({ venue: venue({ state: 'connecting' }), dataAt: 88_000 }).state).toBe('stale');
+  });
+
   test('STALE when the venue is lost, the server silent, or a busy topic has stopped', () => {
     expect(at({ dataAt: 88_000, venue: venue({ connected: false, state: 'down' }) })).toEqual({ state: 'stale', text: 'STALE 12 s' });
     expect(at({ statusAt: 80_000 })).toEqual({ state: 'stale', text: 'STALE 20 s' });
