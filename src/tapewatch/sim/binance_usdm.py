@@ -20,6 +20,7 @@ from typing import Protocol
 from aiohttp import WSMsgType, web
 
 from ..model.errors import UsageError, VenueError
+from .budget import RequestBudget
 from .faults import Fault, Faults, injectors
 from .layout import STEP_MS
 from .replay import RecordedVenue
@@ -32,10 +33,6 @@ log = logging.getLogger(__name__)
 COMMANDS_PER_S = 10
 STREAMS_PER_CONNECTION = 1024
 PONG_WITHIN_S = 600
-OVERDRAWN_CALLS = 20
-"""Calls over the limit that are refused with 429 before the address is banned."""
-BAN_MS = 120_000
-"""First ban; each further one is twice as long."""
 UNREAD_BYTES = 16 << 20
 """A client that leaves this much unread is cut off."""
 
@@ -106,7 +103,7 @@ class SimulatedBinanceUsdm:
         self._skew_s = options.faults.value("clock-skew") / 1000
         self._random = random.Random(f"venue {options.seed}")
         self._injectors = injectors(options.faults, options.seed)
-        self._budget = _Budget(options.weight_limit)
+        self._budget = RequestBudget(options.weight_limit)
         self._clients: set[_Client] = set()
         self._readers: dict[str, dict[_Client, None]] = {}
         self._runner: web.AppRunner | None = None
@@ -144,14 +141,16 @@ class SimulatedBinanceUsdm:
         if options.symbols < 1:
             raise UsageError(f"a venue needs at least one symbol, not {options.symbols}")
         warm_up()
-        now_ms = int(self._clock() * 1000)
-        return Simulation(
+        simulation = Simulation(
             symbols=options.symbols,
             seed=options.seed,
-            start_ms=now_ms,
+            start_ms=int(self._clock() * 1000),
             weight_limit=options.weight_limit,
             faults=options.faults,
         )
+        for _ in simulation.advance(int(self._clock() * 1000), congested=False):
+            pass  # what happened while the market was being built, nobody saw
+        return simulation
 
     async def serve(self) -> None:
         """Wait as long as the venue lives; raises what ended it."""
@@ -393,53 +392,6 @@ class _Client:
 
     def unread(self) -> int:
         return self.transport.get_write_buffer_size()
-
-
-class _Budget:
-    """Request weight per address and minute of the clock, and the bans of who overdraws it."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._minute = 0
-        self._used: dict[str, int] = {}
-        self._overdrawn: dict[str, int] = {}
-        self._banned_until: dict[str, int] = {}
-        self._bans: dict[str, int] = {}
-
-    def used(self, address: str, wall_ms: int) -> int:
-        if wall_ms // 60_000 != self._minute:
-            self._minute = wall_ms // 60_000
-            self._used.clear()
-            self._overdrawn.clear()
-        return self._used.get(address, 0)
-
-    def spend(self, address: str, cost: int, wall_ms: int) -> int:
-        """Charge a call and return what the minute has cost so far; raises ApiError 429 or 418."""
-        used = self.used(address, wall_ms) + cost
-        self._used[address] = used
-        if wall_ms < self._banned_until.get(address, 0):
-            raise self._banned(address)
-        if used <= self.limit:
-            return used
-        self._overdrawn[address] = self._overdrawn.get(address, 0) + 1
-        if self._overdrawn[address] > OVERDRAWN_CALLS:
-            self.ban(address, wall_ms)
-            raise self._banned(address)
-        raise self.too_many(address)
-
-    def ban(self, address: str, wall_ms: int) -> None:
-        bans = self._bans.get(address, 0)
-        self._bans[address] = bans + 1
-        self._banned_until[address] = wall_ms + (BAN_MS << min(bans, 11))
-
-    def _banned(self, address: str) -> ApiError:
-        until = self._banned_until[address]
-        what = f"Way too many requests; IP({address}) banned until {until}."
-        return ApiError(-1003, f"{what} Please use the websocket for live updates to avoid bans.", 418)
-
-    def too_many(self, address: str) -> ApiError:
-        what = f"Too many requests; current limit of IP({address}) is {self.limit} requests per minute."
-        return ApiError(-1003, f"{what} Please use the websocket for live updates to avoid polling the API.", 429)
 
 
 def websocket_frame(text: str) -> bytes:

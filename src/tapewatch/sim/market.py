@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import kernels, layout
+from .bars import add_bars, close_minute, group_bars, past_bars
 from .layout import BAR, MINUTES, RING, STEP_MS
 from .universe import DAY_MS, Listing, new_listing
 
@@ -153,7 +154,7 @@ class Market:
         self.marks.open_interest_lots[i] = symbol["adv_lots"] * self._random.uniform(0.2, 0.6)
         minutes = self._past_minutes(i, MINUTES) if self.now_ms == self.start_ms else np.zeros(0, BAR)
         self.minutes[i, minutes["open_ms"] // MINUTE_MS % MINUTES] = minutes
-        kernels.add_bars(self.day[i : i + 1], minutes)
+        add_bars(self.day[i : i + 1], minutes)
         self.day[i]["open_ms"] = minutes[0]["open_ms"] if len(minutes) else self._minute_ms
         return i
 
@@ -161,7 +162,7 @@ class Market:
         """The `count` minutes before the market's first one; they never happened, but the venue tells them."""
         listing, symbol = self.listings[i], self.state.symbols[i]
         bars = np.zeros(count, BAR)
-        kernels.past_bars(
+        past_bars(
             np.uint64(random.Random(f"past {self.seed} {listing.symbol}").getrandbits(64)),
             bars,
             self.start_ms - self.start_ms % MINUTE_MS,
@@ -237,7 +238,7 @@ class Market:
             self._live_days[day_ms] = np.zeros(len(self.day), BAR)
             self._live_days[day_ms]["open_ms"] = day_ms
         self._minute_ms = self.now_ms - self.now_ms % MINUTE_MS
-        kernels.close_minute(self.state.bars, self.minutes, self.day, self._live_days[day_ms], self._minute_ms)
+        close_minute(self.state.bars, self.minutes, self.day, self._live_days[day_ms], self._minute_ms)
 
     def _tell_marks(self) -> None:
         """Once a second: the mark follows the mid, the index stands apart by a slow basis, which funding leans to."""
@@ -331,7 +332,7 @@ class Market:
         start = max(-(-(start - offset) // width) * width + offset, self.start_ms - HISTORY_DAYS * DAY_MS)
         bars = self._days(i) if width >= DAY_MS else self._minutes_of(i, start, end + width)
         out = np.zeros(len(bars), BAR)
-        out = out[: kernels.group_bars(bars, width, offset, out)]
+        out = out[: group_bars(bars, width, offset, out)]
         out = out[(out["open_ms"] >= start) & (out["open_ms"] <= end)]
         return out[:limit] if start_ms is not None else out[-limit:]
 
@@ -355,7 +356,7 @@ class Market:
                 first_ms = self.start_ms - self.start_ms % MINUTE_MS
                 minutes = self._past_minutes(i, HISTORY_DAYS * 1440 + first_ms % DAY_MS // MINUTE_MS)
                 past = np.zeros(HISTORY_DAYS + 2, BAR)
-                past = past[: kernels.group_bars(minutes, DAY_MS, 0, past)]
+                past = past[: group_bars(minutes, DAY_MS, 0, past)]
             self._past_days[i] = past
         return np.concatenate(
             (past, *(days[i : i + 1] for days in self._live_days.values()), self.state.bars[i : i + 1])
