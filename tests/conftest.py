@@ -17,3 +17,8 @@ def data_dir() -> Path:
     if not path.is_dir():
         pytest.skip(f"recordings are not at {path}; set TAPEWATCH_DATA to their folder")
     return path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: their driver keeps an event loop in this thread, beside which no other can run."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
