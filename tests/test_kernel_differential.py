@@ -173,7 +173,18 @@ def test_kernel_takes_the_captured_frames_of_2026(data_dir: Path) -> None:
     frames = [line.split(b" ", 1)[1] for line in lines]
     symbols = Universe("binance")
     for text in sorted({json.loads(f)["data"].get("s") or json.loads(f)["data"]["o"]["s"] for f in frames}):
-        symbols.add(Instrument(0, "binance", text, text, "USDT", "perp", Grid(1, 8), Grid(1, 3)))
+        symbols.add(
+            Instrument(
+                0,
+                "binance",
+                text,
+                text,
+                "USDT",
+                "perp",
+                Grid(1, 2 if text in ("BTCUSDT", "ETHUSDT") else 8),
+                Grid(1, 3),
+            )
+        )
     kernel, general = Codec(symbols), Codec(symbols, kernel=False)
     assert_same(kernel, general, frames)
     slow = [f for f in frames if b'"kline"' in f or b'"forceOrder"' in f]

@@ -19,7 +19,18 @@ from ..model.instrument import Instrument, Universe
 from ..model.tape import E8, Flag, Kind, Tape
 from .batch import FOREIGN, Decoded, Integers, Rejected, Rows, Scratch
 from .binance_usdm import DEPTH_WEIGHT
-from .binance_usdm_kernel import COIN_MARGINED, EARLIEST_MS, LATEST_MS, MAX_LEVELS, MAX_SKEW_MS, decode
+from .binance_usdm_kernel import (
+    COIN_MARGINED,
+    EARLIEST_MS,
+    LATEST_MS,
+    MAX_AHEAD_MS,
+    MAX_BEHIND_MS,
+    MAX_LEVELS,
+    MAX_SKEW_MS,
+    MAX_TICKS,
+    MAX_UNITS,
+    decode,
+)
 from .binance_usdm_messages import (
     IGNORED_EVENTS,
     Ack,
@@ -41,8 +52,6 @@ from .decimals import MAX_INT, count_of, rounded_e8
 from .scan import index_symbols
 
 _OPEN_LIST = ord("[")
-MAX_UNITS = 2**53
-"""A notional beyond this, in whole price times lots, is nonsense, and sums of such would leave 64 bits."""
 
 _envelope = msgspec.json.Decoder(Envelope)
 _event = msgspec.json.Decoder(Event)
@@ -209,6 +218,18 @@ def _check_time(ms: int, recv_ns: int) -> None:
         raise FrameError("time_skew", f"event time {ms} is more than a day from receive time")
 
 
+def _check_times(event_ms: int, ts_ms: int, recv_ns: int) -> None:
+    _check_time(event_ms, recv_ns)
+    _check_time(ts_ms, recv_ns)
+    if not -MAX_AHEAD_MS <= event_ms - ts_ms <= MAX_BEHIND_MS:
+        raise FrameError("time_order", f"pushed at {event_ms}, happened at {ts_ms}")
+
+
+def _check_units(ticks: int, lots: int) -> None:
+    if ticks > MAX_TICKS or ticks * lots > MAX_UNITS:
+        raise FrameError("number_range", f"{lots} lots at {ticks} ticks")
+
+
 def _check_ids(*ids: int) -> None:
     if any(not 0 <= value < MAX_INT for value in ids):
         raise FrameError("id_range", str(ids)[:80])
@@ -226,12 +247,14 @@ def _trade(
 ) -> None:  # fmt: skip
     _check_ids(*ids)
     # What is filled in may be old, but not from the future.
-    _check_time(t.T, min(recv_ns, t.T * 1_000_000) if flags & Flag.BACKFILLED else recv_ns)
+    _check_times(event_ms, t.T, min(recv_ns, t.T * 1_000_000) if flags & Flag.BACKFILLED else recv_ns)
+    price = _positive(count_of(t.p, instrument.tick, "price"), "price")
     qty = _positive(count_of(t.q, instrument.lot, "quantity"), "quantity")
+    _check_units(price, qty)
     rows.add(
         Kind.TRADE, flags | (int(Flag.SELL) if t.m else 0), instrument.index, recv_ns,
         event_ms=event_ms, ts_ms=t.T, id=ids[0], first_id=ids[1], last_id=ids[2],
-        price=_positive(count_of(t.p, instrument.tick, "price"), "price"), qty=qty,
+        price=price, qty=qty,
         qty2=qty if without_rpi is None else count_of(without_rpi, instrument.lot, "quantity"),
     )  # fmt: skip
 
@@ -256,7 +279,9 @@ def _depth(
     at = len(rows.levels)
     for price, qty in (*bids, *asks):
         ticks = _positive(count_of(price, instrument.tick, "price"), "level price")
-        rows.levels.append((ticks, count_of(qty, instrument.lot, "quantity")))
+        lots = count_of(qty, instrument.lot, "quantity")
+        _check_units(ticks, lots)
+        rows.levels.append((ticks, lots))
     low = high = 0
     if flags & Flag.SNAPSHOT:
         low, high = _coverage([price for price, _ in rows.levels[at:]], len(bids))
@@ -277,17 +302,20 @@ def _coverage(prices: list[int], bids: int) -> tuple[int, int]:
 
 
 def _depth_row(d: DepthUpdate, instrument: Instrument, recv_ns: int, rows: Rows) -> None:
-    _check_time(d.T, recv_ns)
+    _check_times(d.E, d.T, recv_ns)
     _depth(rows, instrument, recv_ns, d.b, d.a, 0, (d.E, d.T), (d.U, d.u, d.pu))
 
 
 def _quote_row(q: BookTicker, instrument: Instrument, recv_ns: int, rows: Rows) -> None:
-    _check_time(q.T, recv_ns)
+    _check_times(q.E, q.T, recv_ns)
     _check_ids(q.u)
+    bid, ask = count_of(q.b, instrument.tick, "price"), count_of(q.a, instrument.tick, "price")
+    bid_lots, ask_lots = count_of(q.B, instrument.lot, "quantity"), count_of(q.A, instrument.lot, "quantity")
+    _check_units(bid, bid_lots)
+    _check_units(ask, ask_lots)
     rows.add(
         Kind.QUOTE, 0, instrument.index, recv_ns, event_ms=q.E, ts_ms=q.T, id=q.u,
-        price=count_of(q.b, instrument.tick, "price"), qty=count_of(q.B, instrument.lot, "quantity"),
-        price2=count_of(q.a, instrument.tick, "price"), qty2=count_of(q.A, instrument.lot, "quantity"),
+        price=bid, qty=bid_lots, price2=ask, qty2=ask_lots,
     )  # fmt: skip
 
 
@@ -305,7 +333,7 @@ def _mark_row(m: MarkPrice, instrument: Instrument, recv_ns: int, rows: Rows) ->
 
 
 def _liquidation_row(f: ForceOrder, instrument: Instrument, recv_ns: int, rows: Rows) -> None:
-    _check_time(f.o.T, recv_ns)
+    _check_times(f.E, f.o.T, recv_ns)
     price = _positive(rounded_e8(f.o.ap), "average price")
     qty = _positive(count_of(f.o.z, instrument.lot, "quantity"), "filled quantity")
     if price // E8 * qty >= MAX_UNITS:

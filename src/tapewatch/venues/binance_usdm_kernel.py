@@ -30,6 +30,14 @@ LATEST_MS = 4_102_444_800_000
 """Times outside 2017..2100 are seconds, microseconds or nonsense."""
 MAX_SKEW_MS = 24 * 3600 * 1000
 """An event time further than this from our receive time would poison every clock behind it."""
+MAX_AHEAD_MS = 1_000
+MAX_BEHIND_MS = 60_000
+"""A message is pushed after what it tells (E - T), and soon: raw messages in milliseconds, liquidations in a second.
+One garbled time would else move a clock into the future and silence every window until the market gets there."""
+MAX_UNITS = 2**58
+"""A notional beyond this, in ticks x lots, is nonsense, and sums of such would leave 64 bits."""
+MAX_TICKS = 2**52
+"""A price beyond this has no page in a ladder."""
 MAX_LEVELS = 20_000
 COIN_MARGINED = 2
 
@@ -221,6 +229,18 @@ def _time_ok(ms: int, recv_ns: int) -> bool:
 
 
 @leaf
+def _times_ok(event_ms: int, ts_ms: int, recv_ns: int) -> bool:
+    in_order = -MAX_AHEAD_MS <= event_ms - ts_ms <= MAX_BEHIND_MS
+    return in_order and _time_ok(event_ms, recv_ns) and _time_ok(ts_ms, recv_ns)
+
+
+@leaf
+def _units_ok(price: int, qty: int) -> bool:
+    """Whether price x qty is surely within MAX_UNITS; what is near it, the general decoder judges."""
+    return price <= MAX_TICKS and np.float64(price) * np.float64(qty) < MAX_UNITS / 2
+
+
+@leaf
 def _trade(
     buf: NDArray[np.uint8],
     p: int,
@@ -293,11 +313,11 @@ def _trade(
     wanted = 1 | 2 | 4 | 8 | 16 | 32 | 64
     if aggregate:
         wanted |= 256 | 512
-    if seen & wanted != wanted or i < 0 or not _time_ok(event_ms, row.recv_ns) or not _time_ok(ts_ms, row.recv_ns):
+    if seen & wanted != wanted or i < 0 or not _times_ok(event_ms, ts_ms, row.recv_ns):
         return FAIL
     q, row.price = _scaled(buf, price_at, symbols.grid[i, 0], symbols.grid[i, 1])
     r, row.qty = _scaled(buf, qty_at, symbols.grid[i, 2], symbols.grid[i, 3])
-    if q == FAIL or r == FAIL or row.price == 0 or row.qty == 0:
+    if q == FAIL or r == FAIL or row.price == 0 or row.qty == 0 or not _units_ok(row.price, row.qty):
         return FAIL
     row.qty2 = row.qty
     if nq_at >= 0:
@@ -381,7 +401,7 @@ def _depth(
         if p == FAIL or (bit and seen & bit):
             return FAIL
         seen |= bit
-    if not (_time_ok(row.event_ms, row.recv_ns) and _time_ok(row.ts_ms, row.recv_ns)):
+    if not _times_ok(row.event_ms, row.ts_ms, row.recv_ns):
         return FAIL
     if seen & 255 != 255 or n_bids + n_asks > MAX_LEVELS:
         return FAIL
@@ -416,7 +436,7 @@ def _levels(
         if p == FAIL or p >= end or price == 0 or buf[p] != _COMMA:
             return FAIL, 0
         p, qty = _scaled(buf, p + 1, lot_units, lot_decimals)
-        if p == FAIL or p >= end or buf[p] != _CLOSE_LIST:
+        if p == FAIL or p >= end or buf[p] != _CLOSE_LIST or not _units_ok(price, qty):
             return FAIL, 0
         level = levels[at + n]
         level.price = price
@@ -486,7 +506,7 @@ def _quote(
         seen |= bit
     if seen & 255 != 255 or i < 0:
         return FAIL
-    if not (_time_ok(row.event_ms, row.recv_ns) and _time_ok(row.ts_ms, row.recv_ns)):
+    if not _times_ok(row.event_ms, row.ts_ms, row.recv_ns):
         return FAIL
     q, row.price = _scaled(buf, bid_at, symbols.grid[i, 0], symbols.grid[i, 1])
     if q == FAIL:
@@ -498,7 +518,7 @@ def _quote(
     if q == FAIL:
         return FAIL
     q, row.qty2 = _scaled(buf, ask_qty_at, symbols.grid[i, 2], symbols.grid[i, 3])
-    if q == FAIL:
+    if q == FAIL or not (_units_ok(row.price, row.qty) and _units_ok(row.price2, row.qty2)):
         return FAIL
     row.kind = _KIND_QUOTE
     row.instrument = i
