@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import httpx
 import pytest
 
 import tapewatch
-from program import run, started
+from program import STOP_WITHIN_S, run, started
 
 COMMANDS = ("run", "demo", "replay", "venue", "doctor")
 
@@ -98,6 +100,67 @@ def test_doctor_says_what_is_wrong_and_the_mend(tmp_path: Path) -> None:
     assert told.returncode == 1
     assert "http://127.0.0.1:9 cannot be reached" in told.stdout
     assert "venues.binance.rest_url" in told.stdout
+
+
+def test_doctor_finds_a_simulated_venue_in_good_health(tmp_path: Path) -> None:
+    with started(tmp_path, "venue", "--port", "0", "--symbols", "2", "--announce") as venue:
+        where = json.loads(venue.wait_for("rest_url").string)
+        told = run(tmp_path, "doctor", TAPEWATCH_VENUES__BINANCE__REST_URL=where["rest_url"], COLUMNS="300")
+        assert "answers in" in told.stdout
+        assert "request weight used this minute" in told.stdout
+        assert " fail " not in "".join(line for line in told.stdout.splitlines() if "binance" in line)
+
+
+def test_a_child_venue_ends_with_its_parent(tmp_path: Path) -> None:
+    with started(tmp_path, "venue", "--port", "0", "--symbols", "2", "--announce") as venue:
+        venue.wait_for("rest_url")
+        assert venue.process.stdin is not None
+        venue.process.stdin.close()
+        assert venue.process.wait(STOP_WITHIN_S) == 0
+
+
+def test_a_killed_demo_leaves_no_venue_behind(tmp_path: Path) -> None:
+    with started(tmp_path, "demo", "--port", "0", "--symbols", "2") as program:
+        program.url()
+        children = Path(f"/proc/{program.process.pid}/task/{program.process.pid}/children")
+        if not children.exists():
+            pytest.skip("this system does not list the children of a process under /proc")
+        venue = Path(f"/proc/{children.read_text().split()[0]}")
+        program.process.kill()
+        program.process.wait()
+        deadline = time.monotonic() + STOP_WITHIN_S
+        while venue.exists() and "Z" not in (venue / "stat").read_text().split()[2]:
+            assert time.monotonic() < deadline, "the simulated venue outlived the demo"
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--faults", "dorp"), "tapewatch: unknown fault 'dorp'; known are drop, "),
+        (("--replay", "nothing.gz"), "tapewatch: no such file: nothing.gz"),
+    ],
+)
+def test_a_venue_refuses_what_it_does_not_know(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    told = run(tmp_path, "venue", *arguments)
+    assert told.returncode == 2
+    assert told.stderr.startswith(sentence)
+
+
+def test_bound_to_all_addresses_a_token_is_made_once_and_wanted_everywhere_but_health(tmp_path: Path) -> None:
+    unreachable = {"TAPEWATCH_VENUES__BINANCE__REST_URL": "http://127.0.0.1:9"}
+    with started(tmp_path, "run", "--host", "0.0.0.0", "--port", "0", **unreachable) as program:  # noqa: S104
+        url = program.url()
+        token = program.wait_for(r"shown only now: (\S+)")[1]
+        assert httpx.get(f"{url}health").status_code == 503
+        assert httpx.get(f"{url}metrics").status_code == 401
+        assert httpx.get(f"{url}metrics", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+        assert program.stop() == 0
+    with started(tmp_path, "run", "--host", "0.0.0.0", "--port", "0", **unreachable) as again:  # noqa: S104
+        url = again.url()
+        assert httpx.get(f"{url}metrics", params={"token": token}).status_code == 200
+        assert again.stop() == 0
+    assert token not in "".join(again.output)
 
 
 def test_an_unreachable_venue_leaves_the_page_and_the_api_served(tmp_path: Path) -> None:

@@ -259,9 +259,11 @@ def _given(flags: dict[str, Any]) -> dict[str, Any]:
 
 def _announce(url: str, token: str, new: bool) -> None:
     """The one thing a person waits for: the address to open."""
-    if token and new:
-        out.print(f"access token (kept, shown only now): {token}", highlight=False, soft_wrap=True)
     out.print(f"tapewatch {__version__} serves [bold]{url}[/]", highlight=False, soft_wrap=True)
+    if token and new:
+        out.print(f"access token, kept for later starts and shown only now: {token}", highlight=False, soft_wrap=True)
+    if token:
+        out.print(f"open {url}?token=TOKEN once; the browser remembers it", highlight=False, soft_wrap=True)
     out.file.flush()
 
 
