@@ -95,10 +95,12 @@ def wrong_books(node: VenueNode, market: Market) -> list[str]:
         listing = market.listings[market.index[instrument.symbol]]
         unit = Decimal(1).scaleb(-listing.price_decimals)
         tick = instrument.tick.to_decimal
-        known = range(shown.low, shown.high + 1)
+        # The venue also streams a far level now and then that its own book does not list.
+        best = int(shown.bids[0][0])
+        low, high = max(shown.low, best * 9 // 10), min(shown.high, best * 11 // 10)
         for mine, theirs in ((shown.bids, truth.bids), (shown.asks, truth.asks)):
-            left = {tick(p): q for p, q in mine.tolist() if p in known}
-            right = {p * unit: q for p, q in theirs.tolist() if tick(shown.low) <= p * unit <= tick(shown.high)}
+            left = {tick(p): q for p, q in mine.tolist() if low <= p <= high}
+            right = {p * unit: q for p, q in theirs.tolist() if tick(low) <= p * unit <= tick(high)}
             if left != right or not left:
                 only = [sorted(left.items() - right.items())[:3], sorted(right.items() - left.items())[:3]]
                 wrong.append(f"{instrument.symbol}: levels differ at {shown.last_update_id}, ours and theirs: {only}")
