@@ -346,6 +346,32 @@ def test_times_in_other_units_or_far_away_are_refused(codec: Codec, key: str, ms
     assert reasons(decode(codec, frame(order))) == [reason]
 
 
+@pytest.mark.parametrize(("behind_ms", "accepted"), [(-1_000, True), (-1_001, False), (60_000, True), (60_001, False)])
+def test_push_and_event_time_must_fit_each_other(codec: Codec, behind_ms: int, accepted: bool) -> None:
+    """One garbled time within the day would move a clock ahead and empty every window."""
+    for event in (AGG_TRADE, TRADE, DEPTH, QUOTE):
+        assert reasons(decode(codec, frame({**event, "T": NOW - behind_ms}))) == ([] if accepted else ["time_order"])
+    order = {**FORCE_ORDER, "o": {**ORDER, "T": NOW - behind_ms}}
+    assert reasons(decode(codec, frame(order))) == ([] if accepted else ["time_order"])
+
+
+@pytest.mark.parametrize(("lots", "accepted"), [(2**58 // 834_344, True), (2**58 // 834_344 + 1, False)])
+def test_a_notional_that_no_sum_could_hold_is_refused(codec: Codec, lots: int, accepted: bool) -> None:
+    qty = str(Decimal(lots).scaleb(-3))
+    for event in (
+        {**AGG_TRADE, "p": "83434.4", "q": qty},
+        {**TRADE, "p": "83434.4", "q": qty},
+        {**DEPTH, "b": [["83434.4", qty]]},
+        {**DEPTH, "a": [["83434.4", qty]]},
+        {**QUOTE, "b": "83434.4", "B": qty},
+        {**QUOTE, "a": "83434.4", "A": qty},
+        {**FORCE_ORDER, "o": {**ORDER, "ap": "83434.4", "z": qty}},
+    ):
+        refused = reasons(decode(codec, frame(event)))
+        assert refused == ([] if accepted or event["e"] == "forceOrder" else ["number_range"])
+    assert reasons(decode(codec, frame({**DEPTH, "b": [["9999999999999999.9", "0"]]}))) == ["number_range"]
+
+
 NO_FRAMES = {
     b"": "not_json",
     b"\xff\xfe\x00": "not_json",
@@ -458,7 +484,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 )
 REASONS = {
     "not_json", "wrong_shape", "unknown_event", "no_event", "bare_array", "unknown_symbol", "partial_depth",
-    "time_range", "time_skew", "id_range", "number_range", "not_positive", "too_many_levels", "off_grid",
+    "time_range", "time_skew", "time_order", "id_range", "number_range", "not_positive", "too_many_levels", "off_grid",
 }  # fmt: skip
 
 
