@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from fastapi import FastAPI
 from msgspec import Meta, Struct
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from ..config import LimitsConfig
 from ..hub.hub import Client, Hub
@@ -104,8 +104,8 @@ async def _run(socket: WebSocket, client: Client, on_text: Callable[[str | None]
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_send(socket, client))
             tasks.create_task(_receive(socket, on_text))
-    except* WebSocketDisconnect:
-        pass  # the usual end: they left
+    except* (WebSocketDisconnect, WebSocketDisconnected):
+        pass  # the usual end: they left, and one direction or both noticed
     except* _NuisanceError as group:
         await socket.close(POLICY_VIOLATION, str(group.exceptions[0]))
     except* TimeoutError:

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import socket
+import sys
 import time
 from collections.abc import Callable
 
@@ -49,11 +50,7 @@ class Node:
 
     async def run(self) -> None:
         """Run every feed until cancelled. A venue that cannot be reached is its own feed's matter."""
-        # Kernels are loaded or compiled before the first frame, in a thread: the page is served meanwhile.
-        if not is_cached():
-            log.info("kernels_compiling once=true reason='first start of this version; data follows in about a minute'")
-        seconds = await asyncio.to_thread(warm_up)
-        log.info("kernels_ready seconds=%.1f", seconds)
+        await _ready_kernels()
         # What exists now lives as long as we do; without it the collector has little to walk, and pauses are short.
         gc.collect()
         gc.freeze()
@@ -69,6 +66,22 @@ class Node:
             for venue in self.venues.values():
                 if rows := venue.quarantine.take():
                     await asyncio.to_thread(_write, venue.quarantine, rows)
+
+
+async def _ready_kernels() -> None:
+    """Load the kernels before the first frame; the page is served meanwhile."""
+    if not is_cached():
+        log.info("kernels_compiling once=true reason='first start of this version; data follows in about a minute'")
+        # In a process of its own: the compiler holds the interpreter lock for seconds, in which no loop would turn.
+        command = (sys.executable, "-m", "tapewatch", "doctor", "--warm")
+        compiler = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
+        try:
+            await compiler.wait()
+        finally:
+            if compiler.returncode is None:
+                compiler.kill()
+    seconds = await asyncio.to_thread(warm_up)
+    log.info("kernels_ready seconds=%.1f", seconds)
 
 
 def _write(quarantine: Quarantine, rows: list[Refused]) -> None:

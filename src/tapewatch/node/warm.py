@@ -6,6 +6,7 @@ ready. Compilation must never happen inside the event loop: call this in a threa
 
 from __future__ import annotations
 
+import contextlib
 import time
 from decimal import Decimal
 
@@ -15,6 +16,7 @@ from ..model.instrument import Grid, Instrument, Universe
 from ..model.thresholds import Thresholds
 from ..venues.binance_usdm_codec import Codec
 
+COMPLETE = "complete"
 NOW_MS = 1_790_000_000_000
 
 SNAPSHOT = (
@@ -82,9 +84,16 @@ def warm_up() -> float:
     engine.book(0)
     for tf_ms in (1_000, 60_000, 300_000):
         engine.footprint(0, tf_ms, 5, 30)
+    _remember()
     return time.perf_counter() - began
 
 
 def is_cached() -> bool:
-    """Whether compiled kernels of exactly this version are kept in the user's cache folder."""
-    return any(cache_folder().rglob("*.nbi"))
+    """Whether all compiled kernels of exactly this version are kept in the user's cache folder."""
+    return (cache_folder() / COMPLETE).exists()
+
+
+def _remember() -> None:
+    """Mark the kept kernels as complete; where nothing can be kept, every start compiles."""
+    with contextlib.suppress(OSError):
+        (cache_folder() / COMPLETE).touch()
