@@ -20,6 +20,7 @@ from tapewatch.node import warm
 from tapewatch.node.access import access_token, is_loopback
 from tapewatch.node.lag import LagMeter
 from tapewatch.node.log import LineFormatter
+from tapewatch.node.node import symbols_of
 from tapewatch.node.quarantine import FILE_BYTES, KEPT_FRAMES, Quarantine
 from tapewatch.node.venue import VenueNode
 
@@ -156,6 +157,19 @@ def test_a_storm_of_garbled_frames_is_bounded_in_memory_and_on_disk(tmp_path: Pa
     files = sorted(path.stat().st_size for path in tmp_path.iterdir())
     assert len(files) == 2
     assert files[-1] < FILE_BYTES + KEPT_FRAMES * 8_192
+
+
+def test_symbols_in_sight_are_read_from_the_live_topics() -> None:
+    topics = [
+        "status",
+        "imbalance:binance",
+        "bigflow:binance:500",
+        "footprint:binance:ETHUSDT:1m:0.5:60",
+        "top:binance:BTCUSDT",
+        "orderflow:binance:ETHUSDT:1m:0.5:30:300",
+        "top:bybit:SOLUSDT",
+    ]
+    assert symbols_of(topics, "binance") == ["ETHUSDT", "BTCUSDT"]
 
 
 @pytest.mark.parametrize(

@@ -32,13 +32,13 @@ DESCRIPTION = (
 )
 
 
-def create_app(node: NodeView, token: str = "", *, static: Path = STATIC) -> FastAPI:
+def create_app(node: NodeView, token: str = "", *, hub: Hub | None = None, static: Path = STATIC) -> FastAPI:
     """Build the ASGI application that serves `node`.
 
     With an empty `token` only requests that name loopback as their host are answered; otherwise the token is wanted on
-    every route and websocket but /health. The publisher runs as long as the application's lifespan.
+    every route and websocket but /health. The publisher of `hub` runs as long as the application's lifespan.
     """
-    hub = Hub()
+    hub = hub or Hub()
     answers: Counter[int] = Counter()
 
     @asynccontextmanager

@@ -8,12 +8,13 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..api import create_app
 from ..api.view import Mode
 from ..config import Config
 from ..feed.binance_usdm import BinanceUsdmFeed
+from ..hub.hub import Hub
 from . import log as logs
 from .access import access_token
 from .quarantine import Quarantine, Refused
@@ -23,6 +24,9 @@ from .venue import VenueNode
 from .warm import is_cached, warm_up
 
 log = logging.getLogger(__name__)
+
+SYMBOL_TOPICS = frozenset({"footprint", "orderflow", "top"})
+"""Topics about one symbol; its name is the third part of their key."""
 
 Announce = Callable[[str, str, bool], None]
 """Called with the address to open, the access token ("" when none is needed) and whether it is new."""
@@ -35,6 +39,7 @@ class Node:
         self.config = config
         self.mode = mode
         self.started_ms = time.time_ns() // 1_000_000
+        self.hub = Hub()
         self.venues: dict[str, VenueNode] = {}
         self.feeds: dict[str, BinanceUsdmFeed] = {}
         if config.venues.binance.enabled:
@@ -58,6 +63,7 @@ class Node:
             for feed in self.feeds.values():
                 tasks.create_task(feed.run())
             tasks.create_task(self._keep_refused())
+            tasks.create_task(self._books_in_sight())
 
     async def _keep_refused(self) -> None:
         """Write refused frames to their files once a second, outside the event loop."""
@@ -66,6 +72,23 @@ class Node:
             for venue in self.venues.values():
                 if rows := venue.quarantine.take():
                     await asyncio.to_thread(_write, venue.quarantine, rows)
+
+    async def _books_in_sight(self) -> None:
+        """Let books that somebody looks at be synchronised before all others."""
+        seen: dict[str, list[str]] = {}
+        while True:
+            for name, feed in self.feeds.items():
+                symbols = symbols_of(self.hub.topics, name)
+                if symbols != seen.get(name):
+                    seen[name] = symbols
+                    feed.want_book_first(symbols)
+            await asyncio.sleep(0.5)
+
+
+def symbols_of(topics: Iterable[str], exchange: str) -> list[str]:
+    """Symbols of one venue that live topics are about, from their keys: ``footprint:binance:BTCUSDT:1m:…``."""
+    parts = (key.split(":") for key in topics)
+    return list(dict.fromkeys(part[2] for part in parts if part[0] in SYMBOL_TOPICS and part[1] == exchange))
 
 
 async def _ready_kernels() -> None:
@@ -102,7 +125,7 @@ async def serve(
     listener = listener or bind(config.server.host, config.server.port)
     token, new = access_token(config)
     node = Node(config, mode)
-    server = Server(create_app(node, token), max_message_bytes=config.limits.request_bytes)
+    server = Server(create_app(node, token, hub=node.hub), max_message_bytes=config.limits.request_bytes)
     async with stop_signals() as stop, asyncio.TaskGroup() as tasks:
         others = [tasks.create_task(node.run()), tasks.create_task(_end(server, stop))]
         serving = tasks.create_task(server.serve(sockets=[listener]))
