@@ -8,6 +8,7 @@ come in bursts and their time lies up to 150 ms before the event's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +18,7 @@ from .workload import Symbol, Workload
 
 START_MS = 1_790_000_000_000
 SNAPSHOT_LEVELS = 1000
+DAILY_TRADES = 10**6
 FLOOR_TICKS = 100
 """Best prices do not walk below this."""
 
@@ -37,7 +39,8 @@ class Listing:
     """One instrument of the market: its book, its id counters, and the frames of what happens to it."""
 
     def __init__(self, rng: Generator, symbol: Symbol, bid: int, lots: int) -> None:
-        self.rng, self.symbol, self.typical_lots = rng, symbol, lots
+        typical = lots * bid / 10 ** (symbol.lot_decimals + symbol.price_decimals)
+        self.rng, self.symbol, self.typical_lots = rng, replace(symbol, daily_volume=int(typical * DAILY_TRADES)), lots
         self.stream = symbol.name.lower()
         self.bid = bid // symbol.tick
         self.bids: dict[int, int] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from tapewatch.engine import Engine
 from tapewatch.model.instrument import Grid, Instrument, Universe
@@ -18,7 +19,8 @@ EVERYTHING = 1 << 20
 def universe_of(workload: Workload) -> Universe:
     universe = Universe("binance")
     for s in workload.symbols:
-        tick, lot = Grid(s.tick, s.price_decimals), Grid(1, s.lot_decimals)
+        tick = Grid.parse(str(Decimal(s.tick).scaleb(-s.price_decimals)))
+        lot = Grid(1, s.lot_decimals)
         universe.add(Instrument(0, "binance", s.name, s.name[:-4], s.name[-4:], "perp", tick, lot))
     return universe
 
@@ -45,7 +47,8 @@ class Pipeline:
         self.universe = universe_of(workload)
         self.codec, self.engine = Codec(self.universe), Engine(self.universe)
         self._workload = workload
-        for instrument in self.universe:
+        for instrument, traded in zip(self.universe, workload.symbols, strict=True):
+            self.engine.set_adv(instrument.index, Decimal(traded.daily_volume), days=30)
             if workload.raw_trades:
                 self.engine.use_raw_trades(instrument.index)
             if instrument.symbol in workload.snapshots:

@@ -26,6 +26,8 @@ class Symbol:
     price_decimals: int
     tick: int
     lot_decimals: int
+    daily_volume: int = 10**9
+    """Average daily volume in quote currency: what the screener of big flow compares with."""
 
 
 @dataclass(frozen=True, slots=True)
