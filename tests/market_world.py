@@ -191,7 +191,7 @@ class Served:
 @asynccontextmanager
 async def serve(world: World, token: str = "", static: Path | None = None) -> AsyncIterator[Served]:
     """Serve a world on a free loopback port with the node's own server."""
-    app = create_app(world, token, **({"static": static} if static else {}))
+    app = create_app(world, token, static=static) if static else create_app(world, token)
     listener = bind("127.0.0.1", 0)
     server = Server(app, max_message_bytes=world.config.limits.request_bytes)
     running = asyncio.create_task(server.serve(sockets=[listener]))
