@@ -37,13 +37,19 @@ class Node:
 
     def __init__(self, config: Config, mode: Mode = "live") -> None:
         self.config = config
-        self.mode = mode
+        self._mode = mode
         self.started_ms = time.time_ns() // 1_000_000
         self.hub = Hub()
         self.venues: dict[str, VenueNode] = {}
         self.feeds: dict[str, BinanceUsdmFeed] = {}
         if config.venues.binance.enabled:
             self._add("binance")
+
+    @property
+    def mode(self) -> Mode:
+        """What is shown: a venue that plays a recording is never called live, however it was started."""
+        played = any(venue.plays_recording() for venue in self.venues.values())
+        return "replay" if played and self._mode == "live" else self._mode
 
     def _add(self, name: str) -> None:
         settings = getattr(self.config.venues, name)

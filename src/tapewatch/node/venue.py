@@ -105,7 +105,7 @@ class VenueNode:
             needs += self._aside(decoded, recv_ns)
         if not len(decoded.tape):
             return needs
-        recorded = self._elsewhen()
+        recorded = self.plays_recording()
         if recorded:
             self._take_raw_trades(decoded.tape)
         needs += self.engine.apply(decoded.tape)
@@ -115,13 +115,13 @@ class VenueNode:
             self.lag.add(now_ms + (self.clock_offset_ms() or 0.0) - int(decoded.tape.rows[0]["event_ms"]))
         return needs
 
-    def _elsewhen(self) -> bool:
-        """Whether the venue lives at another time than we: it plays a recording."""
+    def plays_recording(self) -> bool:
+        """Whether the venue lives at another time than we."""
         return abs(self.clock_offset_ms() or 0.0) > ANOTHER_TIME_MS
 
     def _received(self, recv_ns: int) -> int:
         """When something was received, by the clock of the time the venue lives at."""
-        return recv_ns + int((self.clock_offset_ms() or 0.0) * 1e6) if self._elsewhen() else recv_ns
+        return recv_ns + int((self.clock_offset_ms() or 0.0) * 1e6) if self.plays_recording() else recv_ns
 
     def _take_raw_trades(self, tape: Tape) -> None:
         """Old recordings hold raw trades alone; their venue sends those to who asks for aggregates."""
