@@ -23,8 +23,8 @@ from .quarantine import Quarantine
 
 log = logging.getLogger(__name__)
 
-ANOTHER_TIME_MS = 3_600_000
-"""A venue whose clock is further from ours than this plays a recording."""
+ANOTHER_TIME_MS = 24 * 3_600_000
+"""A venue whose clock is further from ours than this plays a recording: no clock that is merely wrong is so wrong."""
 
 
 class VenueNode:
