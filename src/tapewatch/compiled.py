@@ -1,7 +1,8 @@
 """How hot functions are compiled: one place for the decorators, so that all kernels agree.
 
 `kernel` is a compiled function. `leaf` is one that is always built into its caller: state travels as named tuples of
-arrays, and passing those by value would cost more than the work of a short function.
+arrays, and passing those by value would cost more than the work of a short function. `maker` is the rare one that
+makes arrays of its own.
 
 Compiled code is kept in the user's cache folder under a hash of the core's sources. Numba by itself only looks at
 the file a function stands in, so a change to a leaf would leave callers in other files with the old code.
@@ -55,10 +56,19 @@ def _compile(function: F, **options: bool) -> F:
 
 
 def kernel(function: F) -> F:
-    """Compile. There are no checks of division by zero: divisors here never are."""
-    return _compile(function)
+    """Compile a function that works on the arrays it is given.
+
+    There are no checks of division by zero: divisors here never are. And there are no reference counts: numba would
+    count each array of the state up and down, atomically, wherever one is named, at several times the cost of the work.
+    """
+    return _compile(function, _nrt=False)
 
 
 def leaf(function: F) -> F:
-    """Compile into every caller."""
-    return _compile(function, forceinline=True)
+    """Compile into every caller; like a kernel it makes no arrays."""
+    return _compile(function, _nrt=False, forceinline=True)
+
+
+def maker(function: F) -> F:
+    """Compile a function that makes arrays of its own, whose memory has to be counted."""
+    return _compile(function)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import Record, kernel
+from ..compiled import Record, kernel, maker
 from ..model.instrument import Instrument
 from ..model.views import CANDLE, CELL, Footprint
 from .candles import Candles, find
@@ -58,7 +58,7 @@ def _oldest(store: Candles, i: int, reach: int) -> int:
     return oldest
 
 
-@kernel
+@maker
 def _build(
     store: Candles, i: int, per_candle: int, step: int, candles: NDArray[np.void], cells: NDArray[np.void]
 ) -> int:
@@ -112,7 +112,7 @@ def _merge_candles(store: Candles, i: int, number: int, per_candle: int, out: Re
         out.quote += base.bid_quote + base.ask_quote
 
 
-@kernel
+@maker
 def _merge_cells(store: Candles, i: int, number: int, per_candle: int, step: int, out: NDArray[np.void]) -> int:
     """Add the tick-level cells of base candles up into bins of `step` ticks, highest first; returns how many."""
     n = 0
