@@ -17,13 +17,14 @@ from .scan import (
     FAIL,
     Symbols,
     find_symbol,
-    matches,
-    read_decimal,
     read_int,
+    read_price,
+    read_quantity,
     read_signed_decimal,
     skip_scalar,
     skip_string,
 )
+from .words import byte_at, matches, text, word_at
 
 EARLIEST_MS = 1_483_228_800_000
 LATEST_MS = 4_102_444_800_000
@@ -42,20 +43,23 @@ MAX_LEVELS = 20_000
 COIN_MARGINED = 2
 
 
-def _text(text: str) -> NDArray[np.uint8]:
-    return np.frombuffer(text.encode(), np.uint8).copy()
+_STREAM = text('{"stream":"')
+_DATA = text('","data":')
+_EVENT = text('{"e":"')
+_AGG_TRADE = text('aggTrade"')
+_TRADE = text('trade"')
+_DEPTH_UPDATE = text('depthUpdate"')
+_BOOK_TICKER = text('bookTicker"')
+_MARK_PRICE = text('markPriceUpdate"')
+_DEPTH = text("@depth")
+_MARKET = text('"MARKET"')
+
+def _word(data: bytes) -> np.uint64:
+    return np.uint64(int.from_bytes(data, "little"))
 
 
-_STREAM = _text('{"stream":"')
-_DATA = _text('","data":')
-_EVENT = _text('{"e":"')
-_AGG_TRADE = _text('aggTrade"')
-_TRADE = _text('trade"')
-_DEPTH_UPDATE = _text('depthUpdate"')
-_BOOK_TICKER = _text('bookTicker"')
-_MARK_PRICE = _text('markPriceUpdate"')
-_DEPTH = _text("@depth")
-_MARKET = _text('"MARKET"')
+_ONE_LETTER, _ONE_LETTER_MASK = _word(b',"\0":'), _word(b"\xff\xff\0\xff\xff")
+_TWO_LETTERS, _TWO_LETTERS_MASK = _word(b',"\0\0":'), _word(b"\xff\xff\0\0\xff\xff")
 
 _QUOTE, _COMMA, _COLON = ord('"'), ord(","), ord(":")
 _OPEN, _CLOSE, _OPEN_LIST, _CLOSE_LIST = ord("{"), ord("}"), ord("["), ord("]")
@@ -108,21 +112,21 @@ def _frame(
     """One wrapped frame: {"stream":"…","data":…}."""
     if not matches(buf, p, _STREAM):
         return False
-    name = p + len(_STREAM)
+    name = p + _STREAM.length
     p = skip_string(buf, name - 1, end)
     if p == FAIL or not matches(buf, p - 1, _DATA):
         return False
     name_end = p - 1
-    p += len(_DATA) - 1
-    if buf[p] != _OPEN_LIST:
+    p += _DATA.length - 1
+    if byte_at(buf, p) != _OPEN_LIST:
         p = _event(buf, p, end, name, name_end, recv_ns, symbols, rows, levels, counts)
-        return p != FAIL and p == end - 1 and buf[p] == _CLOSE
+        return p != FAIL and p == end - 1 and byte_at(buf, p) == _CLOSE
     while True:
         p = _event(buf, p + 1, end, name, name_end, recv_ns, symbols, rows, levels, counts)
         if p == FAIL:
             return False
-        if buf[p] != _COMMA:
-            return buf[p] == _CLOSE_LIST and p + 1 == end - 1 and buf[p + 1] == _CLOSE
+        if byte_at(buf, p) != _COMMA:
+            return byte_at(buf, p) == _CLOSE_LIST and p + 1 == end - 1 and byte_at(buf, p + 1) == _CLOSE
 
 
 @leaf
@@ -141,22 +145,22 @@ def _event(
     """One event object; returns the position behind it."""
     if not matches(buf, p, _EVENT):
         return FAIL
-    p += len(_EVENT)
+    p += _EVENT.length
     row = rows[counts[ROWS]]
     _blank(row, recv_ns)
-    many = buf[name] == _BANG
+    many = byte_at(buf, name) == _BANG
     if matches(buf, p, _DEPTH_UPDATE):
         if not _is_diff_stream(buf, name, name_end):
             return FAIL
-        return _depth(buf, p + len(_DEPTH_UPDATE), end, symbols, row, levels, counts)
+        return _depth(buf, p + _DEPTH_UPDATE.length, end, symbols, row, levels, counts)
     if matches(buf, p, _AGG_TRADE):
-        return _trade(buf, p + len(_AGG_TRADE), end, _e_a, symbols, row, counts)
+        return _trade(buf, p + _AGG_TRADE.length, end, _e_a, symbols, row, counts)
     if matches(buf, p, _BOOK_TICKER):
-        return _quote(buf, p + len(_BOOK_TICKER), end, symbols, row, counts)
+        return _quote(buf, p + _BOOK_TICKER.length, end, symbols, row, counts)
     if matches(buf, p, _TRADE):
-        return _trade(buf, p + len(_TRADE), end, _e_t, symbols, row, counts)
+        return _trade(buf, p + _TRADE.length, end, _e_t, symbols, row, counts)
     if matches(buf, p, _MARK_PRICE):
-        return _mark(buf, p + len(_MARK_PRICE), end, many, symbols, row, counts)
+        return _mark(buf, p + _MARK_PRICE.length, end, many, symbols, row, counts)
     return FAIL
 
 
@@ -184,9 +188,9 @@ def _blank(row: Record, recv_ns: int) -> None:
 def _is_diff_stream(buf: NDArray[np.uint8], name: int, name_end: int) -> bool:
     """Whether the stream is `<symbol>@depth` or `<symbol>@depth@…`: partial books share the event name."""
     for p in range(name, name_end):
-        if buf[p] == _AT:
-            after = p + len(_DEPTH)
-            return matches(buf, p, _DEPTH) and (after == name_end or buf[after] == _AT)
+        if byte_at(buf, p) == _AT:
+            after = p + _DEPTH.length
+            return matches(buf, p, _DEPTH) and (after == name_end or byte_at(buf, after) == _AT)
     return False
 
 
@@ -198,24 +202,41 @@ def _is_letter(c: int) -> bool:
 @leaf
 def _key(buf: NDArray[np.uint8], p: int, end: int) -> tuple[int, int]:
     """The key behind a comma at `p`: (position of its value, key). One letter is its code, two are packed, others 0."""
-    if buf[p] != _COMMA or buf[p + 1] != _QUOTE:
-        return FAIL, 0
-    first = np.int64(buf[p + 2])
-    if buf[p + 3] == _QUOTE and buf[p + 4] == _COLON and _is_letter(first):
+    word = word_at(buf, p)
+    first = byte_at(buf, p + 2)
+    if word & _ONE_LETTER_MASK == _ONE_LETTER and _is_letter(first):
         return p + 5, first
-    second = np.int64(buf[p + 3])
-    if buf[p + 4] == _QUOTE and buf[p + 5] == _COLON and _is_letter(first) and _is_letter(second):
+    second = byte_at(buf, p + 3)
+    if word & _TWO_LETTERS_MASK == _TWO_LETTERS and _is_letter(first) and _is_letter(second):
         return p + 6, first << 8 | second
+    if byte_at(buf, p) != _COMMA:
+        return FAIL, 0
     p = skip_string(buf, p + 1, end)
-    if p == FAIL or buf[p] != _COLON:
+    if p == FAIL or byte_at(buf, p) != _COLON:
         return FAIL, 0
     return p + 1, 0
 
 
 @leaf
-def _scaled(buf: NDArray[np.uint8], p: int, units: int, decimals: int) -> tuple[int, int]:
-    """A quoted decimal as a whole number of increments."""
-    p, value = read_decimal(buf, p, decimals)
+def _price(buf: NDArray[np.uint8], p: int, symbols: Symbols, i: int) -> tuple[int, int]:
+    """A quoted price as a whole number of the instrument's ticks. The symbol has to come before it, as it always does."""
+    if i < 0:
+        return FAIL, np.int64(0)
+    p, value = read_price(buf, p, symbols.grid[i, 1])
+    return _in_units(p, value, symbols.grid[i, 0])
+
+
+@leaf
+def _quantity(buf: NDArray[np.uint8], p: int, symbols: Symbols, i: int) -> tuple[int, int]:
+    """A quoted quantity as a whole number of the instrument's lots."""
+    if i < 0:
+        return FAIL, np.int64(0)
+    p, value = read_quantity(buf, p, symbols.grid[i, 3])
+    return _in_units(p, value, symbols.grid[i, 2])
+
+
+@leaf
+def _in_units(p: int, value: int, units: int) -> tuple[int, int]:
     if units != 1:
         if value % units:
             return FAIL, np.int64(0)
@@ -253,10 +274,9 @@ def _trade(
     """An aggTrade (id_key a) or trade (id_key t) event."""
     aggregate = id_key == _e_a
     i = np.int64(-1)
-    price_at = qty_at = nq_at = -1
     event_ms = ts_ms = np.int64(0)
     seen = 0
-    while buf[p] != _CLOSE:
+    while byte_at(buf, p) != _CLOSE:
         p, key = _key(buf, p, end)
         if p == FAIL:
             return FAIL
@@ -268,9 +288,11 @@ def _trade(
             i = find_symbol(symbols, buf, p + 1, stop - 1)
             p, bit = stop, 1
         elif key == _e_p:
-            price_at, p, bit = p, skip_string(buf, p, end), 2
+            p, row.price = _price(buf, p, symbols, i)
+            bit = 2
         elif key == _e_q:
-            qty_at, p, bit = p, skip_string(buf, p, end), 4
+            p, row.qty = _quantity(buf, p, symbols, i)
+            bit = 4
         elif key == _e_T:
             p, ts_ms = read_int(buf, p)
             bit = 8
@@ -281,13 +303,14 @@ def _trade(
             p, row.id = read_int(buf, p)
             bit = 32
         elif key == _e_m:
-            if buf[p] == _e_t:
+            if byte_at(buf, p) == _e_t:
                 row.flags |= _SELL
             p, bit = skip_scalar(buf, p, end), 64
-            if p != FAIL and buf[p - 1] != ord("e"):
+            if p != FAIL and byte_at(buf, p - 1) != ord("e"):
                 return FAIL
         elif key == _NQ and aggregate:
-            nq_at, p, bit = p, skip_string(buf, p, end), 128
+            p, row.qty2 = _quantity(buf, p, symbols, i)
+            bit = 128
         elif key == _e_f and aggregate:
             p, row.first_id = read_int(buf, p)
             bit = 256
@@ -315,15 +338,10 @@ def _trade(
         wanted |= 256 | 512
     if seen & wanted != wanted or i < 0 or not _times_ok(event_ms, ts_ms, row.recv_ns):
         return FAIL
-    q, row.price = _scaled(buf, price_at, symbols.grid[i, 0], symbols.grid[i, 1])
-    r, row.qty = _scaled(buf, qty_at, symbols.grid[i, 2], symbols.grid[i, 3])
-    if q == FAIL or r == FAIL or row.price == 0 or row.qty == 0 or not _units_ok(row.price, row.qty):
+    if row.price == 0 or row.qty == 0 or not _units_ok(row.price, row.qty):
         return FAIL
-    row.qty2 = row.qty
-    if nq_at >= 0:
-        r, row.qty2 = _scaled(buf, nq_at, symbols.grid[i, 2], symbols.grid[i, 3])
-        if r == FAIL:
-            return FAIL
+    if not seen & 128:
+        row.qty2 = row.qty
     row.kind = _KIND_TRADE
     row.instrument = i
     row.event_ms = event_ms
@@ -353,7 +371,7 @@ def _depth(
     seen = 0
     at = counts[LEVELS]
     n_bids = n_asks = np.int64(0)
-    while buf[p] != _CLOSE:
+    while byte_at(buf, p) != _CLOSE:
         p, key = _key(buf, p, end)
         if p == FAIL:
             return FAIL
@@ -423,29 +441,31 @@ def _levels(
     """[["83401.90","8.843"],…] into `levels` from `at`: (position behind it, how many)."""
     tick_units, tick_decimals = symbols.grid[i, 0], symbols.grid[i, 1]
     lot_units, lot_decimals = symbols.grid[i, 2], symbols.grid[i, 3]
-    if buf[p] != _OPEN_LIST:
+    if byte_at(buf, p) != _OPEN_LIST:
         return FAIL, 0
     p += 1
-    if buf[p] == _CLOSE_LIST:
+    if byte_at(buf, p) == _CLOSE_LIST:
         return p + 1, 0
     n = 0
     while True:
-        if buf[p] != _OPEN_LIST:
+        if byte_at(buf, p) != _OPEN_LIST:
             return FAIL, 0
-        p, price = _scaled(buf, p + 1, tick_units, tick_decimals)
-        if p == FAIL or p >= end or price == 0 or buf[p] != _COMMA:
+        p, price = read_price(buf, p + 1, tick_decimals)
+        p, price = _in_units(p, price, tick_units)
+        if p == FAIL or p >= end or price == 0 or byte_at(buf, p) != _COMMA:
             return FAIL, 0
-        p, qty = _scaled(buf, p + 1, lot_units, lot_decimals)
-        if p == FAIL or p >= end or buf[p] != _CLOSE_LIST or not _units_ok(price, qty):
+        p, qty = read_quantity(buf, p + 1, lot_decimals)
+        p, qty = _in_units(p, qty, lot_units)
+        if p == FAIL or p >= end or byte_at(buf, p) != _CLOSE_LIST or not _units_ok(price, qty):
             return FAIL, 0
         level = levels[at + n]
         level.price = price
         level.qty = qty
         n += 1
         p += 1
-        if buf[p] == _COMMA:
+        if byte_at(buf, p) == _COMMA:
             p += 1
-        elif buf[p] == _CLOSE_LIST:
+        elif byte_at(buf, p) == _CLOSE_LIST:
             return p + 1, n
         else:
             return FAIL, 0
@@ -462,9 +482,8 @@ def _quote(
 ) -> int:
     """A bookTicker event."""
     i = np.int64(-1)
-    bid_at = bid_qty_at = ask_at = ask_qty_at = -1
     seen = 0
-    while buf[p] != _CLOSE:
+    while byte_at(buf, p) != _CLOSE:
         p, key = _key(buf, p, end)
         if p == FAIL:
             return FAIL
@@ -476,13 +495,17 @@ def _quote(
             i = find_symbol(symbols, buf, p + 1, stop - 1)
             p, bit = stop, 1
         elif key == _e_b:
-            bid_at, p, bit = p, skip_string(buf, p, end), 2
+            p, row.price = _price(buf, p, symbols, i)
+            bit = 2
         elif key == _e_B:
-            bid_qty_at, p, bit = p, skip_string(buf, p, end), 4
+            p, row.qty = _quantity(buf, p, symbols, i)
+            bit = 4
         elif key == _e_a:
-            ask_at, p, bit = p, skip_string(buf, p, end), 8
+            p, row.price2 = _price(buf, p, symbols, i)
+            bit = 8
         elif key == _e_A:
-            ask_qty_at, p, bit = p, skip_string(buf, p, end), 16
+            p, row.qty2 = _quantity(buf, p, symbols, i)
+            bit = 16
         elif key == _e_u:
             p, row.id = read_int(buf, p)
             bit = 32
@@ -508,17 +531,7 @@ def _quote(
         return FAIL
     if not _times_ok(row.event_ms, row.ts_ms, row.recv_ns):
         return FAIL
-    q, row.price = _scaled(buf, bid_at, symbols.grid[i, 0], symbols.grid[i, 1])
-    if q == FAIL:
-        return FAIL
-    q, row.qty = _scaled(buf, bid_qty_at, symbols.grid[i, 2], symbols.grid[i, 3])
-    if q == FAIL:
-        return FAIL
-    q, row.price2 = _scaled(buf, ask_at, symbols.grid[i, 0], symbols.grid[i, 1])
-    if q == FAIL:
-        return FAIL
-    q, row.qty2 = _scaled(buf, ask_qty_at, symbols.grid[i, 2], symbols.grid[i, 3])
-    if q == FAIL or not (_units_ok(row.price, row.qty) and _units_ok(row.price2, row.qty2)):
+    if not (_units_ok(row.price, row.qty) and _units_ok(row.price2, row.qty2)):
         return FAIL
     row.kind = _KIND_QUOTE
     row.instrument = i
@@ -540,7 +553,7 @@ def _mark(
     i = np.int64(-1)
     coin_margined = False
     seen = 0
-    while buf[p] != _CLOSE:
+    while byte_at(buf, p) != _CLOSE:
         p, key = _key(buf, p, end)
         if p == FAIL:
             return FAIL
@@ -552,10 +565,10 @@ def _mark(
             i = find_symbol(symbols, buf, p + 1, stop - 1)
             p, bit = stop, 1
         elif key == _e_p:
-            p, row.price = read_decimal(buf, p, 8)
+            p, row.price = read_price(buf, p, 8)
             bit = 2
         elif key == _e_i:
-            p, row.price2 = read_decimal(buf, p, 8)
+            p, row.price2 = read_price(buf, p, 8)
             bit = 4
         elif key == _e_r:
             p, row.qty = read_signed_decimal(buf, p, 8)

@@ -17,39 +17,40 @@ from numpy.typing import NDArray
 
 from ..compiled import kernel, leaf
 from ..model.instrument import Instrument
+from .words import WORD, byte_at, first, head_of, matches, non_digits, special_bytes, text, times_ten_to, value_of, word_at
 
 PADDING = 64
 FAIL = -1
 MAX_DIGITS = 18
 NAME_BYTES = 32
 
-_QUOTE = ord('"')
-_BACKSLASH = ord("\\")
-_ZERO = ord("0")
-_DOT = ord(".")
-_MINUS = ord("-")
-_T, _F, _N = ord("t"), ord("f"), ord("n")
+_QUOTE, _ZERO, _NINE = ord('"'), ord("0"), ord("9")
+_DOT, _MINUS = ord("."), ord("-")
+_e, _E = ord("e"), ord("E")
+_TRUE, _FALSE, _NULL = text("true"), text("false"), text("null")
+_HASH_1, _HASH_2, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(32)
+MAX_NUMBER_BYTES = 40
+"""Longer numbers, zeros all of them behind the last digit that matters, are left to the general decoder."""
 
 
 @leaf
 def skip_string(buf: NDArray[np.uint8], p: int, end: int) -> int:
     """From an opening quote to behind the closing one; valid UTF-8 without escapes only."""
-    if buf[p] != _QUOTE:
+    if byte_at(buf, p) != _QUOTE:
         return FAIL
     p += 1
     while p < end:
-        c = buf[p]
+        step = first(special_bytes(word_at(buf, p)))
+        p += step
+        if step == WORD:
+            continue
+        c = byte_at(buf, p)
         if c == _QUOTE:
-            return p + 1
-        if c < 32 or c == _BACKSLASH:
+            return p + 1 if p < end else FAIL
+        length = _utf8_length(buf, p) if c >= 128 else 0
+        if length == 0:
             return FAIL
-        if c < 128:
-            p += 1
-        else:
-            length = _utf8_length(buf, p)
-            if length == 0:
-                return FAIL
-            p += length
+        p += length
     return FAIL
 
 
@@ -74,141 +75,125 @@ def _utf8_length(buf: NDArray[np.uint8], p: int) -> int:
 
 @leaf
 def read_int(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
-    """A whole number without sign, leading zero, fraction or exponent: (next position, value)."""
-    start = p
-    value = np.int64(0)
-    c = np.int64(buf[p]) - _ZERO
-    while 0 <= c <= 9:
-        value = value * 10 + c
-        p += 1
-        c = np.int64(buf[p]) - _ZERO
-    digits = p - start
-    if digits == 0 or digits > MAX_DIGITS or (digits > 1 and buf[start] == _ZERO):
+    """A whole number of at most 15 digits without sign, leading zero, fraction or exponent: (next position, value)."""
+    word = word_at(buf, p)
+    digits = first(non_digits(word))
+    if digits == 0 or (digits > 1 and byte_at(buf, p) == _ZERO):
         return FAIL, np.int64(0)
-    c = np.int64(buf[p])
-    if c == _DOT or c == 101 or c == 69:
+    value = value_of(word, digits)
+    p += digits
+    if digits == WORD:
+        word = word_at(buf, p)
+        digits = first(non_digits(word))
+        if digits == WORD:
+            return FAIL, np.int64(0)
+        if digits:
+            value = times_ten_to(value, digits) + value_of(word, digits)
+            p += digits
+    c = byte_at(buf, p)
+    if c == _DOT or c == _e or c == _E:
         return FAIL, np.int64(0)
     return p, value
 
 
 @leaf
-def read_decimal(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
+def read_price(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
     """A quoted decimal such as "83434.40" as a whole number of 10**-decimals: (behind the closing quote, value).
 
-    Digits beyond `decimals` have to be zeros.
+    Digits beyond `decimals` have to be zeros. Read digit by digit: prices of an instrument are as long as each other,
+    and a processor that foresees the end of the loop is faster than one that counts digits.
     """
-    if buf[p] != _QUOTE:
+    if byte_at(buf, p) != _QUOTE:
         return FAIL, np.int64(0)
-    p += 1
+    return _read_digits(buf, p + 1, decimals)
+
+
+@leaf
+def read_quantity(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
+    """As `read_price`, but for numbers of any length, which are read by the word."""
+    word = word_at(buf, p + 1)
+    whole = first(non_digits(word))
+    if byte_at(buf, p) != _QUOTE or whole == 0 or whole + decimals > MAX_DIGITS:
+        return FAIL, np.int64(0)
+    q = p + 1 + whole
+    if byte_at(buf, q) == _QUOTE:
+        return q + 1, times_ten_to(value_of(word, whole), decimals)
+    fraction = word_at(buf, q + 1)
+    as_on_grid = byte_at(buf, q) == _DOT and byte_at(buf, q + 1 + decimals) == _QUOTE
+    if as_on_grid and decimals > 0 and first(non_digits(fraction)) == decimals:
+        value = times_ten_to(value_of(word, whole), decimals) + value_of(fraction, decimals)
+        return q + 2 + decimals, value
+    return read_long_quantity(buf, p, decimals)
+
+
+@kernel
+def read_long_quantity(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
+    """Numbers with more digits than a word holds, or another number of decimals than the grid."""
+    return _read_digits(buf, p + 1, decimals)
+
+
+@leaf
+def _read_digits(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
     start = p
     value = np.int64(0)
-    c = np.int64(buf[p]) - _ZERO
-    while 0 <= c <= 9:
-        value = value * 10 + c
+    c = byte_at(buf, p)
+    while _ZERO <= c <= _NINE:
+        value = value * 10 + (c - _ZERO)
         p += 1
-        c = np.int64(buf[p]) - _ZERO
+        c = byte_at(buf, p)
     whole = p - start
     if whole == 0 or whole + decimals > MAX_DIGITS:
         return FAIL, np.int64(0)
     left = decimals
-    if buf[p] == _DOT:
+    if c == _DOT:
         p += 1
-        c = np.int64(buf[p]) - _ZERO
-        while 0 <= c <= 9:
-            if left > 0:
-                value = value * 10 + c
-                left -= 1
-            elif c != 0:
-                return FAIL, np.int64(0)
+        c = byte_at(buf, p)
+        while left > 0 and _ZERO <= c <= _NINE:
+            value = value * 10 + (c - _ZERO)
+            left -= 1
             p += 1
-            c = np.int64(buf[p]) - _ZERO
-        if p - start > 40:
-            return FAIL, np.int64(0)
-    if buf[p] != _QUOTE:
+            c = byte_at(buf, p)
+        while c == _ZERO:
+            p += 1
+            c = byte_at(buf, p)
+    if c != _QUOTE or p - start > MAX_NUMBER_BYTES:
         return FAIL, np.int64(0)
-    while left > 0:
-        value *= 10
-        left -= 1
-    return p + 1, value
+    return p + 1, times_ten_to(value, left)
 
 
 @kernel
 def read_signed_decimal(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
-    """As `read_decimal`, with an optional minus; an empty string is zero (funding rate of dated contracts)."""
-    if buf[p] == _QUOTE and buf[p + 1] == _QUOTE:
+    """As `read_price`, with an optional minus; an empty string is zero (funding rate of dated contracts)."""
+    if byte_at(buf, p) != _QUOTE:
+        return FAIL, np.int64(0)
+    if byte_at(buf, p + 1) == _QUOTE:
         return p + 2, np.int64(0)
-    if buf[p + 1] != _MINUS:
-        return read_decimal(buf, p, decimals)
-    if buf[p] != _QUOTE:
-        return FAIL, np.int64(0)
-    # Read the digits as if the minus were the opening quote.
-    q, value = _read_after_minus(buf, p + 1, decimals)
-    return q, -value
-
-
-@kernel
-def _read_after_minus(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
-    p += 1
-    start = p
-    value = np.int64(0)
-    left = decimals
-    fraction = False
-    while True:
-        c = np.int64(buf[p])
-        if c == _DOT and not fraction and p > start:
-            fraction = True
-        elif _ZERO <= c <= _ZERO + 9:
-            if not fraction:
-                value = value * 10 + (c - _ZERO)
-            elif left > 0:
-                value = value * 10 + (c - _ZERO)
-                left -= 1
-            elif c != _ZERO:
-                return FAIL, np.int64(0)
-        else:
-            break
-        p += 1
-        if p - start > MAX_DIGITS:
-            return FAIL, np.int64(0)
-    if p == start or buf[p] != _QUOTE:
-        return FAIL, np.int64(0)
-    for _ in range(left):
-        value *= 10
-    return p + 1, value
+    if byte_at(buf, p + 1) != _MINUS:
+        return _read_digits(buf, p + 1, decimals)
+    p, value = _read_digits(buf, p + 2, decimals)
+    return p, -value
 
 
 @leaf
 def skip_scalar(buf: NDArray[np.uint8], p: int, end: int) -> int:
     """Behind a string, plain whole number, true, false or null; anything else is FAIL."""
-    c = buf[p]
-    if c == _QUOTE:
+    if byte_at(buf, p) == _QUOTE:
         return skip_string(buf, p, end)
-    if c == _T and buf[p + 1] == 114 and buf[p + 2] == 117 and buf[p + 3] == 101:
+    if matches(buf, p, _TRUE) or matches(buf, p, _NULL):
         return p + 4
-    if c == _F and buf[p + 1] == 97 and buf[p + 2] == 108 and buf[p + 3] == 115 and buf[p + 4] == 101:
+    if matches(buf, p, _FALSE):
         return p + 5
-    if c == _N and buf[p + 1] == 117 and buf[p + 2] == 108 and buf[p + 3] == 108:
-        return p + 4
     return read_int(buf, p)[0]
-
-
-@leaf
-def matches(buf: NDArray[np.uint8], p: int, text: NDArray[np.uint8]) -> bool:
-    """Whether `text` stands at `p`. Longer texts than the padding are not for this function."""
-    for k in range(len(text)):
-        if buf[p + k] != text[k]:
-            return False
-    return True
 
 
 class Symbols(NamedTuple):
     """Hash table from symbol bytes to instrument index, with each instrument's grid.
 
-    `grid` columns: tick units, tick decimals, lot units, lot decimals.
+    `names` are padded with zeros, in words. `grid` columns: tick units, tick decimals, lot units, lot decimals.
     """
 
     slots: NDArray[np.int32]
-    names: NDArray[np.uint8]
+    names: NDArray[np.uint64]
     lengths: NDArray[np.int64]
     grid: NDArray[np.int64]
 
@@ -220,7 +205,7 @@ def index_symbols(instruments: list[Instrument]) -> Symbols:
         size *= 2
     table = Symbols(
         slots=np.full(size, -1, np.int32),
-        names=np.zeros((len(instruments), NAME_BYTES), np.uint8),
+        names=np.zeros((len(instruments), NAME_BYTES // WORD), np.uint64),
         lengths=np.zeros(len(instruments), np.int64),
         grid=np.array(
             [(i.tick.units, i.tick.decimals, i.lot.units, i.lot.decimals) for i in instruments], np.int64
@@ -228,12 +213,11 @@ def index_symbols(instruments: list[Instrument]) -> Symbols:
     )
     for instrument in instruments:
         name = instrument.symbol.encode()
-        if len(name) > NAME_BYTES:
+        if not 0 < len(name) <= NAME_BYTES:
             continue
-        table.names[instrument.index, : len(name)] = np.frombuffer(name, np.uint8)
+        table.names[instrument.index] = np.frombuffer(name.ljust(NAME_BYTES, b"\0"), np.uint64)
         table.lengths[instrument.index] = len(name)
-        padded = np.frombuffer(name + bytes(PADDING), np.uint8)
-        slot = int(_hash(padded, 0, len(name))) & (size - 1)
+        slot = int(_slot(np.frombuffer(name + bytes(PADDING), np.uint8), 0, len(name), size))
         while table.slots[slot] >= 0:
             slot = (slot + 1) & (size - 1)
         table.slots[slot] = instrument.index
@@ -241,29 +225,36 @@ def index_symbols(instruments: list[Instrument]) -> Symbols:
 
 
 @leaf
-def _hash(buf: NDArray[np.uint8], start: int, stop: int) -> int:
-    """FNV-1a, 32 bits."""
-    h = np.uint64(2166136261)
-    for p in range(start, stop):
-        h = ((h ^ np.uint64(buf[p])) * np.uint64(16777619)) & np.uint64(0xFFFFFFFF)
-    return np.int64(h)
+def _slot(buf: NDArray[np.uint8], start: int, length: int, size: int) -> int:
+    """Where the table of `size` slots begins to look for a name: a hash of its first and its last eight bytes."""
+    part = min(length, WORD)
+    head = head_of(word_at(buf, start), part)
+    tail = head_of(word_at(buf, start + length - part), part)
+    h = head * _HASH_1 ^ tail * _HASH_2
+    return np.int64((h ^ (h >> _HALF)) & np.uint64(size - 1))
 
 
 @leaf
 def find_symbol(table: Symbols, buf: NDArray[np.uint8], start: int, stop: int) -> int:
     """Instrument whose symbol stands at buf[start:stop], or -1."""
-    mask = len(table.slots) - 1
-    slot = _hash(buf, start, stop) & mask
     length = stop - start
+    if length == 0 or length > NAME_BYTES:
+        return -1
+    slot = _slot(buf, start, length, len(table.slots))
     while table.slots[slot] >= 0:
-        i = table.slots[slot]
-        if table.lengths[i] == length:
-            same = True
-            for k in range(length):
-                if table.names[i, k] != buf[start + k]:
-                    same = False
-                    break
-            if same:
-                return np.int64(i)
-        slot = (slot + 1) & mask
+        i = np.int64(table.slots[slot])
+        if table.lengths[i] == length and _is_named(table, i, buf, start, length):
+            return i
+        slot = (slot + 1) & (len(table.slots) - 1)
     return -1
+
+
+@leaf
+def _is_named(table: Symbols, i: int, buf: NDArray[np.uint8], start: int, length: int) -> bool:
+    k = np.int64(0)
+    while length > 0:
+        if head_of(word_at(buf, start + k * WORD), min(length, WORD)) != table.names[i, k]:
+            return False
+        k += 1
+        length -= WORD
+    return True

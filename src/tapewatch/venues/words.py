@@ -1,0 +1,139 @@
+"""Eight bytes at a time: what a scan of digits and quotes needs to know about a word, without a branch for each byte.
+
+A word holds eight bytes of the buffer, the first one lowest. Masks have the high bit of a byte set where the byte is
+what was asked for; bytes above the first hit may be marked wrongly, so only `first` of a mask means anything.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic as _intrinsic
+from numpy.typing import NDArray
+
+from ..compiled import leaf
+
+intrinsic: Any = _intrinsic
+"""Its decorator is made at run time, out of sight of a type checker."""
+
+WORD = 8
+MAX_TEXT = 2 * WORD
+
+_ONES = np.uint64(0x0101010101010101)
+_HIGHS = np.uint64(0x8080808080808080)
+_LOWS = np.uint64(0x7F7F7F7F7F7F7F7F)
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+_QUOTES = np.uint64(ord('"')) * _ONES
+_BACKSLASHES = np.uint64(ord("\\")) * _ONES
+_SPACES = np.uint64(ord(" ")) * _ONES
+_ZEROS = np.uint64(ord("0")) * _ONES
+_ABOVE_NINE = np.uint64(0x76) * _ONES
+_TEN, _BYTE, _TWO_BYTES, _HALF = np.uint64(10), np.uint64(8), np.uint64(16), np.uint64(32)
+_PAIRS = np.uint64(0x000000FF000000FF)
+_PAIRS_1 = np.uint64(0x000F424000000064)
+_PAIRS_2 = np.uint64(0x0000271000000001)
+
+_POWERS = np.array([10**k for k in range(19)], np.int64)
+
+
+class Text(NamedTuple):
+    """A text of at most 16 bytes to compare with in two words that may overlap."""
+
+    head: np.uint64
+    tail: np.uint64
+    mask: np.uint64
+    tail_at: int
+    length: int
+
+
+def text(string: str) -> Text:
+    data = string.encode()
+    assert 0 < len(data) <= MAX_TEXT
+    part = min(len(data), WORD)
+    head, tail = (np.uint64(int.from_bytes(word, "little")) for word in (data[:part], data[-part:]))
+    return Text(head, tail, np.uint64(256**part - 1), len(data) - part, len(data))
+
+
+@intrinsic
+def word_at(_: Any, buf: Any, p: Any) -> Any:
+    """The eight bytes of a byte array from `p`, wherever that lies: numpy could only read aligned ones."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        address = builder.gep(array.data, [args[1]])
+        return builder.load(builder.bitcast(address, ir.IntType(64).as_pointer()), align=1)
+
+    return numba.uint64(buf, numba.int64), generate
+
+
+@intrinsic
+def byte_at(_: Any, buf: Any, p: Any) -> Any:
+    """buf[p] as a number, without Python's meaning of a negative `p`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        return builder.zext(builder.load(builder.gep(array.data, [args[1]])), ir.IntType(64))
+
+    return numba.int64(buf, numba.int64), generate
+
+
+@intrinsic
+def first(_: Any, mask: Any) -> Any:
+    """Number of the first byte that a mask marks, 8 if there is none."""
+
+    def generate(_: Any, builder: Any, __: Any, args: Any) -> Any:
+        zeros = builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+        return builder.lshr(zeros, ir.Constant(ir.IntType(64), 3))
+
+    return numba.int64(numba.uint64), generate
+
+
+@leaf
+def matches(buf: NDArray[np.uint8], p: int, wanted: Text) -> bool:
+    """Whether `wanted` stands at `p`."""
+    return bool(
+        (word_at(buf, p) ^ wanted.head) & wanted.mask == 0
+        and (word_at(buf, p + wanted.tail_at) ^ wanted.tail) & wanted.mask == 0
+    )
+
+
+@leaf
+def head_of(word: int, length: int) -> int:
+    """The first `length` bytes, 1 to 8, of a word; the others are zero."""
+    return word & (_ALL >> np.uint64(8 * (WORD - length)))
+
+
+@leaf
+def _equal_bytes(word: int, wanted: int) -> int:
+    x = word ^ wanted
+    return (x - _ONES) & ~x & _HIGHS
+
+
+@leaf
+def special_bytes(word: int) -> int:
+    """Mask of what ends a JSON string or makes it less than plain: quote, backslash, control and non-ASCII bytes."""
+    control = (word - _SPACES) & ~word & _HIGHS
+    return _equal_bytes(word, _QUOTES) | _equal_bytes(word, _BACKSLASHES) | control | (word & _HIGHS)
+
+
+@leaf
+def non_digits(word: int) -> int:
+    """Mask of the bytes that are no decimal digits."""
+    x = word ^ _ZEROS
+    return (((x & _LOWS) + _ABOVE_NINE) | x) & _HIGHS
+
+
+@leaf
+def value_of(word: int, digits: int) -> int:
+    """Number that the first `digits` bytes, 1 to 8 decimal digits, spell."""
+    x = (word ^ _ZEROS) << np.uint64(8 * (WORD - digits))
+    x = x * _TEN + (x >> _BYTE)
+    return np.int64((((x & _PAIRS) * _PAIRS_1) + (((x >> _TWO_BYTES) & _PAIRS) * _PAIRS_2)) >> _HALF)
+
+
+@leaf
+def times_ten_to(value: int, power: int) -> int:
+    return value * _POWERS[np.uint64(power)]
