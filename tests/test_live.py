@@ -54,7 +54,7 @@ def wrong_trades(node: VenueNode, market: Market) -> list[str]:
         view = node.engine.footprint(instrument.index, 60_000, 1, 10)
         if not len(view.candles):
             continue
-        first = int(min(c["open_id"] for c in node.engine.flow.minutes.ring[instrument.index] if c["n"]))
+        first = int(min(c["open_id"] for c in node.engine.flow.minutes.ring[:, instrument.index] if c["n"]))
         listing = market.listings[market.index[instrument.symbol]]
         price_unit, qty_unit = Decimal(1).scaleb(-listing.price_decimals), Decimal(1).scaleb(-listing.qty_decimals)
         truth: dict[tuple[int, Decimal], list[Decimal]] = defaultdict(lambda: [Decimal(0), Decimal(0), Decimal(0)])

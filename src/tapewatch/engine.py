@@ -34,8 +34,8 @@ from .model.views import BIG_FLOW, IMBALANCE, LIQUIDATION, WINDOWS_S, BookState,
 
 SECONDS_KEPT = 1024
 """One-second candles kept per instrument: the longest imbalance window and some more."""
-MINUTES_KEPT = 1500
-"""One-minute footprint candles kept per instrument: a day and an hour, so that CVD reaches 00:00 UTC."""
+MINUTES_KEPT = 2048
+"""One-minute footprint candles kept per instrument: more than a day, so that CVD reaches 00:00 UTC."""
 TOP_LEVELS = 10
 BIG_FLOW_BPS = 10
 DAYS_OF_ROOM = 100
@@ -76,9 +76,9 @@ def _apply(
     for r in range(start, len(rows)):
         row = rows[r]
         if row.kind == 1:
-            if not has_room(flow.seconds, row.instrument, row.ts_ms):
+            if not has_room(flow.seconds):
                 return MORE_SECOND_CELLS, r
-            if not has_room(flow.minutes, row.instrument, row.ts_ms):
+            if not has_room(flow.minutes):
                 return MORE_MINUTE_CELLS, r
             _pass_time(flow, clock, row.event_ms)
             _trade(row, books, flow)

@@ -224,7 +224,7 @@ def _advance(s: BigFlow, seconds: Candles, i: int, second: int) -> None:
         for gone in range(head - length + 1, second - length + 1):
             slot = find(seconds, i, gone)
             if slot >= 0:
-                candle = seconds.ring[i, slot]
+                candle = seconds.ring[slot, i]
                 window.buy -= candle.ask
                 window.sell -= candle.bid
                 window.buy_quote -= candle.ask_quote
@@ -264,8 +264,8 @@ def _judge(s: BigFlow, seconds: Candles, i: int, w: int, ts_ms: int) -> None:
     event.high = 0
     for number in range(s.head_s[i] - _WINDOWS[w] + 1, s.head_s[i] + 1):
         slot = find(seconds, i, number)
-        if slot >= 0 and seconds.ring[i, slot].n:
-            candle = seconds.ring[i, slot]
+        if slot >= 0 and seconds.ring[slot, i].n:
+            candle = seconds.ring[slot, i]
             event.trades += candle.n
             event.low = min(event.low, candle.low)
             event.high = max(event.high, candle.high)

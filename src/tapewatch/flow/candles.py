@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..compiled import kernel, leaf
 from ..model.views import CELL
 
+SECOND_MS, MINUTE_MS = 1_000, 60_000
 SMALLEST_BLOCK = 4
 SIZE_CLASSES = 28
 NO_BLOCK = -1
@@ -46,27 +47,34 @@ zeros, so that memory is only touched where something traded."""
 
 
 class Candles(NamedTuple):
-    """`ring[instrument, slot]`, the cell arena, and heads of the free lists by size class (-1: none).
+    """`ring[slot, instrument]`, the cell arena, and heads of the free lists by size class (-1: none).
 
-    `meta` holds the first never used cell of the arena and the base length in ms; `newest[instrument]` the highest
-    candle number seen.
+    The candles of one moment lie side by side: the ones being written stay in the processor's cache, and memory is
+    touched as time passes, not all over at once. There are a power of two slots, so that finding one takes no division.
+
+    `meta` holds the first never used cell of the arena, the base length in ms, and the cells that the next trade may
+    need at most; `newest[instrument]` and `oldest[instrument]` are the highest candle number seen and the lowest traded in.
     """
 
     ring: NDArray[np.void]
     newest: NDArray[np.int64]
+    oldest: NDArray[np.int64]
     cells: NDArray[np.void]
     free: NDArray[np.int64]
     meta: NDArray[np.int64]
 
 
-def new_candles(instruments: int, base_ms: int, slots: int, cells: int = 1 << 14) -> Candles:
-    ring = np.zeros((instruments, slots), BASE)
+def new_candles(instruments: int, base_ms: int, slots: int, cells: int = 1 << 20) -> Candles:
+    """An empty store. What nothing has traded in costs address space, not memory."""
+    assert slots & (slots - 1) == 0
+    ring = np.zeros((slots, instruments), BASE)
     return Candles(
         ring=ring,
         newest=np.full(instruments, -1, np.int64),
+        oldest=np.full(instruments, 1 << 62, np.int64),
         cells=np.zeros(cells, CELL),
         free=np.full(SIZE_CLASSES, -1, np.int64),
-        meta=np.array([0, base_ms], np.int64),
+        meta=np.array([0, base_ms, SMALLEST_BLOCK], np.int64),
     )
 
 
@@ -79,19 +87,17 @@ def grow_cells(store: Candles) -> Candles:
 
 def grow_instruments(store: Candles, instruments: int) -> Candles:
     """Return the store with room for more instruments."""
-    wider = new_candles(instruments, int(store.meta[1]), store.ring.shape[1], 1)
-    wider.ring[: len(store.ring)] = store.ring
+    wider = new_candles(instruments, int(store.meta[1]), len(store.ring), 1)
+    wider.ring[:, : len(store.newest)] = store.ring
     wider.newest[: len(store.newest)] = store.newest
+    wider.oldest[: len(store.newest)] = store.oldest
     return wider._replace(cells=store.cells, free=store.free, meta=store.meta)
 
 
 @leaf
-def has_room(store: Candles, i: int, ts_ms: int) -> bool:
+def has_room(store: Candles) -> bool:
     """Whether one more trade certainly finds its cell without growing the arena."""
-    number = ts_ms // store.meta[1]
-    candle = store.ring[i, number % store.ring.shape[1]]
-    size_class = candle.size_class if candle.number == number else NO_BLOCK
-    return store.meta[0] + _capacity(size_class + 1) <= len(store.cells)
+    return store.meta[0] + store.meta[2] <= len(store.cells)
 
 
 @leaf
@@ -107,6 +113,7 @@ def _take_block(store: Candles, size_class: int) -> int:
         return at
     at = store.meta[0]
     store.meta[0] += SMALLEST_BLOCK << size_class
+    store.meta[2] = max(store.meta[2], SMALLEST_BLOCK << (size_class + 1))
     return at
 
 
@@ -119,16 +126,16 @@ def _give_block(store: Candles, at: int, size_class: int) -> None:
 @leaf
 def find(store: Candles, i: int, number: int) -> int:
     """Slot of the candle with this number, or -1 when it is not held."""
-    slot = number % store.ring.shape[1]
-    return slot if store.ring[i, slot].number == number else -1
+    slot = number & (len(store.ring) - 1)
+    return slot if store.ring[slot, i].number == number else -1
 
 
 @leaf
 def _open_slot(store: Candles, i: int, number: int) -> int:
     """Slot of the candle with this number, made if need be; -1 when it is older than the ring reaches."""
-    slots = store.ring.shape[1]
-    slot = number % slots
-    candle = store.ring[i, slot]
+    slots = len(store.ring)
+    slot = number & (slots - 1)
+    candle = store.ring[slot, i]
     if number <= store.newest[i] - slots:
         return -1  # even where by chance its slot has not been needed since
     if candle.number == number:
@@ -151,7 +158,7 @@ def _open_slot(store: Candles, i: int, number: int) -> int:
 @leaf
 def _cell_of(store: Candles, i: int, slot: int, price: int) -> int:
     """Arena position of the candle's cell at `price`, inserted in order if it is new."""
-    candle = store.ring[i, slot]
+    candle = store.ring[slot, i]
     lo, hi = np.int64(0), np.int64(candle.cells)
     while lo < hi:
         mid = (lo + hi) >> 1
@@ -182,13 +189,14 @@ def _cell_of(store: Candles, i: int, slot: int, price: int) -> int:
 
 
 @leaf
-def add_trade(store: Candles, i: int, ts_ms: int, trade_id: int, price: int, lots: int, sell: bool) -> bool:
-    """Put one trade into its candle and cell; False when its candle is older than the ring reaches."""
-    slot = _open_slot(store, i, ts_ms // store.meta[1])
+def add_trade(store: Candles, i: int, number: int, trade_id: int, price: int, lots: int, sell: bool) -> bool:
+    """Put one trade into candle `number` and its cell; False when that is older than the ring reaches."""
+    slot = _open_slot(store, i, number)
     if slot < 0:
         return False
-    candle = store.ring[i, slot]
+    candle = store.ring[slot, i]
     if candle.n == 0:
+        store.oldest[i] = min(store.oldest[i], number)
         candle.open = price
         candle.high = price
         candle.low = price
@@ -220,18 +228,18 @@ def add_trade(store: Candles, i: int, ts_ms: int, trade_id: int, price: int, lot
 def mark_gap(store: Candles, i: int, from_ms: int, to_ms: int, change: int) -> None:
     """Add `change` to the gap count of every held candle that a hole from `from_ms` to `to_ms` touches."""
     last = to_ms // store.meta[1]
-    first = max(from_ms // store.meta[1], last - store.ring.shape[1] + 1)
+    first = max(from_ms // store.meta[1], last - len(store.ring) + 1)
     for number in range(first, last + 1):
         slot = find(store, i, number) if change < 0 else _open_slot(store, i, number)
         if slot >= 0:
-            store.ring[i, slot].gap += change
+            store.ring[slot, i].gap += change
 
 
 @kernel
 def rescale(store: Candles, i: int, price_factor: int, lot_factor: int) -> None:
     """Rewrite one instrument on a finer grid: prices times `price_factor`, lots times `lot_factor`. Exact."""
-    for slot in range(store.ring.shape[1]):
-        candle = store.ring[i, slot]
+    for slot in range(len(store.ring)):
+        candle = store.ring[slot, i]
         if candle.number == 0:
             continue
         candle.open *= price_factor

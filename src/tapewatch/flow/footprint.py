@@ -33,11 +33,11 @@ def footprint(
         return Footprint(instrument, tf_ms, step_ticks, np.zeros(0, CANDLE), np.zeros(0, CELL))
     per_candle = tf_ms // base_ms
     last = newest // per_candle
-    reach = newest - store.ring.shape[1] + 1
+    reach = newest - len(store.ring) + 1
     # A candle that begins before what the ring reaches would be shown with a part of its trades as if it were whole.
     first = max(last - lookback + 1, -(-reach // per_candle), _oldest(store, i, reach) // per_candle)
     numbers = np.arange(first * per_candle, (last + 1) * per_candle)
-    held = store.ring[i][numbers % store.ring.shape[1]]
+    held = store.ring[numbers % len(store.ring), i]
     room = int(held["cells"][held["number"] == numbers].sum())
     candles = np.zeros(last - first + 1, CANDLE)
     cells = np.zeros(room, CELL)
@@ -49,13 +49,14 @@ def footprint(
 
 @kernel
 def _oldest(store: Candles, i: int, reach: int) -> int:
-    """Number of the oldest candle with a trade, from `reach` on: behind it slots are left over by chance."""
-    oldest = store.newest[i]
-    for slot in range(store.ring.shape[1]):
-        candle = store.ring[i, slot]
-        if candle.n > 0 and reach <= candle.number < oldest:
-            oldest = candle.number
-    return oldest
+    """Number of the oldest candle with a trade, from `reach` on."""
+    number = max(reach, store.oldest[i])
+    while number < store.newest[i]:
+        slot = find(store, i, number)
+        if slot >= 0 and store.ring[slot, i].n > 0:
+            break
+        number += 1
+    return number
 
 
 @maker
@@ -97,7 +98,7 @@ def _merge_candles(store: Candles, i: int, number: int, per_candle: int, out: Re
         slot = find(store, i, k)
         if slot < 0:
             continue
-        base = store.ring[i, slot]
+        base = store.ring[slot, i]
         out.gap += base.gap
         if base.n == 0:
             continue
@@ -119,7 +120,7 @@ def _merge_cells(store: Candles, i: int, number: int, per_candle: int, step: int
     for k in range(number, number + per_candle):
         slot = find(store, i, k)
         if slot >= 0:
-            base = store.ring[i, slot]
+            base = store.ring[slot, i]
             for at in range(base.cell_at + base.cells - 1, base.cell_at - 1, -1):
                 out[n] = store.cells[at]
                 n += 1
@@ -183,10 +184,10 @@ def value_area(bins: NDArray[np.int64], volume: NDArray[np.int64]) -> tuple[int,
 def _delta_between(store: Candles, i: int, from_number: int, to_number: int) -> int:
     """Buy minus sell lots of the base candles with numbers in [from, to) that are held."""
     delta = np.int64(0)
-    for k in range(max(from_number, store.newest[i] - store.ring.shape[1] + 1), min(to_number, store.newest[i] + 1)):
+    for k in range(max(from_number, store.newest[i] - len(store.ring) + 1), min(to_number, store.newest[i] + 1)):
         slot = find(store, i, k)
         if slot >= 0:
-            delta += store.ring[i, slot].ask - store.ring[i, slot].bid
+            delta += store.ring[slot, i].ask - store.ring[slot, i].bid
     return delta
 
 

@@ -15,7 +15,7 @@ _LONG = int(Flag.LONG)
 LIQUIDATIONS = 1 << 15
 CHAIN_SLACK_MS = 1_000
 """Update ids and times rise together: a lower id with a later time than this begins a new chain (see `trades`)."""
-OFI_MINUTES = 1500
+OFI_MINUTES = 2048
 """Minutes of order flow imbalance kept, a little more than a day."""
 
 QUOTE = np.dtype(
@@ -51,7 +51,7 @@ OFI_MINUTE = np.dtype([("minute", np.int64), ("ofi", np.int64), ("n", np.int64)]
 
 
 class Quotes(NamedTuple):
-    """Per instrument: newest quote, OFI by minute of T, newest mark, liquidation totals; `meta[0]` newest seq."""
+    """Per instrument: newest quote, OFI by minute of T (`ofi[slot, instrument]`), newest mark, liquidation totals; `meta[0]` newest seq."""
 
     quotes: NDArray[np.void]
     ofi: NDArray[np.void]
@@ -62,7 +62,7 @@ class Quotes(NamedTuple):
 
 
 def new_quotes(instruments: int) -> Quotes:
-    ofi = np.zeros((instruments, OFI_MINUTES), OFI_MINUTE)
+    ofi = np.zeros((OFI_MINUTES, instruments), OFI_MINUTE)
     return Quotes(
         quotes=np.zeros(instruments, QUOTE),
         ofi=ofi,
@@ -77,8 +77,9 @@ def grow_instruments(state: Quotes, instruments: int) -> Quotes:
     """Return the state with room for more instruments."""
     wider = new_quotes(instruments)
     n = len(state.quotes)
-    for name in ("quotes", "ofi", "marks", "totals"):
+    for name in ("quotes", "marks", "totals"):
         getattr(wider, name)[:n] = getattr(state, name)
+    wider.ofi[:, :n] = state.ofi
     return wider._replace(liquidations=state.liquidations, meta=state.meta)
 
 
@@ -109,7 +110,7 @@ def on_quote(s: Quotes, row: Record) -> None:
     if q.seen and row.id > q.id:
         e = best_level_ofi(row.price, row.qty, row.price2, row.qty2, q.bid, q.bid_lots, q.ask, q.ask_lots)
         minute = row.ts_ms // 60_000
-        slot = s.ofi[i, minute % OFI_MINUTES]
+        slot = s.ofi[minute % OFI_MINUTES, i]
         if slot.minute < minute:
             slot.minute = minute
             slot.ofi = 0
@@ -163,8 +164,8 @@ def rescale(s: Quotes, i: int, price_factor: int, lot_factor: int) -> None:
     q.ask *= price_factor
     q.bid_lots *= lot_factor
     q.ask_lots *= lot_factor
-    for k in range(s.ofi.shape[1]):
-        s.ofi[i, k].ofi *= lot_factor
+    for k in range(OFI_MINUTES):
+        s.ofi[k, i].ofi *= lot_factor
     s.totals[i].notional_whole *= lot_factor
     s.totals[i].notional_e8 *= lot_factor
     for k in range(len(s.liquidations)):

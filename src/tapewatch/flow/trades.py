@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..compiled import Record, kernel, leaf
 from ..model.tape import Flag
 from .bigflow import BigFlow, on_flow_print, on_parent_print
-from .candles import Candles, add_trade, mark_gap
+from .candles import MINUTE_MS, SECOND_MS, Candles, add_trade, mark_gap
 
 LARGEST_HOLE = 10**8
 """Ids further ahead than this, weeks of the busiest instrument, are no continuation of a chain."""
@@ -167,10 +167,10 @@ def on_trade(s: Flow, row: Record) -> None:
         trades.excluded += 1
         return
     sell = (row.flags & _SELL) != 0
-    if not add_trade(s.minutes, i, row.ts_ms, row.id, row.price, row.qty, sell):
+    if not add_trade(s.minutes, i, row.ts_ms // MINUTE_MS, row.id, row.price, row.qty, sell):
         trades.too_late += 1
         return
-    in_seconds = add_trade(s.seconds, i, row.ts_ms, row.id, row.price, row.qty, sell)
+    in_seconds = add_trade(s.seconds, i, row.ts_ms // SECOND_MS, row.id, row.price, row.qty, sell)
     trades.seq += 1
     trades.count += 1
     trades.quote += row.price * row.qty

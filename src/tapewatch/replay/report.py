@@ -94,7 +94,7 @@ def _candles(engine: Engine, instrument: Instrument) -> list[dict[str, object]]:
 
 
 def _ofi(engine: Engine, instrument: Instrument) -> dict[str, str]:
-    minutes = engine.quotes.ofi[instrument.index]
+    minutes = engine.quotes.ofi[:, instrument.index]
     held = minutes[minutes["minute"] > 0]
     held = held[np.argsort(held["minute"])]
     return {str(int(row["minute"]) * 60_000): instrument.lot.to_text(row["ofi"]) for row in held}
@@ -122,7 +122,7 @@ def state_hash(engine: Engine) -> str:
         footprint = engine.footprint(i, 60_000, 1, MINUTES_KEPT)
         add(instrument.key, instrument.tick, instrument.lot, book.state, book.last_update_id, book.bids, book.asks)
         add(engine.flow.trades[i], footprint.candles, footprint.cells)
-        ofi = engine.quotes.ofi[i]
+        ofi = engine.quotes.ofi[:, i]
         add(ofi[np.argsort(ofi["minute"], kind="stable")], engine.quotes.totals[i])
     add(engine.big_flow(limit=10**6), engine.liquidations(limit=10**6))
     return digest.hexdigest()
