@@ -72,3 +72,14 @@ def leaf(function: F) -> F:
 def maker(function: F) -> F:
     """Compile a function that makes arrays of its own, whose memory has to be counted."""
     return _compile(function)
+
+
+def entry(function: Callable[..., object], *arguments: object) -> Callable[..., Any]:
+    """The machine code of a kernel for arguments of these types, without numba's look at the types of every call.
+
+    That look costs microseconds where state is named tuples of arrays: more than the work on a short read. Whoever
+    calls the entry vouches for the types: arrays of the same dtype and layout.
+    """
+    compiled: Any = function
+    code: Callable[..., Any] = compiled.compile(tuple(numba.typeof(argument) for argument in arguments))
+    return code

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .book import ladder
 from .book.ladder import LIVE, OFF, Ladders
 from .book.sync import STATE_WORDS, BookSync, Diff
-from .compiled import Record, kernel, leaf
+from .compiled import Record, entry, kernel, leaf
 from .flow import bigflow, candles, quotes
 from .flow.bigflow import NEVER, on_second
 from .flow.candles import has_room
@@ -171,15 +171,18 @@ class Engine:
         self.adv = np.full(n, np.nan)
         self.adv_days = np.zeros(n, np.int64)
         self.needs_by_reason: Counter[str] = Counter()
+        none = Tape.empty()
+        self._apply = entry(_apply, none.rows, none.levels, 0, self.sync.ladders, self.flow, self.quotes, self._clock)
 
     # -- tape in ------------------------------------------------------------------------------------------------
 
     def apply(self, tape: Tape) -> list[Need]:
         """Apply a batch. Returns the books that want a snapshot because of it."""
         needs: list[Need] = []
+        rows, levels = np.ascontiguousarray(tape.rows), np.ascontiguousarray(tape.levels)
         at = 0
         while True:
-            status, at = _apply(tape.rows, tape.levels, at, self.sync.ladders, self.flow, self.quotes, self._clock)
+            status, at = self._apply(rows, levels, at, self.sync.ladders, self.flow, self.quotes, self._clock)
             if status == DONE:
                 break
             if status == MORE_PAGES:

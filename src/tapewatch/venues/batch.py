@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ..compiled import entry
 from ..model.errors import OffGridError
 from ..model.tape import LEVEL, ROW, Kind, Tape
 from .scan import PADDING, Symbols
@@ -66,13 +67,15 @@ class Rows:
 class Scratch:
     """Arrays that decoding writes into, large enough for whatever the loaded frames can hold."""
 
-    def __init__(self) -> None:
+    def __init__(self, decode: Callable[..., int], symbols: Symbols) -> None:
         self.bytes = np.zeros(1 << 16, np.uint8)
         self.rows = np.zeros(1 << 10, ROW)
         self.levels = np.zeros(1 << 13, LEVEL)
         self.counts = np.zeros(3, np.int64)
         self.ends = np.zeros(0, np.int64)
         self.recv_ns = np.zeros(0, np.int64)
+        arrays = self.rows, self.levels, self.counts
+        self._decode = entry(decode, self.bytes, self.ends, self.recv_ns, 0, symbols, *arrays)
 
     def load(self, buffer: bytes | bytearray, ends: Integers, recv_ns: int | Integers) -> None:
         size = int(ends[-1]) if len(ends) else 0
@@ -93,9 +96,9 @@ class Scratch:
         if len(self.levels) < levels:
             self.levels = np.concatenate([self.levels, np.zeros(2 * levels - len(self.levels), LEVEL)])
 
-    def run(self, decode: Callable[..., int], first: int, symbols: Symbols) -> int:
-        """Let a kernel decode from frame `first`; returns the frame it does not understand, or how many there are."""
-        return int(decode(self.bytes, self.ends, self.recv_ns, first, symbols, self.rows, self.levels, self.counts))
+    def run(self, first: int, symbols: Symbols) -> int:
+        """Let the kernel decode from frame `first`; returns the frame it does not understand, or how many there are."""
+        return self._decode(self.bytes, self.ends, self.recv_ns, first, symbols, self.rows, self.levels, self.counts)  # type: ignore[no-any-return]
 
     def append(self, general: Rows) -> None:
         """Put rows of the general decoder behind those already there."""

@@ -72,7 +72,7 @@ class Codec:
         self._kernel = kernel
         self._version = -1
         self._symbols = index_symbols([])
-        self._scratch = Scratch()
+        self._scratch = Scratch(decode, self._symbols)
 
     def decode(self, buffer: bytes | bytearray, ends: Integers, recv_ns: int | Integers) -> Decoded:
         """Decode the websocket text frames `buffer[ends[k-1]:ends[k]]`, received at `recv_ns` (one or one each).
@@ -89,7 +89,7 @@ class Codec:
         k = 0
         while True:
             if self._kernel:
-                k = scratch.run(decode, k, self._symbols)
+                k = scratch.run(k, self._symbols)
             if k == len(ends):
                 break
             rows = Rows()
