@@ -229,10 +229,10 @@ def test_cvd_begins_anew_at_midnight_utc() -> None:
 
 def test_a_candle_whose_beginning_has_left_the_ring_is_not_shown() -> None:
     """Of yesterday only a part is held: a day candle of it would shrink minute by minute."""
-    engine = engine_after(trade(1, T0, 100, 5), trade(2, T0 + 2 * HOUR, 100, 6), trade(3, T0 + 26 * HOUR, 100, 7))
+    engine = engine_after(trade(1, T0, 100, 5), trade(2, T0 + 2 * HOUR, 100, 6), trade(3, T0 + 36 * HOUR, 100, 7))
     assert [(c["open_ms"], c["n"]) for c in shown(engine.footprint(0, DAY, 1, 9))] == [(T0 + DAY, 1)]
     hours = shown(engine.footprint(0, HOUR, 1, 99))
-    assert [(c["open_ms"], c["n"]) for c in (hours[0], hours[-1])] == [(T0 + 2 * HOUR, 1), (T0 + 26 * HOUR, 1)]
+    assert [(c["open_ms"], c["n"]) for c in (hours[0], hours[-1])] == [(T0 + 2 * HOUR, 1), (T0 + 36 * HOUR, 1)]
 
 
 def test_a_slot_left_over_from_long_ago_is_no_candle() -> None:
