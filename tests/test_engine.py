@@ -266,7 +266,7 @@ def money(engine: Engine, i: int = 0) -> dict[str, object]:
     ]
     quotes = engine.quotes.quotes[i]
     out["quote"] = [tick(quotes["bid"]), tick(quotes["ask"]), lot(quotes["bid_lots"]), lot(quotes["ask_lots"])]
-    out["ofi"] = [lot(row["ofi"]) for row in engine.quotes.ofi[i] if row["minute"] > 0]
+    out["ofi"] = [lot(row["ofi"]) for row in engine.quotes.ofi[:, i] if row["minute"] > 0]
     out["liquidations"] = [lot(r["qty"]) for r in engine.liquidations() if r["instrument"] == i]
     return out
 

@@ -499,7 +499,7 @@ CKS = [(100, 10, 101, 8), (100, 7, 101, 12), (100, 7, 102, 5), (101, 3, 102, 5)]
 
 
 def ofi_minutes(engine: Engine) -> dict[int, tuple[int, int]]:
-    held = engine.quotes.ofi[0]
+    held = engine.quotes.ofi[:, 0]
     held = held[held["minute"] > 0]
     return {int(row["minute"]) * MINUTE: (int(row["ofi"]), int(row["n"])) for row in held}
 
