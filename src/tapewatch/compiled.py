@@ -4,14 +4,15 @@
 arrays, and passing those by value would cost more than the work of a short function. `maker` is the rare one that
 makes arrays of its own.
 
-Compiled code is kept in the user's cache folder under a hash of the core's sources. Numba by itself only looks at
-the file a function stands in, so a change to a leaf would leave callers in other files with the old code.
+Compiled code is kept in the user's cache folder under a hash of the sources a function is built from. Numba by itself
+only looks at the file a function stands in, so a change to a leaf would leave callers in other files with the old code.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,13 +21,13 @@ import numba
 from numba.core import config as _config
 from platformdirs import user_cache_path
 
-CORE = ("model", "venues", "book", "flow")
-"""Packages that kernels stand in or are built from, beside engine.py."""
+PACKAGE = Path(__file__).parent
 
 Record = Any
 """One record of a structured array inside a kernel: its fields are attributes there."""
 
 jit: Any = numba.jit
+typeof: Any = numba.typeof
 config: Any = _config
 """Numba's settings are made at run time, out of sight of a type checker."""
 
@@ -34,20 +35,44 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 @cache
-def cache_folder() -> Path:
-    """Where the compiled kernels of exactly these sources are kept."""
-    package = Path(__file__).parent
-    sources = [package / "engine.py", *(path for room in CORE for path in (package / room).glob("*.py"))]
-    digest = hashlib.sha256()
+def digest(*modules: str) -> str:
+    """Hash of the sources of these modules of ours and of all they import from each other."""
+    sources: set[Path] = set()
+    waiting = [_source(name.split(".")) for name in modules]
+    while waiting:
+        source = waiting.pop()
+        if source is not None and source not in sources:
+            sources.add(source)
+            waiting.extend(_imports(source))
+    summary = hashlib.sha256()
     for source in sorted(sources):
-        digest.update(source.read_bytes())
-    return user_cache_path("tapewatch") / "kernels" / digest.hexdigest()[:16]
+        summary.update(source.read_bytes())
+    return summary.hexdigest()[:16]
+
+
+def _source(name: Sequence[str]) -> Path | None:
+    path = PACKAGE.parent.joinpath(*name)
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def _imports(source: Path) -> Iterator[Path | None]:
+    package = source.relative_to(PACKAGE.parent).parent.parts
+    for node in ast.walk(ast.parse(source.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            above = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+            yield _source([part for part in above if part])
+            yield from (_source([*above, alias.name]) for alias in node.names if not node.module)
+
+
+def cache_folder(module: str) -> Path:
+    """Where the machine code is kept that comes from exactly these sources."""
+    return user_cache_path("tapewatch") / "kernels" / digest(module)
 
 
 def _compile(function: F, **options: bool) -> F:
     # The folder is a process-wide setting of numba's, read when a function is decorated: set it only for ours.
     before = config.CACHE_DIR
-    config.CACHE_DIR = str(cache_folder())
+    config.CACHE_DIR = str(cache_folder(function.__module__))
     try:
         compiled: F = jit(nopython=True, cache=True, nogil=True, error_model="numpy", **options)(function)
     finally:
@@ -81,5 +106,5 @@ def entry(function: Callable[..., object], *arguments: object) -> Callable[..., 
     calls the entry vouches for the types: arrays of the same dtype and layout.
     """
     compiled: Any = function
-    code: Callable[..., Any] = compiled.compile(tuple(numba.typeof(argument) for argument in arguments))
+    code: Callable[..., Any] = compiled.compile(tuple(typeof(argument) for argument in arguments))
     return code

@@ -50,10 +50,10 @@ class Candles(NamedTuple):
     """`ring[slot, instrument]`, the cell arena, and heads of the free lists by size class (-1: none).
 
     The candles of one moment lie side by side: the ones being written stay in the processor's cache, and memory is
-    touched as time passes, not all over at once. There are a power of two slots, so that finding one takes no division.
+    touched as time passes, not all over at once. Slots are a power of two: finding one takes no division.
 
     `meta` holds the first never used cell of the arena, the base length in ms, and the cells that the next trade may
-    need at most; `newest[instrument]` and `oldest[instrument]` are the highest candle number seen and the lowest traded in.
+    need at most; `newest[instrument]` is the highest candle number seen, `oldest[instrument]` the lowest traded in.
     """
 
     ring: NDArray[np.void]
@@ -66,7 +66,8 @@ class Candles(NamedTuple):
 
 def new_candles(instruments: int, base_ms: int, slots: int, cells: int = 1 << 20) -> Candles:
     """An empty store. What nothing has traded in costs address space, not memory."""
-    assert slots & (slots - 1) == 0
+    if slots & (slots - 1):
+        raise ValueError(f"{slots} slots are no power of two")
     ring = np.zeros((slots, instruments), BASE)
     return Candles(
         ring=ring,

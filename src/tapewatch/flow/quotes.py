@@ -51,7 +51,10 @@ OFI_MINUTE = np.dtype([("minute", np.int64), ("ofi", np.int64), ("n", np.int64)]
 
 
 class Quotes(NamedTuple):
-    """Per instrument: newest quote, OFI by minute of T (`ofi[slot, instrument]`), newest mark, liquidation totals; `meta[0]` newest seq."""
+    """Per instrument: newest quote, OFI by minute of T (`ofi[slot, instrument]`), newest mark, liquidation totals.
+
+    `meta[0]` is the newest seq.
+    """
 
     quotes: NDArray[np.void]
     ofi: NDArray[np.void]

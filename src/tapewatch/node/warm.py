@@ -90,10 +90,12 @@ def warm_up() -> float:
 
 def is_cached() -> bool:
     """Whether all compiled kernels of exactly this version are kept in the user's cache folder."""
-    return (cache_folder() / COMPLETE).exists()
+    return (cache_folder(__name__) / COMPLETE).exists()
 
 
 def _remember() -> None:
     """Mark the kept kernels as complete; where nothing can be kept, every start compiles."""
     with contextlib.suppress(OSError):
-        (cache_folder() / COMPLETE).touch()
+        folder = cache_folder(__name__)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / COMPLETE).touch()

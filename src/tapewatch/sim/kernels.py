@@ -527,7 +527,8 @@ def rewind(m: State, i: int, until_us: int, book: NDArray[np.int64]) -> tuple[in
     What the undo log has forgotten stays as it is: then the book is younger than asked for, never a mixture.
     """
     world, symbol = m.world[0], m.symbols[i]
-    book[:] = m.books[i]
+    for k in range(len(book)):
+        book[k] = m.books[i, k]
     last_u, last_us = symbol.last_u, symbol.last_us
     at = world.changes - 1
     while at >= max(0, world.changes - UNDO) and m.undo[at & (UNDO - 1)].us >= until_us:

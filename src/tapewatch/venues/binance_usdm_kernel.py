@@ -54,6 +54,7 @@ _MARK_PRICE = text('markPriceUpdate"')
 _DEPTH = text("@depth")
 _MARKET = text('"MARKET"')
 
+
 def _word(data: bytes) -> np.uint64:
     return np.uint64(int.from_bytes(data, "little"))
 
@@ -219,7 +220,7 @@ def _key(buf: NDArray[np.uint8], p: int, end: int) -> tuple[int, int]:
 
 @leaf
 def _price(buf: NDArray[np.uint8], p: int, symbols: Symbols, i: int) -> tuple[int, int]:
-    """A quoted price as a whole number of the instrument's ticks. The symbol has to come before it, as it always does."""
+    """A quoted price as a whole number of the instrument's ticks. The symbol has to come before it, as it does."""
     if i < 0:
         return FAIL, np.int64(0)
     p, value = read_price(buf, p, symbols.grid[i, 1])

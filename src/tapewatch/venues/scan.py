@@ -17,7 +17,19 @@ from numpy.typing import NDArray
 
 from ..compiled import kernel, leaf
 from ..model.instrument import Instrument
-from .words import WORD, byte_at, first, head_of, matches, non_digits, special_bytes, text, times_ten_to, value_of, word_at
+from .words import (
+    WORD,
+    byte_at,
+    first,
+    head_of,
+    matches,
+    non_digits,
+    special_bytes,
+    text,
+    times_ten_to,
+    value_of,
+    word_at,
+)
 
 PADDING = 64
 FAIL = -1

@@ -51,7 +51,8 @@ class Text(NamedTuple):
 
 def text(string: str) -> Text:
     data = string.encode()
-    assert 0 < len(data) <= MAX_TEXT
+    if not 0 < len(data) <= MAX_TEXT:
+        raise ValueError(f"{string!r} does not fit two words")
     part = min(len(data), WORD)
     head, tail = (np.uint64(int.from_bytes(word, "little")) for word in (data[:part], data[-part:]))
     return Text(head, tail, np.uint64(256**part - 1), len(data) - part, len(data))
