@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pydantic import BaseModel
 from yarl import URL
 
 from market_world import STATUS, T0, Feed, Served, World, serve
-from tapewatch.api import schemas
+from tapewatch.api import lab_schemas, schemas
 from tapewatch.config import Config, ServerConfig
 from tapewatch.feed.status import FeedStatus
 from tapewatch.model.views import FeedState
@@ -71,15 +72,18 @@ async def test_answers_are_what_the_openapi_document_says(world: World) -> None:
         "/api/liquidations": schemas.Liquidations,
         "/api/liquidations/clusters": schemas.Clusters,
         "/api/book": schemas.Book,
+        "/api/impact?size=1": lab_schemas.Impact,
     }
     async with serve(world) as served:
         _, document = await served.get("/openapi.json")
         for path, model in models.items():
             model.model_validate_json(await body(served, path), strict=True)
-            described = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+            described = document["paths"][path.partition("?")[0]]["get"]["responses"]["200"]["content"][
+                "application/json"
+            ]["schema"]
             assert described["$ref"].endswith(f"/{model.__name__}")
         api = {path for path in document["paths"] if path.startswith("/api/")}
-        assert api == set(models)  # a new route needs its schema here
+        assert api == {path.partition("?")[0] for path in models}  # a new route needs its schema here
 
 
 async def test_symbols_tell_grid_volume_and_24h_figures(world: World) -> None:
@@ -461,3 +465,29 @@ async def test_exact_numbers_survive_where_floats_would_not(world: World) -> Non
 def test_loopback_needs_no_token_by_default() -> None:
     assert ServerConfig().host == "127.0.0.1"
     assert ServerConfig().token == ""
+
+
+async def test_impact_walks_the_live_book(world: World) -> None:
+    lively(world)
+    async with serve(world) as served:
+        text = await body(served, "/api/impact?side=buy&size=1.5&fee_bps=4")
+        assert '"avg_price":42500.666667,' in text  # 0.5 at 42500.6, 1 at 42500.7
+        assert '"filled":1.500,"unfilled":0.000' in text
+        _, found = await served.get("/api/impact?side=sell&size=20")
+        assert (found["levels_consumed"], found["filled"], found["unfilled"]) == (3, 12.5, 7.5)
+        assert "insufficient depth" in found["reason"]
+        assert found["slippage"] > 0
+        assert found["model"]["reason"].startswith("fewer than 30")
+        for query, sentence in (
+            ("size=0", "above 0"),
+            ("size=0.0001", "not a multiple"),
+            ("size=1e999999", "not a multiple of|no number"),
+            ("size=x", "not a number"),
+            ("", "size"),
+        ):
+            status, problem = await served.get(f"/api/impact?{query}")
+            assert status == 422, problem
+            assert re.search(sentence, problem["detail"])
+        world.diff([], [], gap=5)
+        status, _ = await served.get("/api/impact?size=1")
+        assert status == 503

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .book import ladder
+from .book import impact, ladder
 from .book.ladder import LIVE, OFF, Ladders
 from .book.sync import STATE_WORDS, BookSync, Diff
 from .compiled import Record, entry, kernel, leaf
@@ -373,6 +373,17 @@ class Engine:
             low=int(state["low"]),
             high=int(state["high"]),
         )
+
+    def simulate_market_order(self, symbol: str, size: Decimal | float | str, fee_bps: float = 0.0) -> impact.Impact:
+        """Walk a market order of `size` base units (positive buys, negative sells) through the live book.
+
+        Raises `UsageError` for an unknown symbol or a size that is no multiple of the lot, `NotReadyError` while the
+        book is not live.
+        """
+        instrument = self.universe.get(symbol)
+        lots = instrument.lot.to_int(Decimal(str(size)))
+        view = self.book(instrument.index, int(np.iinfo(np.int32).max))
+        return impact.walk(view, lots, fee_bps)
 
     def top10_ofi(self, i: int) -> int:
         """Sum over diffs of (bid lots - ask lots) changes in the top 10 levels since this was first asked for."""

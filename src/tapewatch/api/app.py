@@ -21,6 +21,7 @@ from . import metrics, problems, sockets
 from .access import Door
 from .docs import docs_page
 from .health import StatusReader, health
+from .lab import lab_routes
 from .market import market_routes
 from .numbers import answer, now_ms
 from .page import STATIC, Page
@@ -68,6 +69,7 @@ def create_app(node: NodeView, token: str = "", *, hub: Hub | None = None, stati
     problems.install(app)
     _own_routes(app, node, hub, answers)
     app.include_router(market_routes(node.venues), dependencies=[Depends(_known_parameters)])
+    app.include_router(lab_routes(node.venues), dependencies=[Depends(_known_parameters)])
     catalogue = Catalogue(node.venues, StatusReader(node), now_ms)
     sockets.install(app, hub, node.venues, catalogue, node.config.limits)
     app.mount("/", Page(static))
