@@ -471,7 +471,7 @@ async def test_impact_walks_the_live_book(world: World) -> None:
     lively(world)
     async with serve(world) as served:
         text = await body(served, "/api/impact?side=buy&size=1.5&fee_bps=4")
-        assert '"avg_price":42500.666667,' in text  # 0.5 at 42500.6, 1 at 42500.7
+        assert '"avg_price":42500.6666667,' in text  # 0.5 at 42500.6, 1 at 42500.7
         assert '"filled":1.500,"unfilled":0.000' in text
         _, found = await served.get("/api/impact?side=sell&size=20")
         assert (found["levels_consumed"], found["filled"], found["unfilled"]) == (3, 12.5, 7.5)
