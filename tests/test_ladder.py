@@ -30,9 +30,10 @@ class Books:
         ladder.set_levels(self.state, i, np.array(levels, LEVEL), 0, len(levels), side)
 
     def side(self, i: int, side: int, depth: int = 10_000) -> list[Level]:
-        out = np.zeros((depth, 2), np.int64)
-        n = ladder.read_side(self.state, i, side, out)
-        return [(int(tick), int(lots)) for tick, lots in out[:n]]
+        out = np.zeros((2, depth, 2), np.int64)
+        bids, asks, *_ = ladder.read_book(self.state, i, out)
+        found = out[0, :bids] if side == BID else out[1, :asks]
+        return [(int(tick), int(lots)) for tick, lots in found]
 
     def pages_used(self) -> int:
         return len(self.state.used) - int(self.state.meta[0])

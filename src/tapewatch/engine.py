@@ -173,6 +173,7 @@ class Engine:
         self.needs_by_reason: Counter[str] = Counter()
         none = Tape.empty()
         self._apply = entry(_apply, none.rows, none.levels, 0, self.sync.ladders, self.flow, self.quotes, self._clock)
+        self._read_book = entry(ladder.read_book, self.sync.ladders, 0, np.empty((2, 0, 2), np.int64))
 
     # -- tape in ------------------------------------------------------------------------------------------------
 
@@ -357,22 +358,10 @@ class Engine:
 
     def book(self, i: int, depth: int = 1000) -> BookView:
         """Both sides of a book to `depth` levels. What it holds is only the venue's book while state is LIVE."""
-        ladders = self.sync.ladders
-        state = ladders.books[i]
-        sides = []
-        for side, count in ((1, state["bids"]), (-1, state["asks"])):
-            out = np.zeros((min(depth, int(count)), 2), np.int64)
-            sides.append(out[: ladder.read_side(ladders, i, side, out)])
-        return BookView(
-            instrument=self.universe[i],
-            state=self.book_state(i),
-            last_update_id=int(state["last_id"]),
-            event_ms=int(state["event_ms"]),
-            bids=sides[0],
-            asks=sides[1],
-            low=int(state["low"]),
-            high=int(state["high"]),
-        )
+        out = np.empty((2, depth, 2), np.int64)
+        bids, asks, state, last_id, event_ms, low, high = self._read_book(self.sync.ladders, i, out)
+        sides = out[0, :bids], out[1, :asks]
+        return BookView(self.universe[i], STATE_WORDS[state], last_id, event_ms, *sides, low, high)
 
     def simulate_market_order(self, symbol: str, size: Decimal | float | str, fee_bps: float = 0.0) -> impact.Impact:
         """Walk a market order of `size` base units (positive buys, negative sells) through the live book.

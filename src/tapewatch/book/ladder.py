@@ -293,16 +293,33 @@ def clear(s: Ladders, i: int) -> None:
 
 
 @kernel
-def read_side(s: Ladders, i: int, side: int, out: NDArray[np.int64]) -> int:
-    """Copy the best levels of one side into `out` (n, 2) as (tick, lots), best first; returns how many."""
+def read_book(s: Ladders, i: int, out: NDArray[np.int64]) -> tuple[int, ...]:
+    """Copy the best levels of both sides into `out` (2, depth, 2) as (tick, lots), bids before asks, best first.
+
+    Returns how many bids, how many asks, and the book's state, last_id, event_ms, low and high.
+    """
     book = s.books[i]
-    tick = book.best_bid if side > 0 else book.best_ask
+    bids, asks = _read_side(s, i, 1, out[0]), _read_side(s, i, -1, out[1])
+    return bids, asks, book.state, book.last_id, book.event_ms, book.low, book.high
+
+
+@kernel
+def _read_side(s: Ladders, i: int, side: int, out: NDArray[np.int64]) -> int:
+    tick = s.books[i].best_bid if side > 0 else s.books[i].best_ask
     n = 0
     while tick != NO_PRICE and n < len(out):
-        out[n, 0] = tick
-        out[n, 1] = abs(lots_at(s, i, tick))
-        n += 1
-        tick = next_level(s, i, tick, side)
+        base = _find_page(s, _page_key(i, tick)) * PAGE
+        first, at = tick & ~PAGE_MASK, tick & PAGE_MASK
+        while 0 <= at < PAGE and n < len(out):
+            lots = s.lots[base + at] * side
+            if lots > 0:
+                tick = first + at
+                out[n, 0] = tick
+                out[n, 1] = lots
+                n += 1
+            at -= side
+        if n < len(out):
+            tick = next_level(s, i, tick, side)
     return n
 
 
