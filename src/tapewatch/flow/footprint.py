@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import Record, kernel, maker
+from ..compiled import Record, kernel, leaf, maker
 from ..model.instrument import Instrument
 from ..model.views import CANDLE, CELL, Footprint
 from .candles import Candles, find
 
 DAY_MS = 86_400_000
+ABOVE_ALL = 2**62
+"""A price that no cell has."""
 VALUE_AREA_PERCENT = 70
 VALUE_AREA_ROWS = 2
 """The larger neighbouring pair of bins is added at a time; ties grow downward (the method of the CBOT handbook)."""
@@ -36,11 +38,8 @@ def footprint(
     reach = newest - len(store.ring) + 1
     # A candle that begins before what the ring reaches would be shown with a part of its trades as if it were whole.
     first = max(last - lookback + 1, -(-reach // per_candle), _oldest(store, i, reach) // per_candle)
-    numbers = np.arange(first * per_candle, (last + 1) * per_candle)
-    held = store.ring[numbers % len(store.ring), i]
-    room = int(held["cells"][held["number"] == numbers].sum())
     candles = np.zeros(last - first + 1, CANDLE)
-    cells = np.zeros(room, CELL)
+    cells = np.empty(_count_bins(store, i, first * per_candle, (last + 1) * per_candle, step_ticks), CELL)
     candles["open_ms"] = np.arange(first, last + 1) * tf_ms
     used = _build(store, i, per_candle, step_ticks, candles, cells)
     _run_cvd(seconds, minutes, i, candles)
@@ -113,32 +112,91 @@ def _merge_candles(store: Candles, i: int, number: int, per_candle: int, out: Re
         out.quote += base.bid_quote + base.ask_quote
 
 
-@maker
-def _merge_cells(store: Candles, i: int, number: int, per_candle: int, step: int, out: NDArray[np.void]) -> int:
-    """Add the tick-level cells of base candles up into bins of `step` ticks, highest first; returns how many."""
+@kernel
+def _count_bins(store: Candles, i: int, from_number: int, to_number: int, step: int) -> int:
+    """Bins of all base candles with numbers in [from, to), each candle's counted on its own."""
     n = 0
-    for k in range(number, number + per_candle):
-        slot = find(store, i, k)
+    for number in range(from_number, to_number):
+        slot = find(store, i, number)
         if slot >= 0:
             base = store.ring[slot, i]
-            for at in range(base.cell_at + base.cells - 1, base.cell_at - 1, -1):
-                out[n] = store.cells[at]
-                n += 1
-    edges = np.empty(n, np.int64)
-    for k in range(n):
-        edges[k] = -(out[k].price // step * step)
-    gathered = out[:n].copy()
-    merged = -1
-    for k in np.argsort(edges):
-        if merged < 0 or out[merged].price != -edges[k]:
-            merged += 1
-            out[merged] = gathered[k]
-            out[merged].price = -edges[k]
+            edge = np.int64(-1)
+            for at in range(base.cell_at, base.cell_at + base.cells):
+                if store.cells[at].price >= edge:
+                    edge = store.cells[at].price // step * step + step
+                    n += 1
+    return n
+
+
+@maker
+def _merge_cells(store: Candles, i: int, number: int, per_candle: int, step: int, out: NDArray[np.void]) -> int:
+    """Add the tick-level cells of base candles up into bins of `step` ticks, highest first; returns how many.
+
+    Cells stand sorted in each base candle, so each is binned in one pass; then neighbours are merged two by two.
+    """
+    starts = np.empty(per_candle + 1, np.int64)
+    runs = n = 0
+    for k in range(number, number + per_candle):
+        slot = find(store, i, k)
+        if slot >= 0 and store.ring[slot, i].cells:
+            starts[runs] = n
+            runs += 1
+            n = _bin_cells(store, store.ring[slot, i], step, out, n)
+    starts[runs] = n
+    if runs > 1:
+        spare = np.empty(n, out.dtype)
+        while runs > 1:
+            spare[:n] = out[:n]
+            merged = n = 0
+            for k in range(0, runs, 2):
+                start, middle, stop = starts[k], starts[k + 1], starts[min(k + 2, runs)]
+                starts[merged] = n
+                merged += 1
+                n = _merge_two(spare, start, middle, stop, out, n)
+            starts[merged] = n
+            runs = merged
+    return n
+
+
+@kernel
+def _bin_cells(store: Candles, base: Record, step: int, out: NDArray[np.void], n: int) -> int:
+    """Write one base candle's bins to `out` from `n` on, highest first; returns the position behind them."""
+    edge = np.int64(ABOVE_ALL)
+    for at in range(base.cell_at + base.cells - 1, base.cell_at - 1, -1):
+        cell = store.cells[at]
+        if cell.price < edge:
+            edge = cell.price // step * step
+            out[n] = cell
+            out[n].price = edge
+            n += 1
         else:
-            out[merged].bid += gathered[k].bid
-            out[merged].ask += gathered[k].ask
-            out[merged].n += gathered[k].n
-    return merged + 1
+            _add(out[n - 1], cell)
+    return n
+
+
+@kernel
+def _merge_two(runs: NDArray[np.void], at: int, middle: int, stop: int, out: NDArray[np.void], n: int) -> int:
+    """Merge the sorted runs [at, middle) and [middle, stop) to `out` from `n` on; returns the position behind."""
+    other = middle
+    while at < middle or other < stop:
+        if other == stop or (at < middle and runs[at].price >= runs[other].price):
+            out[n] = runs[at]
+            if other < stop and runs[other].price == runs[at].price:
+                _add(out[n], runs[other])
+                other += 1
+            at += 1
+        else:
+            out[n] = runs[other]
+            other += 1
+        n += 1
+    return n
+
+
+@leaf
+def _add(total: Record, cell: Record) -> None:
+    total.bid += cell.bid
+    total.ask += cell.ask
+    total.n += cell.n
 
 
 @kernel
