@@ -37,6 +37,8 @@ SECONDS_KEPT = 1024
 MINUTES_KEPT = 2048
 """One-minute footprint candles kept per instrument: more than a day, so that CVD reaches 00:00 UTC."""
 TOP_LEVELS = 10
+SHORT_DEPTH = 100
+"""Room for so many levels is made unasked: to look up how many stand there takes longer than to read them."""
 BIG_FLOW_BPS = 10
 DAYS_OF_ROOM = 100
 UNKNOWN_DAILY_VOLUME = 1e9
@@ -358,6 +360,8 @@ class Engine:
 
     def book(self, i: int, depth: int = 1000) -> BookView:
         """Both sides of a book to `depth` levels. What it holds is only the venue's book while state is LIVE."""
+        if depth > SHORT_DEPTH:
+            depth = min(depth, int(max(self.sync.ladders.books[i][["bids", "asks"]].item())))
         out = np.empty((2, depth, 2), np.int64)
         bids, asks, state, last_id, event_ms, low, high = self._read_book(self.sync.ladders, i, out)
         sides = out[0, :bids], out[1, :asks]
