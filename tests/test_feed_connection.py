@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from array import array
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -28,7 +29,7 @@ class Reads:
     def open(self) -> Connection:
         return Connection(self._read, lambda _, names: self.confirmed.extend(names))
 
-    def _read(self, connection: Connection, buffer: bytearray, ends: list[int]) -> None:
+    def _read(self, connection: Connection, buffer: bytearray, ends: array[int]) -> None:
         if self.error is not None:
             raise self.error
         starts = [0, *ends[:-1]]
@@ -37,7 +38,7 @@ class Reads:
             if not message.startswith(b'{"stream"'):
                 connection.answered(message)
         if self.keep_views:
-            self.views.append(memoryview(buffer))
+            self.views.append(memoryview(buffer)[: ends[-1]])
         self.batches.append(messages)
 
     @property

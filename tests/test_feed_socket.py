@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from array import array
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
@@ -60,7 +61,7 @@ class Keeper:
             lifetime_s=lifetime_s,
         )
 
-    def on_read(self, buffer: bytearray, ends: list[int], recv_ns: int) -> None:
+    def on_read(self, buffer: bytearray, ends: array[int], recv_ns: int) -> None:
         assert recv_ns > 0
         starts = [0, *ends[:-1]]
         self.messages += [bytes(buffer[a:b]) for a, b in zip(starts, ends, strict=True)]
@@ -311,6 +312,7 @@ async def test_names_in_any_spelling_and_key_order_are_counted() -> None:
         peer.send(b'{"stream":"\\u5e01\\u5b89\\u4eba\\u751fusdt@aggTrade","data":{"E":1791391082024}}')
         peer.send('{"data":{"E":1791391082024}, "stream": "币安人生usdt@aggTrade"}'.encode())
         peer.send(b'{"stream":"\\udead@x","data":{}}', b'{"stream":"', b"\xff\xfe", b'{"stream":"x\\')
+        peer.send(b'{"stream":"\\u0040\xff","data":{}}', b'{"id":1,"msg":"\xff"}', b'{"x":' + b"[" * 10_000)
         await peer.gone.wait()
 
     async with serving(script) as server:
@@ -318,13 +320,13 @@ async def test_names_in_any_spelling_and_key_order_are_counted() -> None:
         keeper.socket.plan = plan
         keeper.dog.follow(plan, {}, {})
         async with keeper.running():
-            await until(lambda: len(keeper.messages) == 8)
-            assert keeper.watch.tracks[plan.streams[0].name.encode()].frames == 3
+            await until(lambda: len(keeper.messages) == 11)
             assert keeper.watch.lag_ms is None  # nobody has asked for a sample
             keeper.dog.tick(1.0)
+            assert keeper.watch.tracks[plan.streams[0].name.encode()].frames == 3
             keeper.now_ms += 250
             server.peers[0].send(data(plan.streams[0].name))
-            await until(lambda: len(keeper.messages) == 9)
+            await until(lambda: len(keeper.messages) == 12)
             assert keeper.watch.lag_ms == 250.0
 
 
@@ -332,7 +334,7 @@ async def test_a_defect_of_ours_is_not_survived() -> None:
     async with serving(obedient) as server:
         keeper = Keeper(server)
 
-        def broken(buffer: bytearray, ends: list[int], recv_ns: int) -> None:
+        def broken(buffer: bytearray, ends: array[int], recv_ns: int) -> None:
             raise ZeroDivisionError
 
         keeper.on_read = broken  # type: ignore[method-assign]
@@ -347,7 +349,7 @@ def test_dropped_messages_leave_the_others_in_place() -> None:
     messages = [b"aa", b"b", b"cccc", b"dd", b"e"]
     for dropped in ([0], [4], [1, 2], [0, 2, 4], [0, 1, 2, 3, 4]):
         buffer = bytearray(b"".join(messages))
-        ends = [2, 3, 7, 9, 10]
+        ends = array("q", [2, 3, 7, 9, 10])
         _drop(buffer, ends, dropped)
         starts = [0, *ends[:-1]]
         left = [bytes(buffer[a:b]) for a, b in zip(starts, ends, strict=True)] if ends else []

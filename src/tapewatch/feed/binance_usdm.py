@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from random import Random
@@ -247,7 +248,7 @@ class BinanceUsdmFeed:
 
     # -- what sockets tell --------------------------------------------------------------------------------------
 
-    def on_read(self, buffer: bytearray, ends: list[int], recv_ns: int) -> None:
+    def on_read(self, buffer: bytearray, ends: array[int], recv_ns: int) -> None:
         """Messages of one socket read."""
         needs = self._sink.on_frames(buffer, ends, recv_ns)
         if needs:

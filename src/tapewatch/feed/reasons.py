@@ -8,6 +8,10 @@ import ssl
 from urllib.parse import urlsplit
 
 import aiohttp
+import msgspec
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What decoding the bytes of a stranger can raise: no JSON, text that is no UTF-8, nesting without end."""
 
 
 def why(error: BaseException, url: str) -> str:

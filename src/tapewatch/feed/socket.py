@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import time
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Protocol
@@ -15,6 +16,7 @@ import msgspec
 from .backoff import Backoff
 from .connection import STREAM_PREFIX, ConnectError, Connection
 from .plan import SocketPlan, Stream, changes
+from .reasons import UNREADABLE
 from .status import SocketStatus
 from .watchdog import NEVER, SocketWatch, Track, Watchdog
 
@@ -45,7 +47,7 @@ _PREFIX = len(STREAM_PREFIX)
 class Reader(Protocol):
     """Who gets what sockets bring and is told what happens to them."""
 
-    def on_read(self, buffer: bytearray, ends: list[int], recv_ns: int) -> None:
+    def on_read(self, buffer: bytearray, ends: array[int], recv_ns: int) -> None:
         """Messages of one socket read, before they are gone."""
 
     def on_confirmed(self, streams: Sequence[Stream]) -> None:
@@ -302,40 +304,50 @@ class Socket:
             wanted = set(names)
             self._reader.on_confirmed([stream for stream in self.plan.streams if stream.name in wanted])
 
-    def _on_read(self, connection: Connection, buffer: bytearray, ends: list[int]) -> None:
+    def _on_read(self, connection: Connection, buffer: bytearray, ends: array[int]) -> None:
         """Count each message for its stream, then hand all of them on at once."""
         recv_ns = self._clock()
-        tracks = self.watch.tracks
-        delivered = connection.delivered
+        count = self.watch.counter.count
         dropped: list[int] = []
-        data = start = 0
-        for k, end in enumerate(ends):
-            if buffer.startswith(STREAM_PREFIX, start):
-                name = bytes(buffer[start + _PREFIX : buffer.find(b'"', start + _PREFIX, end)])
-                track = tracks.get(name) or self._by_other_spelling(name)
-            else:
-                track = self._unusual(connection, buffer, start, end)
-            if track is not None:
-                track.frames += 1
-                data += 1
-                if delivered is not None:
-                    delivered.add(track.stream.name)
-                if track.tap is not None and not track.tap(bytes(buffer[start:end])):
-                    dropped.append(k)
-            start = end
+        others = k = 0
+        while True:
+            # While two connections are compared every message is looked at.
+            k = count(buffer, ends, k) if connection.delivered is None else k
+            if k == len(ends):
+                break
+            track = self._track(connection, buffer, ends[k - 1] if k else 0, ends[k])
+            if track is None:
+                others += 1
+            elif not self._take(connection, track, buffer, ends, k):
+                dropped.append(k)
+            k += 1
         self.frames += len(ends)
-        if data:
+        if others < len(ends):
             self._note_data(buffer, ends)
         if dropped:
             _drop(buffer, ends, dropped)
         self._reader.on_read(buffer, ends, recv_ns)
+
+    def _track(self, connection: Connection, buffer: bytearray, start: int, end: int) -> Track | None:
+        """The stream a message belongs to; None when it is no data, or of no stream of ours."""
+        if not buffer.startswith(STREAM_PREFIX, start):
+            return self._unusual(connection, buffer, start, end)
+        name = bytes(buffer[start + _PREFIX : end]).partition(b'"')[0]
+        return self.watch.tracks.get(name) or self._by_other_spelling(name)
+
+    def _take(self, connection: Connection, track: Track, buffer: bytearray, ends: array[int], k: int) -> bool:
+        """Count message `k` for its stream; False when the stream's tap wants it dropped."""
+        track.frames += 1
+        if connection.delivered is not None:
+            connection.delivered.add(track.stream.name)
+        return track.tap is None or track.tap(bytes(buffer[ends[k - 1] if k else 0 : ends[k]]))
 
     def _by_other_spelling(self, name: bytes) -> Track | None:
         """A name with characters escaped as JSON allows, or of a stream that nobody wants any more."""
         if b"\\" in name:
             try:
                 track = self.watch.tracks.get(msgspec.json.decode(b'"' + name + b'"', type=str).encode())
-            except (msgspec.MsgspecError, UnicodeEncodeError):
+            except UNREADABLE:
                 track = None
             if track is not None:
                 return track
@@ -350,7 +362,7 @@ class Socket:
             return None
         return self.watch.tracks.get(named[1]) or self._by_other_spelling(named[1])
 
-    def _note_data(self, buffer: bytearray, ends: list[int]) -> None:
+    def _note_data(self, buffer: bytearray, ends: array[int]) -> None:
         self._last_data = asyncio.get_running_loop().time()
         if self._data_since is None:
             self._data_since = self._last_data
@@ -361,10 +373,10 @@ class Socket:
                 self.dog.lag(self.watch, float(self._reader.venue_ms() - int(event[1])))
 
 
-def _drop(buffer: bytearray, ends: list[int], dropped: Sequence[int]) -> None:
+def _drop(buffer: bytearray, ends: array[int], dropped: Sequence[int]) -> None:
     """Take messages out of a read."""
     for k in reversed(dropped):
         start = ends[k - 1] if k else 0
         size = ends[k] - start
         del buffer[start : ends[k]]
-        ends[k:] = [end - size for end in ends[k + 1 :]]
+        ends[k:] = array("q", [end - size for end in ends[k + 1 :]])

@@ -6,6 +6,8 @@ from collections import deque
 
 import msgspec
 
+from .reasons import UNREADABLE
+
 LIQUIDATIONS_REMEMBERED = 1024
 
 
@@ -36,7 +38,7 @@ def last_trade_ids(frame: bytes) -> list[tuple[str, int]]:
     """Symbol and last trade id of each row of a ticker frame; nothing from a frame that is not one."""
     try:
         return [(row.s, row.L) for row in _tickers.decode(frame).data]
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return []  # the sink sets the frame aside and counts it
 
 

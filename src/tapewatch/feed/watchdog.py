@@ -22,6 +22,7 @@ from enum import Enum
 from ..model.views import FeedState
 from .plan import TICKERS, WHOLE_MARKET_SOCKET, Channel, SocketPlan, Stream
 from .status import ChannelStatus
+from .streams import StreamCounter
 
 Tap = Callable[[bytes], bool]
 
@@ -58,7 +59,7 @@ LIVELY_S = 5.0
 
 @dataclass(slots=True, eq=False)
 class Track:
-    """What is known of one stream on one socket. The read loop counts `frames`; all else is judged once a second."""
+    """What is known of one stream on one socket, judged once a second."""
 
     stream: Stream
     frames: int = 0
@@ -88,6 +89,8 @@ class SocketWatch:
 
     name: str
     tracks: dict[bytes, Track] = field(default_factory=dict)
+    counter: StreamCounter = field(default_factory=lambda: StreamCounter([]))
+    """Counts the frames of all streams that nobody taps; `collect` gives them to the tracks."""
     connected: bool = False
     opened_at: float = NEVER
     failing: bool = False
@@ -101,6 +104,11 @@ class SocketWatch:
     remedies: int = 0
     remedied: float = NEVER
     healthy_since: float = NEVER
+
+    def collect(self) -> None:
+        """Give the tracks what the read loop has counted since the last time."""
+        for name, frames in self.counter.take():
+            self.tracks[name].frames += frames
 
     def heard(self) -> float:
         """When the newest frame of any stream came."""
@@ -151,6 +159,7 @@ class Watchdog:
     def follow(self, plan: SocketPlan, rates: Mapping[str, float], taps: Mapping[Channel, Tap]) -> SocketWatch:
         """Watch the streams of `plan`, and no others, on the socket it names. `rates`: trades a second by symbol."""
         watch = self.sockets.setdefault(plan.name, SocketWatch(plan.name))
+        watch.collect()
         wanted = {stream.name.encode(): stream for stream in plan.streams}
         for name in [name for name in watch.tracks if name not in wanted]:
             self._drop(watch.tracks.pop(name).stream)
@@ -161,6 +170,7 @@ class Watchdog:
                     track.rate = rates.get(stream.symbol, 0.0)
                 if stream.channel in self._market:
                     self._market[stream.channel][stream.symbol] = track
+        watch.counter = StreamCounter([name for name, track in watch.tracks.items() if track.tap is None])
         return watch
 
     def forget(self, socket: str) -> None:
@@ -186,6 +196,7 @@ class Watchdog:
     def _begin_anew(self, watch: SocketWatch) -> None:
         watch.lag_ms = watch.late_since = None
         watch.sick = False
+        watch.collect()
         for track in watch.tracks.values():
             track.acked = track.heard = NEVER
             track.told, track.evidence, track.silent = track.frames, 0, False
@@ -223,6 +234,7 @@ class Watchdog:
         self.now += min(passed, ATTENTION_S)
         for watch in self.sockets.values():
             watch.sample_due = True
+            watch.collect()
             for track in watch.tracks.values():
                 self._hear(track)
         self._witness()

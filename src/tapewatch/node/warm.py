@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import time
+from array import array
 from decimal import Decimal
 
 from ..compiled import cache_folder
 from ..engine import Engine
+from ..feed.streams import READ_PADDING, StreamCounter
 from ..model.instrument import Grid, Instrument, Universe
 from ..model.thresholds import Thresholds
 from ..venues.binance_usdm_codec import Codec
@@ -69,10 +71,11 @@ def warm_up() -> float:
     recv_ns = NOW_MS * 1_000_000
     engine.set_adv(0, Decimal(1_000_000), 30)
     engine.follow_book(0)
-    buffer, ends = bytearray(), []
+    buffer, ends = bytearray(), array("q")
     for frame in FRAMES:
         buffer += frame
         ends.append(len(buffer))
+    StreamCounter([b"wusdt@aggTrade"]).count(buffer + READ_PADDING, ends, 0)
     decoded = codec.decode(buffer, ends[:1], recv_ns)
     engine.apply(decoded.tape)
     engine.apply(codec.snapshot("WUSDT", SNAPSHOT, recv_ns))

@@ -211,28 +211,32 @@ class Symbols(NamedTuple):
 
 
 def index_symbols(instruments: list[Instrument]) -> Symbols:
-    """Build the table; names that are too long for it are left to the general decoder."""
+    """Build the table of instruments in the order of their `index`."""
+    table = index_names([instrument.symbol.encode() for instrument in instruments])
+    grid = [(i.tick.units, i.tick.decimals, i.lot.units, i.lot.decimals) for i in instruments]
+    return table._replace(grid=np.array(grid, np.int64).reshape(-1, 4))
+
+
+def index_names(names: list[bytes]) -> Symbols:
+    """Build the table of any names; those that are too long for it are never found in it."""
     size = 64
-    while size < 4 * len(instruments):
+    while size < 4 * len(names):
         size *= 2
     table = Symbols(
         slots=np.full(size, -1, np.int32),
-        names=np.zeros((len(instruments), NAME_BYTES // WORD), np.uint64),
-        lengths=np.zeros(len(instruments), np.int64),
-        grid=np.array(
-            [(i.tick.units, i.tick.decimals, i.lot.units, i.lot.decimals) for i in instruments], np.int64
-        ).reshape(-1, 4),
+        names=np.zeros((len(names), NAME_BYTES // WORD), np.uint64),
+        lengths=np.zeros(len(names), np.int64),
+        grid=np.zeros((0, 4), np.int64),
     )
-    for instrument in instruments:
-        name = instrument.symbol.encode()
+    for number, name in enumerate(names):
         if not 0 < len(name) <= NAME_BYTES:
             continue
-        table.names[instrument.index] = np.frombuffer(name.ljust(NAME_BYTES, b"\0"), np.uint64)
-        table.lengths[instrument.index] = len(name)
+        table.names[number] = np.frombuffer(name.ljust(NAME_BYTES, b"\0"), np.uint64)
+        table.lengths[number] = len(name)
         slot = int(_slot(np.frombuffer(name + bytes(PADDING), np.uint8), 0, len(name), size))
         while table.slots[slot] >= 0:
             slot = (slot + 1) & (size - 1)
-        table.slots[slot] = instrument.index
+        table.slots[slot] = number
     return table
 
 
