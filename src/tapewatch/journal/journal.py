@@ -1,0 +1,285 @@
+"""The journal of one venue: a bounded queue that the event loop fills, and the thread that writes it down."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from .disk import Disk
+from .format import Content, Entry, StreamClass, ends_of
+from .guard import Guard, Limits, expire
+from .writer import Rotation, Writer
+
+log = logging.getLogger(__name__)
+
+FLUSH_S = 0.02
+"""What is received is with the operating system after this, and the time of a write: 50 ms are promised."""
+SYNC_S = 0.5
+"""One second is promised."""
+GUARD_S = 1.0
+RETRY_S = 1.0
+RETENTION_S = 30.0
+QUEUE_BYTES = 64 << 20
+STOP_WITHIN_S = 15.0
+"""A disk that hangs for longer does not keep the program from ending."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalStatus:
+    """How a journal stands; all counts are since the start of the program."""
+
+    state: str
+    """``recording``, ``stopped`` (nothing is written; `detail` says why) or ``closed``."""
+    detail: str
+    records: int
+    """With the operating system."""
+    synced: int
+    """On the disk."""
+    bytes: int
+    files: int
+    failures: int
+    queue_bytes: int
+    """Received and not yet on the disk."""
+    queue_high_bytes: int
+    queue_limit_bytes: int
+    dropped_reads: int
+    dropped_frames: int
+    dropped_bytes: int
+    sync_age_s: float
+    """Since all that had been received was last on the disk."""
+    disk_free_bytes: int
+    journal_bytes: int
+    """Size of this journal's files."""
+    guarded: tuple[str, ...]
+    """Classes that the disk guard does not record now."""
+
+
+@dataclass(slots=True)
+class _Hole:
+    """Reads that found no room, until a note about them finds some."""
+
+    from_ns: int = 0
+    to_ns: int = 0
+    reads: int = 0
+    frames: int = 0
+    bytes: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, entry: Entry) -> None:
+        self.from_ns = min(self.from_ns or entry.recv_ns, entry.recv_ns)
+        self.to_ns = max(self.to_ns, entry.recv_ns)
+        self.reads += 1
+        self.frames += len(entry.ends) // 4
+        self.bytes += len(entry.payload)
+        self.classes[entry.stream.name.lower()] += 1
+
+
+def note(event: str, recv_ns: int, **keys: object) -> Entry:
+    """A record about what is not in the journal."""
+    payload = msgspec.json.encode({"event": event, **keys})
+    return Entry(Content.NOTE, StreamClass.OTHER, recv_ns, payload)
+
+
+class Journal:
+    """Records what is appended, for ever in the background; `start` and `close` block, `append` never does."""
+
+    def __init__(
+        self,
+        folder: Path,
+        venue: str,
+        *,
+        limits: Limits | None = None,
+        queue_bytes: int = QUEUE_BYTES,
+        rotation: Rotation | None = None,
+        disk: Disk | None = None,
+    ) -> None:
+        self.folder = folder
+        self.venue = venue
+        self.fault: BaseException | None = None
+        """A defect of ours that ended the thread."""
+        self.guarded: frozenset[StreamClass] = frozenset()
+        """Classes that are not recorded because the disk is nearly full."""
+        self._disk = disk or Disk()
+        self._writer = Writer(folder, venue, disk=self._disk, rotation=rotation)
+        self._limits = limits or Limits()
+        self._guard = Guard(self._limits)
+        self._queue_bytes = queue_bytes
+        self._lock = threading.Lock()
+        self._queue: list[Entry] = []
+        self._queued = 0
+        """Bytes in `_queue`."""
+        self._unsafe = 0
+        """Bytes that the writer holds in memory."""
+        self._high = 0
+        self._dropped = _Hole()
+        self._hole: _Hole | None = None
+        self._stopping = threading.Event()
+        self._rotate = threading.Event()
+        self._closed = False
+        self._free = -1
+        self._size = 0
+        self._thread = threading.Thread(target=self._run, name=f"journal-{venue}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    # -- the event loop's side ----------------------------------------------------------------------------------
+
+    def append(
+        self,
+        content: Content,
+        stream: StreamClass,
+        recv_ns: int,
+        payload: bytes | bytearray | memoryview,
+        ends: Sequence[int] = (),
+        symbol: str = "",
+    ) -> bool:
+        """Copy what was received into the queue; False when it is full and this is lost (and will be noted)."""
+        entry = Entry(content, stream, recv_ns, bytes(payload), ends_of(ends) if ends else b"", symbol.encode())
+        with self._lock:
+            if not self._closed and self._put(entry):
+                return True
+            if self._hole is None:
+                self._hole = _Hole()
+            self._hole.add(entry)
+            self._dropped.add(entry)
+        return False
+
+    def _put(self, entry: Entry) -> bool:
+        """Queue an entry, behind a note about what was lost before it."""
+        held = self._queued + self._unsafe + entry.size
+        if held > self._queue_bytes:
+            return False
+        if self._hole is not None:
+            self._note_hole(self._hole)
+        self._queue.append(entry)
+        self._queued += entry.size
+        self._high = max(self._high, held)
+        return True
+
+    def _note_hole(self, hole: _Hole) -> None:
+        """A note is small, and must not be lost for the reason that it tells of: it may exceed the limit."""
+        entry = note(
+            "dropped", hole.to_ns, from_ns=hole.from_ns, to_ns=hole.to_ns, reads=hole.reads, frames=hole.frames,
+            bytes=hole.bytes, classes=hole.classes,
+        )  # fmt: skip
+        self._queue.append(entry)
+        self._queued += entry.size
+        self._hole = None
+
+    def rotate(self) -> None:
+        """Close the file soon, so that what is in it can be read as a closed one."""
+        self._rotate.set()
+
+    @property
+    def status(self) -> JournalStatus:
+        writer = self._writer
+        state = "closed" if self._closed else "stopped" if writer.trouble or self.fault else "recording"
+        with self._lock:
+            held = self._queued + self._unsafe
+        return JournalStatus(
+            state=state,
+            detail=repr(self.fault) if self.fault else writer.trouble,
+            records=writer.flushed,
+            synced=writer.synced,
+            bytes=writer.written_bytes,
+            files=writer.files,
+            failures=writer.failures,
+            queue_bytes=held,
+            queue_high_bytes=self._high,
+            queue_limit_bytes=self._queue_bytes,
+            dropped_reads=self._dropped.reads,
+            dropped_frames=self._dropped.frames,
+            dropped_bytes=self._dropped.bytes,
+            sync_age_s=time.monotonic() - writer.synced_at if held else 0.0,
+            disk_free_bytes=self._free,
+            journal_bytes=self._size,
+            guarded=tuple(stream.name.lower() for stream in sorted(self.guarded)),
+        )
+
+    def close(self) -> None:
+        """Write what is queued, close the file and end the thread; blocking, but not for ever."""
+        with self._lock:
+            self._closed = True  # whatever comes now would not be written
+        self._stopping.set()
+        self._thread.join(STOP_WITHIN_S)
+        if self._thread.is_alive():
+            log.error("journal_not_closed venue=%s reason='the disk does not answer'", self.venue)
+
+    # -- the thread's side --------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - a defect of ours: whoever watches `fault` ends the program
+            self.fault = error
+
+    def _work(self) -> None:
+        writer, now = self._writer, time.monotonic()
+        sync_at, guard_at, retention_at, retry_at = now + SYNC_S, now, now, now
+        last = False
+        while not last:
+            last = self._stopping.wait(FLUSH_S)
+            now = time.monotonic()
+            if writer.trouble and now < retry_at and not last:
+                continue  # what comes waits in the queue, within its bound
+            writer.write(self._take())
+            if now >= sync_at:
+                writer.sync()
+                sync_at = time.monotonic() + SYNC_S
+            if self._rotate.is_set():
+                self._rotate.clear()
+                writer.rotate(force=True)
+            else:
+                writer.rotate()
+            if now >= guard_at:
+                self._look_at_disk()
+                guard_at = now + GUARD_S
+            if now >= retention_at:
+                self._size = expire(self.folder, self._limits, self._disk)
+                retention_at = now + RETENTION_S
+            if writer.trouble:
+                retry_at = time.monotonic() + RETRY_S
+            self._settle()
+        writer.close()
+        self._settle()
+
+    def _take(self) -> list[Entry]:
+        with self._lock:
+            if self._hole is not None and self._queued + self._unsafe < self._queue_bytes:
+                self._note_hole(self._hole)
+            taken, self._queue = self._queue, []
+            self._unsafe += self._queued  # still in memory, in another's hands
+            self._queued = 0
+        return taken
+
+    def _settle(self) -> None:
+        """Free the room of what is safe."""
+        unsafe = self._writer.unsafe_bytes
+        with self._lock:
+            self._unsafe = unsafe
+
+    def _look_at_disk(self) -> None:
+        try:
+            self._free = self._disk.free_bytes(self.folder)
+        except OSError as error:
+            log.warning("disk_not_measured folder=%s error=%r", self.folder, str(error))
+            return
+        guarded, reason = self._guard.look(self._free, self._size)
+        if guarded == self.guarded:
+            return
+        stopped, resumed = sorted(guarded - self.guarded), sorted(self.guarded - guarded)
+        self.guarded = guarded
+        now_ns = time.time_ns()
+        for event, classes in (("stopped", stopped), ("resumed", resumed)):
+            if classes:
+                names = [stream.name.lower() for stream in classes]
+                log.warning("journal_guard_%s venue=%s classes=%s reason=%r", event, self.venue, names, reason)
+                self._writer.write([note(event, now_ns, classes=names, reason=reason)])
