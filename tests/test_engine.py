@@ -32,10 +32,11 @@ def arrays_of(engine: Engine) -> Iterator[tuple[str, NDArray[np.generic]]]:
         ("seconds", flow.seconds),
         ("minutes", flow.minutes),
         ("big", flow.big),
+        ("holes", flow.holes),
         ("quotes", engine.quotes),
     ):
         yield from ((f"{name}.{field}", getattr(part, field)) for field in part._fields)
-    yield from (("trades", flow.trades), ("holes", flow.holes), ("clock", np.array([engine.clock_ms])))
+    yield from (("trades", flow.trades), ("clock", np.array([engine.clock_ms])))
     yield from ((f"ladders.{field}", getattr(ladders, field)) for field in ladders._fields)
 
 

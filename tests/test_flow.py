@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from tapes import T0, Row, examples, liquidation, mark, quote, tape, trade, universe
 from tapewatch.engine import MINUTES_KEPT, SECONDS_KEPT, Engine
 from tapewatch.flow.footprint import value_area
+from tapewatch.flow.holes import HOLES_AT_MOST
 from tapewatch.flow.quotes import best_level_ofi
-from tapewatch.flow.trades import CHAIN_SLACK_MS, HOLES, LARGEST_HOLE
+from tapewatch.flow.trades import CHAIN_SLACK_MS, LARGEST_HOLE
+from tapewatch.model.gaps import Cause, Fate
 from tapewatch.model.tape import E8
 from tapewatch.model.views import TIMEFRAMES_MS, WINDOWS_S, Footprint
 
@@ -319,53 +321,101 @@ def gaps(engine: Engine, tf_ms: int = MINUTE) -> list[int]:
 def test_a_chain_without_breaks_has_no_gaps() -> None:
     engine = engine_after(*(trade(k, T0 + k, 100, 1) for k in range(500, 520)))
     figures = account(engine)
-    assert [figures[name] for name in ("count", "gaps", "missing", "duplicates", "holes")] == [20, 0, 0, 0, 0]
+    assert [figures[name] for name in ("count", "gaps", "missing", "duplicates", "absent")] == [20, 0, 0, 0, 0]
 
 
-def test_duplicates_count_once() -> None:
+def test_repetitions_count_once() -> None:
     rows = [trade(k, T0 + k, 100, k) for k in (1, 2, 2, 1, 3, 3)]
     figures = account(engine_after(*rows))
     assert (figures["count"], figures["duplicates"], figures["buy"]) == (3, 3, 6)
 
 
-def test_a_hole_marks_the_candles_it_touches_until_it_is_filled() -> None:
-    """Lost between 0:30 and 3:10: four candles may lack something. Filled from either end and from the middle."""
-    engine = engine_after(trade(1, T0 + 30_000, 100, 1), trade(6, T0 + 190_000, 100, 1))
+def missing(engine: Engine) -> list[tuple[int, int]]:
+    """Ranges of missing ids, oldest first."""
+    return [(int(gap["first_id"]), int(gap["last_id"])) for gap in engine.gaps(0)]
+
+
+def test_a_hole_marks_the_candles_it_touches_and_lets_go_as_it_shrinks() -> None:
+    """Lost between 0:30 and 3:10: four candles may lack something. Ids and times rise together."""
+    engine = engine_after(trade(1, T0 + 30_000, 100, 1), trade(8, T0 + 190_000, 100, 1))
     assert gaps(engine) == [1, 1, 1, 1]
-    assert account(engine)["missing"] == 4
-    for number, marks in ((2, [1, 1, 1, 1]), (5, [1, 1, 1, 1]), (4, [1, 1, 1, 1]), (3, [0, 0, 0, 0])):
-        engine.apply(tape([trade(number, T0 + 60_000, 100, 1)]))
+    assert account(engine)["missing"] == 6
+    steps = [
+        (2, 45_000, [1, 1, 1, 1]),
+        (7, 150_000, [1, 1, 1, 0]),
+        (3, 70_000, [0, 1, 1, 0]),
+        (5, 119_000, [0, 2, 1, 0]),
+    ]
+    for number, at_ms, marks in steps:
+        engine.apply(tape([trade(number, T0 + at_ms, 100, 1)]))
         assert gaps(engine) == marks, number
+    assert missing(engine) == [(4, 4), (6, 6)]
+    assert [(int(g["from_ms"]), int(g["to_ms"])) for g in engine.gaps(0)] == [
+        (T0 + 70_000, T0 + 119_000), (T0 + 119_000, T0 + 150_000),
+    ]  # fmt: skip
+    engine.apply(tape([trade(6, T0 + 120_000, 100, 1), trade(4, T0 + 100_000, 100, 1), trade(4, T0 + 100_000, 100, 1)]))
+    assert (gaps(engine), missing(engine)) == ([0, 0, 0, 0], [])
     figures = account(engine)
-    assert [figures[name] for name in ("count", "gaps", "missing", "filled", "duplicates")] == [6, 1, 4, 4, 0]
+    assert [figures[name] for name in ("count", "gaps", "missing", "filled", "duplicates")] == [8, 1, 6, 6, 1]
 
 
-def test_an_id_from_the_middle_splits_a_hole() -> None:
-    engine = engine_after(trade(1, T0, 100, 1), trade(6, T0 + 1, 100, 1), trade(3, T0, 100, 1))
-    assert (account(engine)["holes"], gaps(engine)) == (2, [2])
-    engine.apply(tape([trade(2, T0, 100, 1)]))
-    assert (account(engine)["holes"], gaps(engine)) == (1, [1])
-    engine.apply(tape([trade(4, T0, 100, 1), trade(5, T0, 100, 1), trade(4, T0, 100, 1)]))
+def test_history_before_the_first_trade_is_taken_once_in_any_order() -> None:
+    """Pages of a backfill, newest first, a stray row from between, and all of it again."""
+    rows = {number: trade(number, T0 + number * 1_000, 100 + number, number) for number in range(1, 301)}
+    pages = [range(201, 301), range(101, 201), [17], range(1, 101)]
+    live = range(290, 301)
+    engine = engine_after(*(rows[n] for n in live), *(rows[n] for page in pages for n in page))
+    in_order = engine_after(*(rows[n] for n in rows))
+    assert shown(engine.footprint(0, MINUTE, 1, 100)) == shown(in_order.footprint(0, MINUTE, 1, 100))
+    assert (missing(engine), gaps(engine)) == ([], [0] * 6)
     figures = account(engine)
-    assert [figures[name] for name in ("holes", "filled", "duplicates")] == [0, 4, 1]
-    assert gaps(engine) == [0]
+    assert [figures[name] for name in ("count", "first_id", "last_id", "absent", "duplicates")] == [300, 1, 300, 0, 12]
+    assert figures["last_price"] == 400
+
+
+def test_history_loaded_around_something_shows_what_is_between() -> None:
+    engine = engine_after(trade(100, T0 + 300_000, 100, 1), trade(10, T0 + 60_000, 100, 1))
+    (gap,) = engine.gaps(0)
+    assert (gap["first_id"], gap["last_id"], gap["cause"]) == (11, 99, Cause.NOT_LOADED)
+    assert (gap["from_ms"], gap["to_ms"], gaps(engine)) == (T0 + 60_000, T0 + 300_000, [1, 1, 1, 1, 1])
+
+
+def test_an_older_id_with_a_later_time_is_no_history() -> None:
+    engine = engine_after(trade(100, T0, 100, 1), trade(101, T0 + 5_000, 100, 1), trade(50, T0 + 2_000, 100, 1))
+    assert (account(engine)["duplicates"], account(engine)["first_id"]) == (1, 100)
+
+
+def test_why_ids_are_missing_is_kept_with_them() -> None:
+    engine = engine_after(trade(1, T0, 100, 1), trade(3, T0 + 1, 100, 1))
+    engine.expect_gap(0, Cause.DISCONNECTED)
+    engine.apply(tape([trade(9, T0 + 2, 100, 1), trade(11, T0 + 3, 100, 1), trade(6, T0 + 1, 100, 1)]))
+    causes = [(int(g["first_id"]), int(g["last_id"]), int(g["cause"])) for g in engine.gaps(0)]
+    assert causes == [
+        (2, 2, Cause.DROPPED), (4, 5, Cause.DISCONNECTED), (7, 8, Cause.DISCONNECTED), (10, 10, Cause.DROPPED),
+    ]  # fmt: skip
+
+
+def test_what_is_given_up_stays_missing_but_is_taken_when_it_comes_after_all() -> None:
+    engine = engine_after(trade(1, T0, 100, 1), trade(6, T0 + MINUTE, 100, 1))
+    (decided,) = engine.give_up(0, 2, 5, Fate.BEYOND_HORIZON)
+    assert (decided["first_id"], decided["last_id"], decided["fate"]) == (2, 5, Fate.BEYOND_HORIZON)
+    engine.apply(tape([trade(4, T0, 100, 1)]))
+    assert [(int(g["first_id"]), int(g["last_id"]), int(g["fate"])) for g in engine.gaps(0)] == [(2, 3, 1), (5, 5, 1)]
+    assert gaps(engine) == [2, 1]
 
 
 def test_more_holes_than_remembered_forget_the_oldest_and_leave_its_mark() -> None:
-    engine = engine_after(*(trade(1 + 2 * k, T0 + k * MINUTE, 100, 1) for k in range(HOLES + 2)))
-    assert (account(engine)["holes"], account(engine)["gaps"]) == (HOLES, HOLES + 1)
-    engine.apply(tape([trade(2 + 2 * k, T0 + k * MINUTE, 100, 1) for k in range(HOLES + 1)]))
+    """The oldest two of HOLES_AT_MOST + 2 stay missing; every other can still be filled."""
+    n = HOLES_AT_MOST + 2
+    engine = engine_after(*(trade(1 + 2 * k, T0 + k, 100, 1) for k in range(n + 1)))
+    assert (account(engine)["absent"], len(engine.gaps(0))) == (n, HOLES_AT_MOST)
+    forgotten = engine.take_forgotten_gaps()
+    assert [(int(g["first_id"]), int(g["fate"])) for g in forgotten] == [(2, Fate.FORGOTTEN), (4, Fate.FORGOTTEN)]
+    assert len(engine.take_forgotten_gaps()) == 0
+    engine.apply(tape([trade(2 + 2 * k, T0 + k, 100, 1) for k in range(n)]))
     figures = account(engine)
-    assert [figures[name] for name in ("filled", "duplicates", "holes")] == [HOLES, 1, 0]
-    assert gaps(engine) == [1, 1, *[0] * HOLES]
-
-
-def test_a_split_without_room_gives_up_the_lower_part() -> None:
-    rows = [trade(10 * k + 1, T0 + k, 100, 1) for k in range(HOLES + 1)]
-    engine = engine_after(*rows, trade(5, T0, 100, 1))
-    assert account(engine)["holes"] == HOLES
-    engine.apply(tape([trade(3, T0, 100, 1), trade(7, T0, 100, 1)]))
-    assert (account(engine)["filled"], account(engine)["duplicates"]) == (2, 1)
+    assert [figures[name] for name in ("filled", "duplicates", "absent")] == [HOLES_AT_MOST, 2, 2]
+    assert gaps(engine) == [2]
 
 
 def test_a_long_outage_costs_no_cells_and_marks_every_candle() -> None:
@@ -394,6 +444,9 @@ def test_a_chain_that_begins_anew_is_taken_up_with_a_gap() -> None:
     figures = account(engine)
     assert [figures[name] for name in ("count", "duplicates", "gaps", "last_price", "last_id")] == [6, 0, 1, 200, 3]
     assert gaps(engine) == [1, 1, 1]
+    (end,) = engine.take_forgotten_gaps()
+    assert (end["cause"], end["fate"], end["first_id"]) == (Cause.RESTARTED, Fate.UNFILLABLE, 10**9 + 3)
+    assert (end["from_ms"], end["to_ms"]) == (T0 + 2, T0 + 2 * MINUTE + 1)
 
 
 @pytest.mark.parametrize("absurd", [10**18, 2 * LARGEST_HOLE])
@@ -410,20 +463,27 @@ def test_an_absurd_id_does_not_capture_the_chain(absurd: int) -> None:
     assert figures["missing"] == 0
 
 
-@examples(100)
-@given(st.lists(st.integers(1, 30), max_size=60))
-def test_every_id_counts_once_and_the_account_balances(ids: list[int]) -> None:
-    """received = counted + duplicates; missing - filled = ids of the range that never came."""
-    engine = engine_after(*(trade(k, T0, 100, 1) for k in ids))
+def traded(engine: Engine) -> list[dict[str, object]]:
+    return [candle for candle in shown(engine.footprint(0, MINUTE, 1, 100)) if candle["n"]]
+
+
+@examples(200)
+@given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=80))
+def test_every_id_counts_once_and_the_account_balances(arrivals: list[tuple[int, bool]]) -> None:
+    """Any order whatever: an id is taken once, what is between the first and the last and did not come is missing."""
+    engine = engine_after(*(trade(n, T0 + 10_000 * n, 100 + n, n, off_book=off) for n, off in arrivals))
     figures = account(engine)
-    assert figures["count"] + figures["duplicates"] == len(ids)
-    if not ids:
+    taken = dict(reversed([(number, off) for number, off in arrivals]))
+    in_order = engine_after(*(trade(n, T0 + 10_000 * n, 100 + n, n, off_book=off) for n, off in sorted(taken.items())))
+    assert figures["count"] + figures["excluded"] + figures["duplicates"] == len(arrivals)
+    assert traded(engine) == traded(in_order)
+    assert int(engine.flow.minutes.ring["gap"].sum()) == int(in_order.flow.minutes.ring["gap"].sum())
+    if not taken:
         return
-    first, top = ids[0], max(ids)
-    seen = {k for k in ids if k >= first}
-    if figures["gaps"] <= HOLES and figures["duplicates"] == len(ids) - len(seen):
-        assert figures["count"] == len(seen)
-        assert figures["missing"] - figures["filled"] == top - first + 1 - len(seen)
+    absent = [n for n in range(min(taken), max(taken)) if n not in taken]
+    assert [n for first, last in missing(engine) for n in range(first, last + 1)] == absent
+    assert (figures["absent"], figures["missing"] - figures["filled"]) == (len(absent), len(absent))
+    assert figures["last_id"] - figures["first_id"] + 1 == figures["count"] + figures["excluded"] + len(absent)
 
 
 # -- sources and off-book prints --------------------------------------------------------------------------------------
@@ -438,6 +498,24 @@ def test_aggregates_count_unless_raw_trades_are_the_source() -> None:
     raw.apply(tape(both))
     figures = account(raw)
     assert [figures[name] for name in ("count", "buy", "other_source", "duplicates", "gaps")] == [2, 3, 1, 0, 0]
+
+
+def test_a_source_that_changes_ends_the_chain_of_the_other() -> None:
+    """Raw ids have nothing to do with aggregate ids: no trade of theirs is a duplicate, no hole is theirs."""
+    engine = engine_after(trade(700, T0, 100, 1), trade(703, T0 + 1, 100, 1))
+    engine.use_raw_trades(0)
+    engine.use_raw_trades(0)
+    engine.apply(tape([trade(n, T0 + n, 100, 1, aggregate=False) for n in (40, 41, 43)]))
+    assert [account(engine)[name] for name in ("count", "first_id", "last_id", "absent", "duplicates")] == [
+        5,
+        40,
+        43,
+        1,
+        0,
+    ]
+    lost, seam = engine.take_forgotten_gaps()
+    assert (lost["first_id"], lost["last_id"], lost["fate"]) == (701, 702, Fate.UNFILLABLE)
+    assert (seam["first_id"], seam["cause"]) == (704, Cause.SOURCE_CHANGED)
 
 
 def test_off_book_prints_keep_their_place_in_the_chain_and_enter_nothing_else() -> None:

@@ -19,14 +19,15 @@ from .book import impact, ladder
 from .book.ladder import LIVE, OFF, Ladders
 from .book.sync import STATE_WORDS, BookSync, Diff
 from .compiled import Record, entry, kernel, leaf
-from .flow import bigflow, candles, quotes
+from .flow import bigflow, candles, holes, quotes
 from .flow.bigflow import NEVER, on_second
 from .flow.candles import has_room
 from .flow.footprint import footprint
 from .flow.imbalance import read_windows
 from .flow.quotes import Quotes, on_liquidation, on_mark, on_quote
-from .flow.trades import HOLE, HOLES, TRADES, Flow, on_trade
+from .flow.trades import EMPTY, Flow, needs_hole, new_trades, on_trade
 from .model.errors import OffGridError
+from .model.gaps import Cause, Fate
 from .model.instrument import Grid, Instrument, Universe, common_grid
 from .model.tape import Flag, Tape
 from .model.thresholds import Thresholds
@@ -45,7 +46,7 @@ UNKNOWN_DAILY_VOLUME = 1e9
 _SPARE_INSTRUMENTS = 64
 """Room for listings before the state arrays are enlarged."""
 
-DONE, ATTEND, MORE_PAGES, MORE_SECOND_CELLS, MORE_MINUTE_CELLS = range(5)
+DONE, ATTEND, MORE_PAGES, MORE_SECOND_CELLS, MORE_MINUTE_CELLS, MORE_HOLES = range(6)
 
 _SNAPSHOT = int(Flag.SNAPSHOT)
 
@@ -82,6 +83,8 @@ def _apply(
                 return MORE_SECOND_CELLS, r
             if not has_room(flow.minutes):
                 return MORE_MINUTE_CELLS, r
+            if needs_hole(flow, row):
+                return MORE_HOLES, r
             _pass_time(flow, clock, row.event_ms)
             _trade(row, books, flow)
         elif row.kind == 2:
@@ -161,8 +164,8 @@ class Engine:
         n = len(universe) + _SPARE_INSTRUMENTS
         self.sync = BookSync(ladder.new_ladders(n))
         self.flow = Flow(
-            trades=np.zeros(n, TRADES),
-            holes=np.zeros((n, HOLES), HOLE),
+            trades=new_trades(n),
+            holes=holes.new_holes(n),
             seconds=candles.new_candles(n, 1_000, SECONDS_KEPT),
             minutes=candles.new_candles(n, 60_000, MINUTES_KEPT),
             big=bigflow.new_big_flow(n),
@@ -194,6 +197,8 @@ class Engine:
                 self.flow = self.flow._replace(seconds=candles.grow_cells(self.flow.seconds))
             elif status == MORE_MINUTE_CELLS:
                 self.flow = self.flow._replace(minutes=candles.grow_cells(self.flow.minutes))
+            elif status == MORE_HOLES:
+                self.flow = self.flow._replace(holes=holes.grow_pool(self.flow.holes))
             else:
                 needs.extend(self._attend(tape, at))
                 at += 1
@@ -241,11 +246,11 @@ class Engine:
 
     def _grow(self, n: int) -> None:
         held = len(self.adv)
-        trades, holes = np.zeros(n, TRADES), np.zeros((n, HOLES), HOLE)
-        trades[:held], holes[:held] = self.flow.trades, self.flow.holes
+        trades = new_trades(n)
+        trades[:held] = self.flow.trades
         self.flow = self.flow._replace(
             trades=trades,
-            holes=holes,
+            holes=holes.grow_instruments(self.flow.holes, n),
             seconds=candles.grow_instruments(self.flow.seconds, n),
             minutes=candles.grow_instruments(self.flow.minutes, n),
             big=bigflow.grow_instruments(self.flow.big, n),
@@ -328,8 +333,23 @@ class Engine:
             self.set_adv(i, Decimal(float(self.adv[i])), int(self.adv_days[i]))
 
     def use_raw_trades(self, i: int) -> None:
-        """Take raw trades as the source of instrument `i`; aggregate trades of it are then not counted."""
-        self.flow.trades[i]["raw"] = 1
+        """Take raw trades as the source of instrument `i`; aggregate trades of it are then not counted.
+
+        The two count differently: a chain of aggregates ends here, with a gap up to its newest candle.
+        """
+        trades = self.flow.trades[i]
+        if trades["raw"]:
+            return
+        trades["raw"] = 1
+        if trades["last_id"] != EMPTY:
+            seam_ms = int(trades["chain_ms"])
+            if not holes.has_room(self.flow.holes):
+                self.flow = self.flow._replace(holes=holes.grow_pool(self.flow.holes))
+            holes.end_chain(self.flow.holes, i, int(trades["last_id"]), seam_ms, seam_ms, int(Cause.SOURCE_CHANGED))
+            candles.mark_gap(self.flow.minutes, i, seam_ms, seam_ms, 1)
+            candles.mark_gap(self.flow.seconds, i, seam_ms, seam_ms, 1)
+            trades["gaps"] += 1
+            trades["last_id"] = trades["lost_after"] = EMPTY
 
     def follow_book(self, i: int) -> list[Need]:
         """Start keeping the book of an instrument."""
@@ -347,6 +367,32 @@ class Engine:
             return []
         self.sync.lost(i)
         return [Need(i, "disconnect")]
+
+    # -- gaps ---------------------------------------------------------------------------------------------------
+
+    def expect_gap(self, i: int, cause: Cause) -> None:
+        """Should trades be missing behind the newest one of instrument `i`, this is why."""
+        trades = self.flow.trades[i]
+        trades["lost_after"], trades["lost_cause"] = trades["last_id"], cause
+
+    def gaps(self, i: int) -> NDArray[np.void]:
+        """What is missing in the id chain of instrument `i` now, as `GAP` rows, oldest first."""
+        return holes.listed(self.flow.holes, i)
+
+    def instruments_with_gaps(self) -> NDArray[np.intp]:
+        """Indices of the instruments of which ids are missing."""
+        return np.flatnonzero(self.flow.holes.chains["count"])
+
+    def give_up(self, i: int, first_id: int, last_id: int, fate: Fate) -> NDArray[np.void]:
+        """Nobody asks for `first_id..last_id` any more; returns the `GAP` rows this decides.
+
+        They stay missing and marked. Should they come after all, they are taken.
+        """
+        return holes.decide(self.flow.holes, i, first_id, last_id, fate)
+
+    def take_forgotten_gaps(self) -> NDArray[np.void]:
+        """Hand over, once, the `GAP` rows that can no longer be filled: of chains that ended, or beyond the limit."""
+        return holes.take_forgotten(self.flow.holes)
 
     # -- views out ----------------------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ def footprint(
     base_ms = int(store.meta[1])
     i = instrument.index
     newest = int(store.newest[i])
-    if newest < 0 or lookback < 1:
+    if newest < 0 or store.oldest[i] > newest or lookback < 1:  # a gap opens candles too, before any trade
         return Footprint(instrument, tf_ms, step_ticks, np.zeros(0, CANDLE), np.zeros(0, CELL))
     per_candle = tf_ms // base_ms
     last = newest // per_candle

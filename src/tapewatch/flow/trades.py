@@ -8,18 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled import Record, kernel, leaf
+from ..model.gaps import Cause, Fate
 from ..model.tape import Flag
+from . import holes
 from .bigflow import BigFlow, on_flow_print, on_parent_print
 from .candles import MINUTE_MS, SECOND_MS, Candles, add_trade, mark_gap
+from .holes import Holes
 
 LARGEST_HOLE = 10**8
-"""Ids further ahead than this, weeks of the busiest instrument, are no continuation of a chain."""
+"""Ids further ahead or behind than this, weeks of the busiest instrument, are no continuation of a chain."""
 CHAIN_SLACK_MS = 1_000
 """Ids and trade times of an instrument rise together. A row with an id from the past and a time later than this is no
 repetition: the venue's counter began anew, or an absurd id had got in. Without this rule all that follows would be
 taken for duplicates, for ever."""
-HOLES = 8
-"""Missing id ranges remembered per instrument so that late rows can still fill them; the oldest is forgotten."""
+EMPTY = -(1 << 62)
+"""`last_id` of a chain without a trade: no id is next to it."""
 
 TRADES = np.dtype(
     [
@@ -27,43 +30,66 @@ TRADES = np.dtype(
         ("chain_ms", np.int64),
         ("last_ms", np.int64),
         ("last_price", np.int64),
+        ("raw", np.int64),
         ("seq", np.int64),
         ("count", np.int64),
+        ("buy", np.int64),
+        ("sell", np.int64),
+        ("quote", np.int64),
         ("excluded", np.int64),
+        ("backfilled", np.int64),
         ("duplicates", np.int64),
         ("other_source", np.int64),
         ("too_late", np.int64),
         ("gaps", np.int64),
         ("missing", np.int64),
         ("filled", np.int64),
-        ("buy", np.int64),
-        ("sell", np.int64),
-        ("quote", np.int64),
-        ("raw", np.int64),
-        ("holes", np.int64),
+        ("absent", np.int64),
+        ("first_id", np.int64),
+        ("first_ms", np.int64),
+        ("accepted_before", np.int64),
+        ("lost_after", np.int64),
+        ("lost_cause", np.int64),
     ]
 )
-"""Per instrument. `last_id` and `chain_ms` are the newest id and time of its chain; `raw` is 1 where raw trades are its
-source and aggregates are not counted (and the reverse); `gaps` counts breaks of the chain, `missing` ids in them,
-`filled` ids that came after all. What fits no chain counts among the `duplicates`."""
-
-HOLE = np.dtype([("first", np.int64), ("last", np.int64), ("from_ms", np.int64), ("to_ms", np.int64)])
+"""Per instrument. The chain reaches from `first_id` (at `first_ms`) to `last_id` (`chain_ms` is the newest time in it)
+and lacks `absent` ids; before it began, `accepted_before` trades had been accepted. `raw` is 1 where raw trades are its
+source and aggregates are not counted (and the reverse). `gaps` counts breaks of chains, `missing` ids in them, `filled`
+ids that came after all, `backfilled` trades that came by request. What fits no chain counts among the `duplicates`;
+`too_late` is what the chain took and no candle held any more. A hole behind `lost_after` has `lost_cause`."""
 
 
 class Flow(NamedTuple):
     """Everything that prints change. `meta[0]` and `meta[1]` are the cluster gaps for raw and aggregate trades, ms."""
 
     trades: NDArray[np.void]
-    holes: NDArray[np.void]
+    holes: Holes
     seconds: Candles
     minutes: Candles
     big: BigFlow
     meta: NDArray[np.int64]
 
 
+def new_trades(instruments: int) -> NDArray[np.void]:
+    """Accounts without a trade."""
+    trades = np.zeros(instruments, TRADES)
+    trades["last_id"] = trades["lost_after"] = EMPTY
+    return trades
+
+
 _SELL = int(Flag.SELL)
 _OFF_BOOK = int(Flag.OFF_BOOK)
 _AGGREGATE = int(Flag.AGGREGATE)
+_BACKFILLED = int(Flag.BACKFILLED)
+_DROPPED, _NOT_LOADED, _RESTARTED = int(Cause.DROPPED), int(Cause.NOT_LOADED), int(Cause.RESTARTED)
+_OPEN = int(Fate.OPEN)
+_NEXT, _LATE, _REFUSED = range(3)
+
+
+@leaf
+def needs_hole(s: Flow, row: Record) -> bool:
+    """Whether a row may leave a gap for which there is no room."""
+    return row.id - s.trades[row.instrument].last_id != 1 and not holes.has_room(s.holes)
 
 
 @leaf
@@ -74,85 +100,65 @@ def accept(s: Flow, row: Record) -> tuple[bool, bool]:
     if ((row.flags & _AGGREGATE) != 0) == (trades.raw != 0):
         trades.other_source += 1
         return False, False
-    ahead = row.id - trades.last_id
-    if 1 < ahead <= LARGEST_HOLE and trades.last_id != 0:
-        _open_hole(s, i, trades.last_id + 1, row.id - 1, trades.chain_ms, row.ts_ms)
-    elif ahead != 1 and trades.last_id != 0:
-        if _fill_hole(s, i, row.id):
-            return True, False
-        if row.ts_ms <= trades.chain_ms + CHAIN_SLACK_MS:
-            trades.duplicates += 1
-            return False, False
-        _start_anew(s, i, row.ts_ms)
+    if row.id - trades.last_id != 1:
+        place = _out_of_line(s, i, row.id, row.ts_ms)
+        if place != _NEXT:
+            return place == _LATE, False
     trades.last_id = row.id
     trades.chain_ms = max(trades.chain_ms, row.ts_ms)
     return True, True
 
 
 @kernel
-def _start_anew(s: Flow, i: int, ts_ms: int) -> None:
-    """Give up the chain: what lies between the two is a gap that nothing can fill."""
+def _out_of_line(s: Flow, i: int, number: int, ts_ms: int) -> int:
+    """Place a trade whose id is not the next: it opens a hole, fills one, goes before the first, or is refused."""
     trades = s.trades[i]
+    if trades.last_id == EMPTY:
+        _begin(s, i, number, ts_ms)
+        return _NEXT
+    if 1 < number - trades.last_id <= LARGEST_HOLE:
+        cause = trades.lost_cause if trades.lost_after == trades.last_id else _DROPPED
+        _open(s, i, trades.last_id + 1, number - 1, trades.chain_ms, ts_ms, cause, holes.NONE)
+        return _NEXT
+    if trades.first_id <= number <= trades.last_id:
+        if holes.fill(s.holes, s.seconds, s.minutes, i, number, ts_ms):
+            trades.filled += 1
+            trades.absent -= 1
+            return _LATE
+    elif 0 < trades.first_id - number <= LARGEST_HOLE and ts_ms <= trades.first_ms + CHAIN_SLACK_MS:
+        if number + 1 < trades.first_id:
+            _open(s, i, number + 1, trades.first_id - 1, ts_ms, trades.first_ms, _NOT_LOADED, s.holes.chains[i].oldest)
+        trades.first_id = number
+        trades.first_ms = min(trades.first_ms, ts_ms)
+        return _LATE
+    if ts_ms <= trades.chain_ms + CHAIN_SLACK_MS:
+        trades.duplicates += 1
+        return _REFUSED
+    # Give up the chain: what lies between the two is a gap that nothing can fill.
     trades.gaps += 1
-    trades.holes = 0
+    holes.end_chain(s.holes, i, trades.last_id, trades.chain_ms, ts_ms, _RESTARTED)
     mark_gap(s.minutes, i, trades.chain_ms, ts_ms, 1)
     mark_gap(s.seconds, i, trades.chain_ms, ts_ms, 1)
+    _begin(s, i, number, ts_ms)
+    return _NEXT
 
 
-@kernel
-def _open_hole(s: Flow, i: int, first: int, last: int, from_ms: int, to_ms: int) -> None:
+@leaf
+def _begin(s: Flow, i: int, number: int, ts_ms: int) -> None:
+    trades = s.trades[i]
+    trades.first_id = number
+    trades.first_ms = ts_ms
+    trades.absent = 0
+    trades.accepted_before = trades.count + trades.excluded + trades.too_late
+
+
+@leaf
+def _open(s: Flow, i: int, first: int, last: int, from_ms: int, to_ms: int, cause: int, newer: int) -> None:
     trades = s.trades[i]
     trades.gaps += 1
     trades.missing += last - first + 1
-    if trades.holes == HOLES:
-        for k in range(1, HOLES):
-            s.holes[i, k - 1] = s.holes[i, k]
-        trades.holes -= 1
-    hole = s.holes[i, trades.holes]
-    hole.first, hole.last, hole.from_ms, hole.to_ms = first, last, from_ms, to_ms
-    trades.holes += 1
-    mark_gap(s.minutes, i, from_ms, to_ms, 1)
-    mark_gap(s.seconds, i, from_ms, to_ms, 1)
-
-
-@kernel
-def _fill_hole(s: Flow, i: int, trade_id: int) -> bool:
-    """Take one id out of the hole it lies in; a hole that becomes empty no longer marks its candles."""
-    trades = s.trades[i]
-    for k in range(trades.holes):
-        hole = s.holes[i, k]
-        if not hole.first <= trade_id <= hole.last:
-            continue
-        trades.filled += 1
-        if hole.first == hole.last:
-            mark_gap(s.minutes, i, hole.from_ms, hole.to_ms, -1)
-            mark_gap(s.seconds, i, hole.from_ms, hole.to_ms, -1)
-            for m in range(k + 1, trades.holes):
-                s.holes[i, m - 1] = s.holes[i, m]
-            trades.holes -= 1
-        elif trade_id == hole.first:
-            hole.first += 1
-        elif trade_id == hole.last:
-            hole.last -= 1
-        else:
-            _split_hole(s, i, k, trade_id)
-        return True
-    return False
-
-
-@kernel
-def _split_hole(s: Flow, i: int, k: int, trade_id: int) -> None:
-    """An id from the middle arrived: two holes remain, unless the table is full and the first part is given up."""
-    trades = s.trades[i]
-    hole = s.holes[i, k]
-    if trades.holes < HOLES:
-        rest = s.holes[i, trades.holes]
-        rest.first, rest.last = hole.first, trade_id - 1
-        rest.from_ms, rest.to_ms = hole.from_ms, hole.to_ms
-        trades.holes += 1
-        mark_gap(s.minutes, i, hole.from_ms, hole.to_ms, 1)
-        mark_gap(s.seconds, i, hole.from_ms, hole.to_ms, 1)
-    hole.first = trade_id + 1
+    trades.absent += last - first + 1
+    holes.open_hole(s.holes, s.seconds, s.minutes, i, first, last, from_ms, to_ms, cause, _OPEN, newer)
 
 
 @leaf
@@ -163,9 +169,12 @@ def on_trade(s: Flow, row: Record) -> None:
         return
     i = row.instrument
     trades = s.trades[i]
-    if row.flags & _OFF_BOOK:
-        trades.excluded += 1
-        return
+    if row.flags & (_OFF_BOOK | _BACKFILLED):
+        if row.flags & _BACKFILLED:
+            trades.backfilled += 1
+        if row.flags & _OFF_BOOK:
+            trades.excluded += 1
+            return
     sell = (row.flags & _SELL) != 0
     if not add_trade(s.minutes, i, row.ts_ms // MINUTE_MS, row.id, row.price, row.qty, sell):
         trades.too_late += 1

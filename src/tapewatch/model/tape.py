@@ -12,7 +12,7 @@ How each kind uses the shared columns::
     QUOTE        id u, price x qty best bid, price2 x qty2 best ask
     MARK         price mark, price2 index, qty funding rate (all 1e-8), id next funding time in ms
     LIQUIDATION  price average fill (1e-8), qty lots, flags LONG or not
-    GAP          first_id..last_id missing, id reason
+    GAP          first_id..last_id missing, from ts_ms to event_ms; id cause, prev_id fate (see `gaps`)
 """
 
 from __future__ import annotations

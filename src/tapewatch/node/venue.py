@@ -171,11 +171,10 @@ class VenueNode:
 
     def trade_holes(self) -> list[TradeHole]:
         """Aggregate trades known to be missing, which the feed can ask for."""
-        trades, holes = self.engine.flow.trades, self.engine.flow.holes
         return [
-            TradeHole(self.universe[int(i)].symbol, int(hole["first"]), int(hole["last"]))
-            for i in np.flatnonzero(trades["holes"])
-            for hole in holes[i, : trades["holes"][i]]
+            TradeHole(self.universe[int(i)].symbol, int(gap["first_id"]), int(gap["last_id"]))
+            for i in self.engine.instruments_with_gaps()
+            for gap in self.engine.gaps(int(i))
         ]
 
 
