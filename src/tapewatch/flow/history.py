@@ -1,0 +1,325 @@
+"""Trades in bulk to one-minute candles with tick-level footprints: days at once instead of a print at a time.
+
+The result is the store that live trades fill (`candles`), cell for cell, so that every timeframe, bin and window of it
+is the same view. The road is shorter: rows come in order of id, so a minute's cells are added up in a window of ticks
+around its first price and written out once, sorted, when the minute is over. A price outside the window, or a step back
+in time, only ends the run early; runs of one minute are merged at the end. Parts of a file can therefore be added up
+at the same time by different threads, each with its own `Adder`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiled import Record, entry, kernel, leaf
+from ..model.instrument import Instrument
+from ..model.tape import ROW, Flag
+from ..model.views import CELL, Footprint
+from .candles import BASE, MINUTE_MS, NO_BLOCK, SECOND_MS, Candles, mark_gap, new_candles
+from .footprint import footprint
+from .trades import HOLE
+
+WINDOW = 1 << 14
+"""Ticks in the window, half a megabyte: a calm minute of any instrument, in a processor's cache."""
+DAY_MINUTES = 1440
+FIRST_RUNS, FIRST_CELLS, FIRST_HOLES = 1 << 10, 1 << 16, 1 << 6
+
+DONE, MORE_RUNS, MORE_CELLS, MORE_HOLES, DISORDER = range(5)
+
+_SELL = int(Flag.SELL)
+
+ACCOUNT = np.dtype(
+    [
+        ("runs", np.int64),
+        ("cells", np.int64),
+        ("base", np.int64),
+        ("from_ms", np.int64),
+        ("to_ms", np.int64),
+        ("trades", np.int64),
+        ("first_id", np.int64),
+        ("first_ms", np.int64),
+        ("last_id", np.int64),
+        ("last_ms", np.int64),
+        ("duplicates", np.int64),
+        ("holes", np.int64),
+    ]
+)
+"""How far an adder is: used runs, cells and holes; the tick its window begins at and the minute that is open; trades
+taken, and the ends of their id chain (`last_ms` is the newest time so far)."""
+
+
+class Work(NamedTuple):
+    """`runs` of trades of one minute, their sorted `cells`, the `window` of the open one (zeros elsewhere)."""
+
+    runs: NDArray[np.void]
+    cells: NDArray[np.void]
+    holes: NDArray[np.void]
+    window: NDArray[np.void]
+    account: NDArray[np.void]
+
+
+@kernel
+def _add(rows: NDArray[np.void], start: int, n: int, w: Work) -> tuple[int, int]:
+    """Add rows[start:n], in order of id; returns (status, row). That row has not been added unless all is DONE."""
+    a = w.account[0]
+    for r in range(start, n):
+        row = rows[r]
+        ahead = row.id - a.last_id
+        if ahead != 1 and a.trades > 0:
+            if ahead < 0:
+                return DISORDER, r
+            if ahead == 0:
+                a.duplicates += 1
+                continue
+            if a.holes == len(w.holes):
+                return MORE_HOLES, r
+            hole = w.holes[a.holes]
+            hole.first, hole.last, hole.from_ms, hole.to_ms = a.last_id + 1, row.id - 1, a.last_ms, row.ts_ms
+            a.holes += 1
+        at = row.price - a.base
+        if row.ts_ms >= a.to_ms or row.ts_ms < a.from_ms or at < 0 or at >= WINDOW:
+            if a.runs + 1 >= len(w.runs):
+                return MORE_RUNS, r
+            if a.cells + 2 * WINDOW > len(w.cells):  # the run that ends here and, whenever that is, the one it begins
+                return MORE_CELLS, r
+            _close_run(w)
+            _open_run(w, row)
+            at = row.price - a.base
+        if a.trades == 0:
+            a.first_id, a.first_ms = row.id, row.ts_ms
+        run = w.runs[a.runs]
+        cell = w.window[at]
+        quote = row.price * row.qty
+        if row.flags & _SELL:
+            cell.bid += row.qty
+            run.bid += row.qty
+            run.bid_quote += quote
+        else:
+            cell.ask += row.qty
+            run.ask += row.qty
+            run.ask_quote += quote
+        cell.n += 1
+        run.n += 1
+        run.high = max(run.high, row.price)
+        run.low = min(run.low, row.price)
+        run.close = row.price
+        run.close_id = row.id
+        a.trades += 1
+        a.last_id = row.id
+        a.last_ms = max(a.last_ms, row.ts_ms)
+    return DONE, n
+
+
+@leaf
+def _open_run(w: Work, row: Record) -> None:
+    a = w.account[0]
+    number = row.ts_ms // MINUTE_MS
+    a.from_ms = number * MINUTE_MS
+    a.to_ms = a.from_ms + MINUTE_MS
+    a.base = max(0, row.price - WINDOW // 2)
+    run = w.runs[a.runs]
+    run.number = number
+    run.open = run.high = run.low = run.close = row.price
+    run.open_id = run.close_id = row.id
+    run.bid = run.ask = run.bid_quote = run.ask_quote = 0
+    run.n = 0
+    run.gap = 0
+    run.cell_at = a.cells
+    run.cells = 0
+    run.size_class = NO_BLOCK
+
+
+@kernel
+def _close_run(w: Work) -> None:
+    """Write the window's cells behind the others, lowest price first, and clear it."""
+    a = w.account[0]
+    if a.to_ms == 0:
+        return
+    run = w.runs[a.runs]
+    for at in range(run.low - a.base, run.high - a.base + 1):
+        held = w.window[at]
+        if held.n == 0:
+            continue
+        cell = w.cells[a.cells]
+        cell.price = a.base + at
+        cell.bid, cell.ask, cell.n = held.bid, held.ask, held.n
+        held.bid = held.ask = held.n = 0
+        a.cells += 1
+    run.cells = a.cells - run.cell_at
+    a.runs += 1
+    a.to_ms = 0
+
+
+@dataclass(slots=True)
+class Part:
+    """What one adder added up: runs, cells and holes in it, and its account."""
+
+    runs: NDArray[np.void]
+    cells: NDArray[np.void]
+    holes: NDArray[np.void]
+    account: NDArray[np.void]
+
+    @property
+    def trades(self) -> int:
+        return int(self.account["trades"])
+
+
+class Adder:
+    """Adds trades of one instrument up, in order of id. Its arrays grow and are used again for the next part."""
+
+    def __init__(self) -> None:
+        self._work = Work(
+            np.zeros(FIRST_RUNS, BASE),
+            np.zeros(FIRST_CELLS, CELL),
+            np.zeros(FIRST_HOLES, HOLE),
+            np.zeros(WINDOW, CELL),
+            np.zeros(1, ACCOUNT),
+        )
+        self._add = entry(_add, np.zeros(0, ROW), 0, 0, self._work)
+
+    def add(self, rows: NDArray[np.void], n: int) -> bool:
+        """Add the first `n` TRADE rows; False, with the part so far of no use, where ids go back."""
+        at = 0
+        while True:
+            status, at = self._add(rows, at, n, self._work)
+            if status == DONE:
+                return True
+            if status == DISORDER:
+                return False
+            name = {MORE_RUNS: "runs", MORE_CELLS: "cells", MORE_HOLES: "holes"}[status]
+            held = getattr(self._work, name)
+            self._work = self._work._replace(**{name: np.concatenate([held, np.zeros_like(held)])})
+
+    def part(self) -> Part:
+        """What has been added since the last call."""
+        _close_run(self._work)
+        account = self._work.account[0].copy()
+        self._work.account[:] = 0
+        runs, cells, holes = (
+            held[: account[name]].copy() for name, held in zip(("runs", "cells", "holes"), self._work[:3], strict=True)
+        )
+        return Part(runs, cells, holes, account)
+
+
+@dataclass(slots=True)
+class History:
+    """All one-minute candles of one instrument, whatever time they span, and what its id chain lacks."""
+
+    instrument: Instrument
+    minutes: Candles
+    trades: int
+    duplicates: int
+    holes: NDArray[np.void]
+    """`HOLE` rows: ids that are missing, in order."""
+    first_ms: int
+    last_ms: int
+
+    @property
+    def missing(self) -> int:
+        """Ids in the holes."""
+        return int((self.holes["last"] - self.holes["first"] + 1).sum())
+
+    def footprint(self, tf_ms: int, step_ticks: int, lookback: int | None = None) -> Footprint:
+        """The last `lookback` candles, all when None, of whole minutes each; see `flow.footprint`."""
+        seconds = new_candles(1, SECOND_MS, 1, 1)
+        alone = replace(self.instrument, index=0)
+        view = footprint(seconds, self.minutes, alone, tf_ms, step_ticks, lookback or len(self.minutes.ring))
+        view.instrument = self.instrument
+        return view
+
+
+def continues(parts: Sequence[Part]) -> bool:
+    """Whether the ids of the parts rise from one to the next."""
+    chain = [part.account for part in parts if part.trades]
+    return all(one["last_id"] < other["first_id"] for one, other in pairwise(chain))
+
+
+def history(instrument: Instrument, parts: Sequence[Part]) -> History:
+    """Join parts whose ids rise from one to the next."""
+    parts = [part for part in parts if part.trades]
+    offsets = np.cumsum([0, *(len(part.cells) for part in parts)])
+    runs = np.concatenate([np.zeros(0, BASE), *(part.runs for part in parts)])
+    cells = np.concatenate([np.zeros(0, CELL), *(part.cells for part in parts)])
+    runs["cell_at"] += np.repeat(offsets[:-1], [len(part.runs) for part in parts])
+    runs, cells = _merge_runs(runs, cells)
+    holes = np.concatenate([np.zeros(0, HOLE), *(part.holes for part in parts), _holes_between(parts)])
+    holes = holes[np.argsort(holes["first"])]
+    store = _store(runs, cells)
+    for hole in holes:
+        mark_gap(store, 0, int(hole["from_ms"]), int(hole["to_ms"]), 1)
+    return History(
+        instrument=instrument,
+        minutes=store,
+        trades=sum(part.trades for part in parts),
+        duplicates=sum(int(part.account["duplicates"]) for part in parts),
+        holes=holes,
+        first_ms=min((int(part.account["first_ms"]) for part in parts), default=0),
+        last_ms=max((int(part.account["last_ms"]) for part in parts), default=0),
+    )
+
+
+def _holes_between(parts: Sequence[Part]) -> NDArray[np.void]:
+    rows = []
+    for one, other in pairwise(parts):
+        first, last = int(one.account["last_id"]) + 1, int(other.account["first_id"]) - 1
+        if first <= last:
+            rows.append((first, last, int(one.account["last_ms"]), int(other.account["first_ms"])))
+    return np.array(rows, HOLE)
+
+
+def _store(runs: NDArray[np.void], cells: NDArray[np.void]) -> Candles:
+    """The store of candles that `runs`, one a minute in order of time, and their cells are.
+
+    It reaches back to 00:00 UTC, so that the first candle of any timeframe is known to be whole.
+    """
+    span = int(runs["number"][-1] - runs["number"][0] // DAY_MINUTES * DAY_MINUTES) + 1 if len(runs) else 1
+    slots = 1 << (span - 1).bit_length()
+    store = new_candles(1, MINUTE_MS, slots, 1)
+    if len(runs):
+        store.ring[runs["number"] & (slots - 1), 0] = runs
+        store.newest[0], store.oldest[0] = runs["number"][-1], runs["number"][0]
+    store.meta[0] = len(cells)
+    return store._replace(cells=cells)
+
+
+def _merge_runs(runs: NDArray[np.void], cells: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.void]]:
+    """Runs in order of time, one a minute; merged ones get new cells behind all others."""
+    runs = runs[np.argsort(runs["number"], kind="stable")]
+    first = np.flatnonzero(np.diff(runs["number"], prepend=-1))
+    counts = np.diff(first, append=len(runs))
+    if not (counts > 1).any():
+        return runs, cells
+    out = runs[first]
+    many = np.flatnonzero(counts > 1)
+    pieces = np.concatenate([np.arange(first[m], first[m] + counts[m]) for m in many])
+    pieces = pieces[np.lexsort((runs["open_id"][pieces], runs["number"][pieces]))]
+    part = runs[pieces]
+    starts = np.cumsum([0, *counts[many][:-1]])
+    last = np.cumsum(counts[many]) - 1
+    merged = out[many]
+    for name in ("bid", "ask", "bid_quote", "ask_quote", "n"):
+        merged[name] = np.add.reduceat(part[name], starts)
+    merged["high"] = np.maximum.reduceat(part["high"], starts)
+    merged["low"] = np.minimum.reduceat(part["low"], starts)
+    merged["open"], merged["open_id"] = part["open"][starts], part["open_id"][starts]
+    merged["close"], merged["close_id"] = part["close"][last], part["close_id"][last]
+    group = np.repeat(np.arange(len(part)), part["cells"])
+    within = np.arange(len(group)) - np.repeat(np.cumsum(part["cells"]) - part["cells"], part["cells"])
+    loose = cells[np.repeat(part["cell_at"], part["cells"]) + within]
+    number = part["number"][group]
+    order = np.lexsort((loose["price"], number))
+    loose, number = loose[order], number[order]
+    new = np.flatnonzero((np.diff(number, prepend=-1) != 0) | (np.diff(loose["price"], prepend=-1) != 0))
+    added = loose[new]
+    for name in ("bid", "ask", "n"):
+        added[name] = np.add.reduceat(loose[name], new)
+    merged["cell_at"] = len(cells) + np.searchsorted(number[new], merged["number"])
+    merged["cells"] = np.searchsorted(number[new], merged["number"], side="right") - (merged["cell_at"] - len(cells))
+    out[many] = merged
+    return out, np.concatenate([cells, added])

@@ -1,0 +1,556 @@
+"""Archive files as their users downloaded them (CSV, or the zip around it): trades to the tape and to whole histories.
+
+A file is read in blocks of whole lines. `Archive.history` hands each block to a thread of its own, where compiled code
+reads the lines and adds them up; `Archive.tapes` yields the same rows, in order of id and without repetitions, for
+whatever takes a tape. A line the compiled reader leaves is read by the general one; what that refuses is kept by line
+number.
+
+The increments of an instrument are those it is listed with, if it is, refined where the file holds finer numbers; of an
+unlisted one they are the powers of ten that hold every number of the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+import zlib
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from itertools import chain, islice
+from pathlib import Path
+from queue import SimpleQueue
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiled import entry
+from ..flow.history import Adder, History, Part, continues, history
+from ..model.errors import FrameError, OffGridError, UsageError
+from ..model.instrument import Grid, Instrument, Universe, common_grid
+from ..model.tape import LEVEL, ROW, Flag, Kind, Tape
+from ..venues.binance_archive import (
+    Product,
+    counted,
+    inferred_instrument,
+    layout_of,
+    read_trade,
+    symbol_of,
+)
+from ..venues.binance_archive_kernel import DONE, LEFT, read_trades
+from ..venues.scan import PADDING
+
+BLOCK_BYTES = 4 << 20
+MAX_LINE = 4096
+"""No line of an archive is a tenth as long; without a bound a file without line feeds would fill the memory."""
+ROWS = 1 << 11
+"""Rows read at a time: a quarter of a megabyte, which stays in a processor's cache until they are added up."""
+TAPE_ROWS = 1 << 13
+SAMPLE = 2000
+"""Lines that increments are guessed from: cheap, and nearly always enough."""
+WRONG_KEPT = 20
+"""Wrong lines remembered with what is wrong with them; of others only the number is known."""
+
+Progress = Callable[[int, int], None]
+
+COLUMNS = np.dtype([(name, np.int64) for name in ("id", "first_id", "last_id", "ts_ms", "price", "qty", "flags")])
+"""What of a row has to be kept when a file has to be sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrongLine:
+    """A line that is none of what the file should hold; counted from 1, header included."""
+
+    number: int
+    reason: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"line {self.number:,}: {self.detail or self.reason}"
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of the lines: data = trades + duplicates + wrong."""
+
+    lines: int = 0
+    wrong: int = 0
+    by_reason: dict[str, int] = field(default_factory=dict)
+    first_wrong: list[WrongLine] = field(default_factory=list)
+    sorted: bool = True
+
+    def refuse(self, number: int, error: FrameError) -> None:
+        self.wrong += 1
+        self.by_reason[error.reason] = self.by_reason.get(error.reason, 0) + 1
+        if len(self.first_wrong) < WRONG_KEPT:
+            self.first_wrong.append(WrongLine(number, error.reason, str(error)))
+
+    def join(self, other: Account) -> None:
+        """Take in the account of the lines that follow."""
+        room = WRONG_KEPT - len(self.first_wrong)
+        self.first_wrong += [replace(line, number=line.number + self.lines) for line in other.first_wrong[:room]]
+        self.lines += other.lines
+        self.wrong += other.wrong
+        for reason, n in other.by_reason.items():
+            self.by_reason[reason] = self.by_reason.get(reason, 0) + n
+
+
+class Source:
+    """The lines of one CSV file or of the one CSV file in a zip, in blocks; its checksum where one lies beside it."""
+
+    def __init__(self, path: Path) -> None:
+        """Raise UsageError when it cannot be read or is not what its ``.CHECKSUM`` file says."""
+        self.path = path
+        try:
+            self.checked = _verify(path)
+            with self.open() as file:
+                head = file.readline(MAX_LINE), file.readline(MAX_LINE)
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+        if not head[0].strip():
+            raise UsageError(f"{path} is empty")
+        self.head = head
+
+    @contextmanager
+    def open(self) -> Iterator[IO[bytes]]:
+        """The bytes of the CSV; damage to a zip is a UsageError."""
+        try:
+            if not zipfile.is_zipfile(self.path):
+                with self.path.open("rb") as file:
+                    yield file
+                return
+            with zipfile.ZipFile(self.path) as archive, archive.open(_member(self.path, archive)) as file:
+                yield file
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            raise UsageError(f"{self.path} is damaged: {error}") from error
+
+    @property
+    def size(self) -> int:
+        """Bytes of the CSV."""
+        if zipfile.is_zipfile(self.path):
+            with zipfile.ZipFile(self.path) as archive:
+                return _member(self.path, archive).file_size
+        return self.path.stat().st_size
+
+    def blocks(
+        self, skip_lines: int, buffers: SimpleQueue[bytearray]
+    ) -> Generator[tuple[bytearray, int, int], None, None]:
+        """Whole lines as (buffer, start, end), padded; the taker gives each buffer back to the queue."""
+        with self.open() as file:
+            for _ in range(skip_lines):
+                file.readline(MAX_LINE)
+            rest = b""
+            while True:
+                buffer = buffers.get()
+                n = len(rest)
+                buffer[:n] = rest
+                with memoryview(buffer) as view:
+                    n += _fill(file, view[n:BLOCK_BYTES])
+                if n == BLOCK_BYTES:
+                    end = buffer.rfind(b"\n", 0, n) + 1
+                    if n - end > MAX_LINE or end == 0:
+                        raise UsageError(f"{self.path} has a line of more than {MAX_LINE} bytes")
+                else:
+                    end = n
+                    if n and buffer[n - 1] != ord("\n"):
+                        buffer[n] = ord("\n")
+                        end = n + 1
+                rest = bytes(buffer[end:n])
+                buffer[end : end + PADDING] = bytes(PADDING)
+                if end:
+                    yield buffer, 0, end
+                else:
+                    buffers.put(buffer)
+                if n < BLOCK_BYTES:
+                    return
+
+
+def _fill(file: IO[bytes], view: memoryview) -> int:
+    """Read until the view is full or the file ends; returns the number of bytes read."""
+    n = 0
+    while n < len(view) and (got := file.readinto(view[n:])):  # type: ignore[attr-defined]
+        n += got
+    return n
+
+
+def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    members = [info for info in archive.infolist() if info.filename.lower().endswith(".csv")]
+    if len(members) != 1:
+        raise UsageError(f"{path} holds {len(members)} CSV files; an archive holds one")
+    return members[0]
+
+
+def _verify(path: Path) -> bool:
+    """Whether the file agrees with the ``.CHECKSUM`` file beside it; False where there is none."""
+    said = path.with_name(path.name + ".CHECKSUM")
+    if not said.is_file():
+        return False
+    words = said.read_text(encoding="utf-8", errors="replace").split()
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not words or words[0].lower() != found:
+        raise UsageError(f"{path} is not the file that {said.name} describes; download it again")
+    return True
+
+
+class Archive:
+    """One file of aggTrades or trades of one instrument."""
+
+    def __init__(self, path: Path, listed: Iterable[Instrument] = ()) -> None:
+        """Open a file. `listed` are instruments whose increments are known.
+
+        Raise UsageError when it is no archive of trades, cannot be read, or its checksum is wrong.
+        """
+        self.source = Source(path)
+        self.path = path
+        try:
+            self.layout = layout_of(*self.source.head)
+            symbol = symbol_of(path.stem)
+        except (UsageError, FrameError) as error:
+            raise UsageError(f"{path} cannot be read as an archive: {error}") from error
+        if not self.layout.product.has_trades:
+            raise UsageError(f"{path} holds {self.layout.product}, no trades; `tapewatch import` takes it")
+        known = {item.symbol: item for item in listed}.get(symbol)
+        one = known or inferred_instrument(self.layout.venue, symbol, *self._increments())
+        self.instrument = replace(one, index=0)
+        self.account = Account()
+        self._listed = known is not None
+        self._history: History | None = None
+        self._columns: NDArray[np.void] | None = None
+
+    def _increments(self) -> tuple[Grid, Grid]:
+        """Powers of ten that hold the numbers of the first lines. Where others are finer, reading begins anew."""
+        tick = lot = Grid(1, 0)
+        with self.source.open() as file:
+            for line in islice(file, int(self.layout.header), SAMPLE):
+                with suppress(FrameError):
+                    trade = read_trade(line, self.layout.product)
+                    tick, lot = (
+                        common_grid(tick, _power_of_ten(trade.price)),
+                        common_grid(lot, _power_of_ten(trade.qty)),
+                    )
+        return tick, lot
+
+    def place(self, instrument: Instrument) -> None:
+        """Count its rows in the increments of this instrument, which they are multiples of, under its index."""
+        if (instrument.tick, instrument.lot) != (self.instrument.tick, self.instrument.lot):
+            self._history = self._columns = None
+        elif self._history is not None:
+            self._history.instrument = instrument
+        self.instrument = instrument
+
+    def history(self, progress: Progress | None = None) -> History:
+        """Read the whole file once: its candles and footprints, its account, and the instrument's increments.
+
+        `progress(done, total)` is in bytes.
+        """
+        while self._history is None:
+            try:
+                self._history = self._read(progress)
+            except OffGridError as error:
+                self.instrument = _refined(self.instrument, error, listed=self._listed)
+        return self._history
+
+    def _read(self, progress: Progress | None) -> History:
+        self.account = Account(lines=int(self.layout.header))
+        parts: list[Part] = []
+        in_order = True
+        for piece in self._in_parallel(_Reader.add, progress):
+            self.account.join(piece.account)
+            in_order = in_order and piece.part is not None
+            if piece.part is not None:
+                parts.append(piece.part)
+        if in_order and continues(parts):
+            return history(self.instrument, parts)
+        return self._sort(progress)
+
+    def _sort(self, progress: Progress | None) -> History:
+        """The long way for files that are not in order: keep all rows and sort them."""
+        columns = np.concatenate([piece.columns for piece in self._in_parallel(_Reader.keep, progress)])
+        self._columns = columns[np.argsort(columns["id"], kind="stable")]
+        self.account.sorted = False
+        adder = Adder()
+        for tape in _batches(self._columns, self.instrument.index):
+            adder.add(tape.rows, len(tape))
+        return history(self.instrument, [adder.part()])
+
+    def tapes(self) -> Iterator[Tape]:
+        """Its trades in order of id, repetitions among them, in batches good until the next one is asked for."""
+        self.history()
+        if self._columns is not None:
+            yield from _batches(self._columns, self.instrument.index)
+            return
+        reader = _Reader(self.layout.product, self.instrument, TAPE_ROWS)
+        buffers: SimpleQueue[bytearray] = SimpleQueue()
+        buffers.put(bytearray(BLOCK_BYTES + PADDING + 1))
+        levels = np.zeros(0, LEVEL)
+        for buffer, start, end in self.source.blocks(int(self.layout.header), buffers):
+            for n in reader.read(buffer, start, end):
+                yield Tape(reader.rows[:n], levels)
+            buffers.put(buffer)
+
+    def _in_parallel(
+        self, work: Callable[[_Reader, bytearray, int, int], _Piece], progress: Progress | None
+    ) -> Iterator[_Piece]:
+        """Do `work` on every block, as many at a time as there are cores; the pieces come in order of the file."""
+        threads = _cores()
+        buffers: SimpleQueue[bytearray] = SimpleQueue()
+        readers: SimpleQueue[_Reader] = SimpleQueue()
+        for _ in range(threads):
+            readers.put(_Reader(self.layout.product, self.instrument, ROWS))
+        for _ in range(2 * threads):
+            buffers.put(bytearray(BLOCK_BYTES + PADDING + 1))
+        total = self.source.size
+        done = 0
+
+        def one(buffer: bytearray, start: int, end: int) -> _Piece:
+            reader = readers.get()
+            try:
+                return work(reader, buffer, start, end)
+            finally:
+                readers.put(reader)
+                buffers.put(buffer)
+
+        with (
+            ThreadPoolExecutor(threads, "archive") as pool,
+            closing(self.source.blocks(int(self.layout.header), buffers)) as blocks,
+        ):
+            waiting: deque[Future[_Piece]] = deque()
+            try:
+                for buffer, start, end in blocks:
+                    waiting.append(pool.submit(one, buffer, start, end))
+                    done += end - start
+                    if len(waiting) > 2 * threads:
+                        yield waiting.popleft().result()
+                    if progress:
+                        progress(min(done, total), total)
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(slots=True)
+class _Piece:
+    """What came of one block."""
+
+    account: Account
+    part: Part | None = None
+    columns: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, COLUMNS))
+
+
+class _Reader:
+    """Reads blocks of one file, on one thread at a time."""
+
+    def __init__(self, product: Product, instrument: Instrument, rows: int) -> None:
+        self.rows = np.zeros(rows, ROW)
+        self.account = Account()
+        self._product = product
+        self._instrument = instrument
+        self._grid = np.array(
+            [instrument.tick.units, instrument.tick.decimals, instrument.lot.units, instrument.lot.decimals], np.int64
+        )
+        self._adder = Adder()
+        self._aggregate = product is Product.AGG_TRADES
+        empty = np.zeros(0, np.uint8)
+        self._read = entry(read_trades, empty, 0, 0, self._aggregate, 0, self._grid, self.rows)
+
+    def read(self, buffer: bytearray, start: int, end: int) -> Iterator[int]:
+        """Read lines into `rows`; yields how many are there, again and again."""
+        self.account = Account()
+        data = np.frombuffer(buffer, np.uint8)
+        at = start
+        while at < end:
+            status, at, n = self._read(data, at, end, self._aggregate, self._instrument.index, self._grid, self.rows)
+            self.account.lines += n
+            if n:
+                yield n
+            if status == DONE:
+                return
+            if status == LEFT:
+                stop = buffer.index(b"\n", at) + 1
+                if self._left(bytes(buffer[at:stop])):
+                    yield 1
+                at = stop
+
+    def _left(self, line: bytes) -> bool:
+        """Read one line with the general reader into the first row; False when it is blank or wrong."""
+        self.account.lines += 1
+        if not line.strip():
+            return False
+        try:
+            trade = read_trade(line, self._product)
+            ticks, lots = counted(trade, self._instrument.tick, self._instrument.lot)
+        except OffGridError:
+            raise
+        except FrameError as error:
+            self.account.refuse(self.account.lines, error)
+            return False
+        row = self.rows[0]
+        row["kind"], row["instrument"] = Kind.TRADE, self._instrument.index
+        row["flags"] = (Flag.SELL if trade.sell else 0) | (Flag.AGGREGATE if self._aggregate else 0)
+        row["event_ms"] = row["ts_ms"] = trade.ts_ms
+        row["id"], row["first_id"], row["last_id"] = trade.id, trade.first_id, trade.last_id
+        row["price"], row["qty"], row["qty2"] = ticks, lots, lots
+        return True
+
+    def add(self, buffer: bytearray, start: int, end: int) -> _Piece:
+        """Add a block up; its part is None where ids go back."""
+        in_order = True
+        for n in self.read(buffer, start, end):
+            in_order = in_order and self._adder.add(self.rows, n)
+        part = self._adder.part()
+        return _Piece(self.account, part if in_order else None)
+
+    def keep(self, buffer: bytearray, start: int, end: int) -> _Piece:
+        """The block's rows as columns."""
+        kept = [np.zeros(0, COLUMNS)]
+        for n in self.read(buffer, start, end):
+            columns = np.zeros(n, COLUMNS)
+            for name in COLUMNS.names or ():
+                columns[name] = self.rows[name][:n]
+            kept.append(columns)
+        return _Piece(self.account, columns=np.concatenate(kept))
+
+
+def _batches(columns: NDArray[np.void], instrument: int) -> Iterator[Tape]:
+    rows, levels = np.zeros(TAPE_ROWS, ROW), np.zeros(0, LEVEL)
+    rows["kind"], rows["instrument"] = Kind.TRADE, instrument
+    for at in range(0, len(columns), TAPE_ROWS):
+        held = columns[at : at + TAPE_ROWS]
+        batch = rows[: len(held)]
+        for name in COLUMNS.names or ():
+            batch[name] = held[name]
+        batch["event_ms"], batch["qty2"] = held["ts_ms"], held["qty"]
+        yield Tape(batch, levels)
+
+
+def _refined(instrument: Instrument, error: OffGridError, *, listed: bool) -> Instrument:
+    """The instrument with increments that `error.value` is a multiple of."""
+    finer = Grid.parse(str(error.value.normalize())) if listed else _power_of_ten(error.value)
+    if error.what == "price":
+        return replace(instrument, tick=common_grid(instrument.tick, finer))
+    return replace(instrument, lot=common_grid(instrument.lot, finer))
+
+
+def _power_of_ten(value: Decimal) -> Grid:
+    return Grid(1, max(0, -int(value.normalize().as_tuple().exponent)))
+
+
+class Archives:
+    """Archive files of one venue as one input, in order of time."""
+
+    def __init__(
+        self, paths: Sequence[Path], listed: Iterable[Instrument] = (), progress: Progress | None = None
+    ) -> None:
+        """Read all files once. Files of one instrument (days, months) join; `progress(done, total)` is in bytes."""
+        if not paths:
+            raise UsageError("no archive file given")
+        listed = list(listed)
+        self.files = [Archive(path, listed) for path in paths]
+        venues = sorted({archive.layout.venue for archive in self.files})
+        if len(venues) > 1:
+            raise UsageError(f"these archive files are of {' and '.join(venues)}; replay one venue at a time")
+        total, done = sum(archive.source.size for archive in self.files), 0
+
+        def told(n: int, _: int) -> None:
+            if progress:
+                progress(done + n, total)
+
+        for archive in self.files:
+            archive.history(told)
+            done += archive.source.size
+        self.files.sort(key=lambda archive: archive.history().first_ms)
+        self.universe = Universe(venues[0], sorted(self._joined(), key=lambda instrument: instrument.symbol))
+        for archive in self.files:
+            archive.place(self.universe.get(archive.instrument.symbol))
+
+    def _joined(self) -> Iterable[Instrument]:
+        """One instrument a symbol, on the increments that all of its files lie on."""
+        found: dict[str, Instrument] = {}
+        for archive in self.files:
+            one = archive.instrument
+            other = found.get(one.symbol, one)
+            tick, lot = common_grid(one.tick, other.tick), common_grid(one.lot, other.lot)
+            found[one.symbol] = replace(one, tick=tick, lot=lot)
+        return found.values()
+
+    @property
+    def names(self) -> list[str]:
+        return [str(archive.path) for archive in self.files]
+
+    @property
+    def first_ms(self) -> int:
+        return min(archive.history().first_ms for archive in self.files)
+
+    @property
+    def last_ms(self) -> int:
+        return max(archive.history().last_ms for archive in self.files)
+
+    @property
+    def raw_trade_symbols(self) -> set[str]:
+        """Instruments that have a file of raw trades; aggregate trades of these count for nothing."""
+        return {a.instrument.symbol for a in self.files if a.layout.product is Product.TRADES}
+
+    @property
+    def account(self) -> Account:
+        """What became of the lines of all files."""
+        whole = Account()
+        for archive in self.files:
+            whole.join(archive.account)
+            whole.sorted = whole.sorted and archive.account.sorted
+        return whole
+
+    def tapes(self) -> Iterator[Tape]:
+        """All trades in order of time, those of an instrument in order of id."""
+        by_symbol: dict[str, list[Archive]] = {}
+        for archive in self.files:
+            by_symbol.setdefault(archive.instrument.symbol, []).append(archive)
+        chains = [chain.from_iterable(archive.tapes() for archive in files) for files in by_symbol.values()]
+        yield from chains[0] if len(chains) == 1 else _merged(chains)
+
+
+@dataclass(slots=True)
+class _Head:
+    """The rows of a source that are next."""
+
+    source: Iterator[Tape]
+    rows: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, ROW))
+
+    def fill(self) -> bool:
+        """Have rows; False when the source has none left."""
+        while not len(self.rows):
+            tape = next(self.source, None)
+            if tape is None:
+                return False
+            self.rows = tape.rows
+        return True
+
+    def times(self) -> NDArray[np.int64]:
+        """When each row is due: no earlier than those before it."""
+        return np.maximum.accumulate(self.rows["ts_ms"])
+
+
+def _merged(sources: Iterable[Iterator[Tape]]) -> Iterator[Tape]:
+    """Batches of several instruments merged by time; rows of one instrument stay in their order."""
+    heads = [_Head(source) for source in sources]
+    while heads := [head for head in heads if head.fill()]:
+        times = [head.times() for head in heads]
+        horizon = min(int(due[-1]) for due in times)
+        counts = [int(np.searchsorted(due, horizon, side="right")) for due in times]
+        order = np.argsort(np.concatenate([due[:n] for due, n in zip(times, counts, strict=True)]), kind="stable")
+        rows = np.concatenate([head.rows[:n] for head, n in zip(heads, counts, strict=True)])
+        for head, n in zip(heads, counts, strict=True):
+            head.rows = head.rows[n:]
+        yield Tape(rows[order], np.zeros(0, LEVEL))

@@ -1,0 +1,185 @@
+"""Compiled reading of archived trades: lines of CSV to TRADE rows of the tape.
+
+As strict as `scan`: a line that is not exactly of the usual form is left to the general reader in `binance_archive`.
+The buffer ends with a line feed and is followed by `scan.PADDING` zero bytes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiled import kernel, leaf
+from ..model.tape import Flag
+from .binance_usdm_kernel import EARLIEST_MS, LATEST_MS, MAX_TICKS, MAX_UNITS
+from .scan import FAIL, MAX_DIGITS, read_int
+from .words import WORD, byte_at, first, non_digits, times_ten_to, value_of, word_at
+
+MICROSECONDS = 10**14
+"""Times from here on are microseconds. As milliseconds this is the year 5138, as microseconds 1973."""
+
+DONE, FULL, LEFT = range(3)
+
+_COMMA, _DOT, _FEED, _RETURN = ord(","), ord("."), ord("\n"), ord("\r")
+_ZERO, _NINE = ord("0"), ord("9")
+_t, _T, _f, _F = ord("t"), ord("T"), ord("f"), ord("F")
+_r, _u, _e, _a, _l, _s = ord("r"), ord("u"), ord("e"), ord("a"), ord("l"), ord("s")
+_TRADE = 1
+_SELL, _AGGREGATE = int(Flag.SELL), int(Flag.AGGREGATE)
+
+
+@kernel
+def read_trades(
+    buf: NDArray[np.uint8],
+    start: int,
+    end: int,
+    aggregate: bool,
+    instrument: int,
+    grid: NDArray[np.int64],
+    rows: NDArray[np.void],
+) -> tuple[int, int, int]:
+    """Read lines from `start` into zeroed or formerly used trade `rows`: (status, position, rows read).
+
+    `grid` is tick units, tick decimals, lot units, lot decimals. DONE at the end, FULL when the rows are; LEFT means
+    that the line at the position is for the general reader.
+    """
+    p = np.int64(start)
+    n = 0
+    while p < end:
+        if n == len(rows):
+            return FULL, p, n
+        q, number = read_int(buf, p)
+        q, price = _decimal(buf, _comma(buf, q), grid[1])
+        q, qty = _decimal(buf, _comma(buf, q), grid[3])
+        q = _comma(buf, q)
+        first_id = last_id = number
+        if aggregate:
+            q, first_id = _int(buf, q)
+            q, last_id = _int(buf, _comma(buf, q))
+        else:
+            q = _skip_decimal(buf, q)
+        q, ts_ms = _time(buf, _comma(buf, q))
+        q, sell = _flag(buf, _comma(buf, q))
+        q = _line_end(buf, q)
+        q, price = _in_units(q, price, grid[0])
+        q, qty = _in_units(q, qty, grid[2])
+        if q == FAIL:
+            return LEFT, p, n
+        sound = EARLIEST_MS < ts_ms < LATEST_MS and 0 < price <= MAX_TICKS and qty > 0 and first_id <= last_id
+        if not sound or np.float64(price) * np.float64(qty) >= MAX_UNITS / 2:
+            return LEFT, p, n
+        row = rows[n]
+        row.kind = _TRADE
+        row.flags = (_SELL if sell else 0) | (_AGGREGATE if aggregate else 0)
+        row.instrument = instrument
+        row.event_ms = ts_ms
+        row.ts_ms = ts_ms
+        row.id = number
+        row.first_id = first_id
+        row.last_id = last_id
+        row.price = price
+        row.qty = qty
+        row.qty2 = qty
+        n += 1
+        p = q
+    return DONE, p, n
+
+
+@leaf
+def _in_units(p: int, value: int, units: int) -> tuple[int, int]:
+    if units != 1 and p != FAIL:
+        if value % units:
+            return FAIL, np.int64(0)
+        value //= units
+    return p, value
+
+
+@leaf
+def _comma(buf: NDArray[np.uint8], p: int) -> int:
+    return p + 1 if p != FAIL and byte_at(buf, p) == _COMMA else FAIL
+
+
+@leaf
+def _int(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
+    return read_int(buf, p) if p != FAIL else (FAIL, np.int64(0))
+
+
+@leaf
+def _decimal(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
+    """A plain decimal as a whole number of 10**-decimals; digits beyond have to be zeros."""
+    if p == FAIL:
+        return FAIL, np.int64(0)
+    start = p
+    value = np.int64(0)
+    c = byte_at(buf, p)
+    while _ZERO <= c <= _NINE:
+        value = value * 10 + (c - _ZERO)
+        p += 1
+        c = byte_at(buf, p)
+    whole = p - start
+    if whole == 0 or whole + decimals > MAX_DIGITS:
+        return FAIL, np.int64(0)
+    left = decimals
+    if c == _DOT:
+        p += 1
+        c = byte_at(buf, p)
+        while left > 0 and _ZERO <= c <= _NINE:
+            value = value * 10 + (c - _ZERO)
+            left -= 1
+            p += 1
+            c = byte_at(buf, p)
+        while c == _ZERO:
+            p += 1
+            c = byte_at(buf, p)
+    return p, times_ten_to(value, left)
+
+
+@leaf
+def _skip_decimal(buf: NDArray[np.uint8], p: int) -> int:
+    """Behind a decimal that repeats what price and quantity say."""
+    if p == FAIL:
+        return FAIL
+    start = p
+    while _ZERO <= byte_at(buf, p) <= _NINE or byte_at(buf, p) == _DOT:
+        p += 1
+    return p if p > start else FAIL
+
+
+@leaf
+def _time(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
+    """A time of 9 to 16 digits in ms, from ms or us; the magnitude says which."""
+    if p == FAIL:
+        return FAIL, np.int64(0)
+    head, tail = word_at(buf, p), word_at(buf, p + WORD)
+    digits = first(non_digits(tail))
+    if first(non_digits(head)) != WORD or digits == 0:
+        return FAIL, np.int64(0)
+    value = times_ten_to(value_of(head, WORD), digits) + value_of(tail, digits)
+    if value >= MICROSECONDS:
+        value //= 1000
+    return p + WORD + digits, value
+
+
+@leaf
+def _flag(buf: NDArray[np.uint8], p: int) -> tuple[int, bool]:
+    """``true`` or ``false``, as futures and spot archives spell them."""
+    if p == FAIL:
+        return FAIL, False
+    c = byte_at(buf, p)
+    if c == _t or c == _T:
+        word = byte_at(buf, p + 1) == _r and byte_at(buf, p + 2) == _u and byte_at(buf, p + 3) == _e
+        return (p + 4 if word else FAIL), True
+    if c == _f or c == _F:
+        word = byte_at(buf, p + 1) == _a and byte_at(buf, p + 2) == _l and byte_at(buf, p + 3) == _s
+        return (p + 5 if word and byte_at(buf, p + 4) == _e else FAIL), False
+    return FAIL, False
+
+
+@leaf
+def _line_end(buf: NDArray[np.uint8], p: int) -> int:
+    """Behind the line feed; spot archives have one more flag (best match) before it."""
+    if p != FAIL and byte_at(buf, p) == _COMMA:
+        p, _ = _flag(buf, p + 1)
+    if p != FAIL and byte_at(buf, p) == _RETURN:
+        p += 1
+    return p + 1 if p != FAIL and byte_at(buf, p) == _FEED else FAIL
