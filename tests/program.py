@@ -21,7 +21,8 @@ STOP_WITHIN_S = 20.0
 def environment(home: Path, **settings: str) -> dict[str, str]:
     """An environment without the developer's settings; compiled kernels are shared, or each start took a minute."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TAPEWATCH_")}
-    folders = {"XDG_CONFIG_HOME": str(home / "config"), "XDG_STATE_HOME": str(home / "state")}
+    names = {"XDG_CONFIG_HOME": "config", "XDG_STATE_HOME": "state", "XDG_DATA_HOME": "data"}
+    folders = {variable: str(home / name) for variable, name in names.items()}
     return {**kept, **folders, "COLUMNS": "200", **settings}
 
 

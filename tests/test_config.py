@@ -75,6 +75,11 @@ def test_thresholds_can_differ_for_one_symbol(tmp_path: Path) -> None:
     assert thresholds.of("ETHUSDT").adv_percent == 0.4
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("12h", 43_200.0), ("30d", 2_592_000.0), ("forever", 0.0)])
+def test_retention_is_hours_or_days(text: str, seconds: float) -> None:
+    assert config.load(environment={"TAPEWATCH_STORE__RETENTION": text}).store.retention_s == seconds
+
+
 def test_unrelated_environment_is_left_alone() -> None:
     assert config.load(environment={"PATH": "/bin", "TAPEWATCH_DATA": "/data"}) == Config()
 
@@ -84,7 +89,7 @@ def test_unrelated_environment_is_left_alone() -> None:
     [
         ("[server]\nprot = 1\n", "unknown key server.prot ({path}); did you mean server.port?"),
         ("[sever]\nport = 1\n", "unknown key sever ({path}); did you mean server?"),
-        ("port = 1\n", "unknown key port ({path}); allowed here: venues, server, thresholds, limits, node"),
+        ("port = 1\n", "unknown key port ({path}); allowed here: venues, server, thresholds, limits, store, node"),
         ("[venues.kraken]\nenabled = true\n", "unknown key venues.kraken ({path}); allowed here: binance"),
         (
             "[server]\nport = 70000\n",
@@ -112,6 +117,14 @@ def test_unrelated_environment_is_left_alone() -> None:
         (
             "[thresholds.symbols.BTCUSDT]\nadv_days = 3\n",
             "unknown key thresholds.symbols.BTCUSDT.adv_days ({path}); allowed here: adv_percent, min_notional",
+        ),
+        (
+            '[store]\nretention = "a week"\n',
+            "store.retention = 'a week' ({path}) is refused; allowed: forever, or hours or days such as 12h or 30d",
+        ),
+        (
+            "[store]\nrecord = 1\n",
+            "store.record = 1 ({path}) is refused; allowed: a list, each depth, liquidations, marks, quotes or trades",
         ),
         ("[server]\ntoken = 5\n", "server.token = … ({path}) is refused; allowed: text"),
     ],

@@ -1,4 +1,4 @@
-"""The command line: ``tapewatch run | demo | replay | venue | doctor``.
+"""The command line: ``tapewatch run | demo | replay | venue | journal | doctor``.
 
 Exit codes: 0 done, 2 the command or the configuration is wrong, 1 it could not be done; with one sentence on standard
 error for either, and a traceback only with ``--debug``. Heavy modules are imported by the command that needs them, so
@@ -60,6 +60,10 @@ ConfigOption = Annotated[
 ]
 HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on (default 127.0.0.1).")]
 PortOption = Annotated[int | None, typer.Option("--port", help="Port to listen on (default 8000; 0 takes a free one).")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="FOLDER", help="Data folder (store.path); one program at a time.")
+]
+NoStoreOption = Annotated[bool, typer.Option("--no-store", help="Store nothing.")]
 SymbolsOption = Annotated[int, typer.Option("--symbols", min=1, max=2000, help="Number of simulated instruments.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the simulated market and its faults.")]
 FaultsOption = Annotated[
@@ -83,12 +87,15 @@ def run(
     config_file: ConfigOption = None,
     host: HostOption = None,
     port: PortOption = None,
+    data: DataOption = None,
+    no_store: NoStoreOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Connect to the configured venues and serve the page and the API."""
     from .node import node
 
-    settings = config.load(config_file, flags=_given({"server.host": host, "server.port": port}))
+    flags = {"server.host": host, "server.port": port, **_storage(data, no_store)}
+    settings = config.load(config_file, flags=_given(flags))
     _run(node.serve(settings, announce=_announce))
 
 
@@ -100,14 +107,18 @@ def demo(
     symbols: SymbolsOption = 600,
     seed: SeedOption = 1,
     faults: FaultsOption = "",
+    data: DataOption = None,
+    no_store: NoStoreOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Run everything against a simulated venue on this machine; no internet needed."""
     from .node import demo as demonstration
 
-    settings = config.load(config_file, flags=_given({"server.host": host, "server.port": port}))
     arguments = ["--symbols", str(symbols), "--seed", str(seed), *(["--faults", faults] if faults else [])]
-    _run(demonstration.run(settings, arguments, mode="demo", announce=_announce))
+    with demonstration.data_folder(data) as folder:  # what a simulation makes never mixes with what was received
+        flags = {"server.host": host, "server.port": port, **_storage(folder, no_store)}
+        settings = config.load(config_file, flags=_given(flags))
+        _run(demonstration.run(settings, arguments, mode="demo", announce=_announce))
 
 
 class Speed(StrEnum):
@@ -167,8 +178,11 @@ def replay(
 
 def _serve_recording(paths: list[Path], speed: Speed, settings: config.Config) -> None:
     """Show a recording by the live path itself, against a simulated venue that plays it."""
+    from msgspec import structs
+
     from .node import demo as demonstration
 
+    settings = structs.replace(settings, store=structs.replace(settings.store, enabled=False))  # it is stored already
     arguments = ["--speed", speed.value, *(word for path in paths for word in ("--replay", str(path.resolve())))]
     _run(demonstration.run(settings, arguments, mode="replay", announce=_announce))
 
@@ -246,6 +260,28 @@ def doctor(
     out.print(table)
     if any(finding.verdict is Verdict.FAIL for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def journal(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH...]", help="Files or folders; else the data folder.")
+    ] = None,
+    config_file: ConfigOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """List recorded files, verify every record in them and name each damage; exit code 1 when there is any."""
+    from .node.verify import show
+
+    places = paths or [config.load(config_file).store.data_path / "journal"]
+    if absent := [str(path) for path in places if not path.exists()]:
+        raise UsageError(f"no such file or folder: {', '.join(absent)}")
+    if show(places, out):
+        raise typer.Exit(1)
+
+
+def _storage(data: Path | None, no_store: bool) -> dict[str, Any]:
+    return {"store.path": None if data is None else str(data.absolute()), "store.enabled": False if no_store else None}
 
 
 def _must_exist(paths: list[Path]) -> None:

@@ -34,7 +34,14 @@ SECRETS = frozenset({"server.token"})
 HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^/\s]+(/\S*[^/\s])?$")]
 WsUrl = Annotated[str, Meta(pattern=r"^wss?://[^/\s]+(/\S*[^/\s])?$")]
 Origin = Annotated[str, Meta(pattern=r"^https?://[^/\s]+$")]
+Age = Annotated[str, Meta(pattern=r"^(forever|[1-9]\d{0,4}[hd])$")]
 Symbol = Annotated[str, Meta(min_length=1)]
+PATTERNS = {
+    "^http": "an http:// or https:// address",
+    "^ws": "a ws:// or wss:// address",
+    "^(forever": "forever, or hours or days such as 12h or 30d",
+}
+"""What texts of a certain shape are called, by the beginning of their pattern."""
 Percent = Annotated[float, Meta(gt=0, le=100)]
 NotNegative = Annotated[float, Meta(ge=0)]
 
@@ -100,6 +107,44 @@ class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 65_536
 
 
+class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is kept on disk, and how much of the disk that may take."""
+
+    enabled: Annotated[bool, Meta(description="Record what is received; `--no-store` turns it off for one run.")] = True
+    path: Annotated[
+        str, Meta(description="Data folder, of one running program at a time; empty is the system's own place.")
+    ] = ""
+    record: Annotated[
+        tuple[Literal["trades", "liquidations", "marks", "depth", "quotes"], ...],
+        Meta(description="What is recorded. Order books (depth, quotes) are many times the bytes of all else."),
+    ] = ("trades", "liquidations", "marks")
+    retention: Annotated[
+        Age, Meta(description="Stored data older than this are deleted: a number of hours or days, such as 12h or 30d.")
+    ] = "30d"
+    max_bytes: Annotated[
+        int, Meta(ge=0, description="Stored data beyond this size are deleted, oldest first; 0 is no bound.")
+    ] = 20 << 30
+    min_free_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="With less free space on the disk order books are no longer recorded, with less than half of "
+            "it mark prices neither; trades and liquidations always are.",
+        ),
+    ] = 2 << 30
+
+    @property
+    def data_path(self) -> Path:
+        return Path(self.path).expanduser() if self.path else platformdirs.user_data_path(APP)
+
+    @property
+    def retention_s(self) -> float:
+        """0 keeps everything."""
+        if self.retention == "forever":
+            return 0.0
+        return int(self.retention[:-1]) * {"h": 3_600.0, "d": 86_400.0}[self.retention[-1]]
+
+
 class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The process itself."""
 
@@ -142,6 +187,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     server: ServerConfig = ServerConfig()
     thresholds: ThresholdsConfig = ThresholdsConfig()
     limits: LimitsConfig = LimitsConfig()
+    store: StoreConfig = StoreConfig()
     node: NodeConfig = NodeConfig()
 
 
@@ -314,8 +360,7 @@ def describe(info: inspect.Type) -> str:
             members = [member for member in info.types if not isinstance(member, inspect.NoneType)]
             return " or ".join(describe(member) for member in sorted(members, key=_literals, reverse=True))
         case inspect.StrType():
-            schemes = {"^http": "an http:// or https:// address", "^ws": "a ws:// or wss:// address"}
-            return next((words for start, words in schemes.items() if (info.pattern or "").startswith(start)), "text")
+            return next((words for start, words in PATTERNS.items() if (info.pattern or "").startswith(start)), "text")
         case inspect.NoneType():
             return "nothing"
         case inspect.DictType():

@@ -8,10 +8,13 @@ from typing import Any
 from .. import __version__
 from ..feed.status import FeedStatus
 from ..hub.hub import Hub
+from ..journal import JournalStatus
 from ..model.views import BookState, FeedState
 from .numbers import now_ms
-from .view import NodeView, VenueView
+from .view import NodeView, StorageView, VenueView
 
+STORAGE_KEYS = ("state", "detail")
+"""What of the storage's figures the status bar shows."""
 FRESH = (FeedState.LIVE, FeedState.QUIET)
 """States in which what is shown is the market as it is now."""
 
@@ -49,6 +52,48 @@ def venue_health(venue: VenueView, feed: FeedStatus | None, mode: str) -> dict[s
     }
 
 
+def storage_health(storage: StorageView | None) -> dict[str, Any]:
+    """What is recorded; `state` is ``off``, ``recording``, ``reduced`` (the disk guard) or ``stopped``.
+
+    That nothing can be recorded does not make the market less fresh: it does not turn /health into a 503.
+    """
+    if storage is None:
+        return {"state": "off", "detail": "nothing is stored (store.enabled, --no-store)"}
+    journals = storage.status()
+    state, detail = "recording", ""
+    for venue, journal in journals.items():
+        if journal.state != "recording":
+            state, detail = "stopped", f"{venue}: {journal.detail or journal.state}"
+        elif journal.guarded and state == "recording":
+            state, detail = "reduced", f"{venue}: the disk guard has stopped {', '.join(journal.guarded)}"
+    free = [journal.disk_free_bytes for journal in journals.values() if journal.disk_free_bytes >= 0]
+    return {
+        "state": state,
+        "detail": detail,
+        "path": str(storage.path),
+        "disk_free_bytes": min(free, default=None),
+        "journals": {venue: journal_health(journal) for venue, journal in journals.items()},
+    }
+
+
+def journal_health(journal: JournalStatus) -> dict[str, Any]:
+    """Counts since the start of the program; `sync_age_ms` is the age of the oldest byte that is only in memory."""
+    return {
+        "state": journal.state,
+        "records": journal.records,
+        "records_synced": journal.synced,
+        "bytes": journal.bytes,
+        "queue_bytes": journal.queue_bytes,
+        "queue_high_bytes": journal.queue_high_bytes,
+        "dropped_reads": journal.dropped_reads,
+        "dropped_frames": journal.dropped_frames,
+        "dropped_bytes": journal.dropped_bytes,
+        "sync_age_ms": round(journal.sync_age_s * 1000),
+        "failures": journal.failures,
+        "guarded": list(journal.guarded),
+    }
+
+
 def health(node: NodeView, hub: Hub) -> tuple[bool, dict[str, Any]]:
     """Whether we serve fresh data, and all figures. A venue that is stale or down makes the whole not fresh."""
     venues = {
@@ -67,6 +112,7 @@ def health(node: NodeView, hub: Hub) -> tuple[bool, dict[str, Any]]:
         "server_ts": now_ms(),
         "uptime_s": (now_ms() - node.started_ms) // 1000,
         "venues": venues,
+        "storage": storage_health(node.storage),
         "hub": {
             "clients": len(hub.clients),
             "topics": len(hub.topics),
@@ -90,6 +136,7 @@ class StatusReader:
         return {
             "venues": {name: self._venue(name, venue) for name, venue in self._node.venues.items()},
             "clock_offset_ms": next((offset for offset in offsets if offset is not None), None),
+            "storage": {key: value for key, value in storage_health(self._node.storage).items() if key in STORAGE_KEYS},
             "version": __version__,
         }
 

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from ..feed.status import FeedStatus
 from ..hub.hub import Hub
+from ..journal import JournalStatus
 from ..model.views import BookState, FeedState
 from .view import LagView, NodeView, VenueView
 
@@ -50,6 +51,29 @@ FEED_COUNTERS: tuple[FeedFigure, ...] = (
 )
 
 
+JournalFigure = tuple[str, str, Callable[[JournalStatus], float]]
+JOURNAL_GAUGES: tuple[JournalFigure, ...] = (
+    ("recording", "1 while what comes is being recorded.", lambda j: float(j.state == "recording")),
+    ("journal_queue_bytes", "Received and not yet on the disk.", lambda j: j.queue_bytes),
+    ("journal_queue_high_bytes", "The most that ever was.", lambda j: j.queue_high_bytes),
+    ("journal_queue_limit_bytes", "Reads beyond this are dropped.", lambda j: j.queue_limit_bytes),
+    ("journal_sync_age_seconds", "Age of the oldest byte that is only in memory.", lambda j: j.sync_age_s),
+    ("journal_size_bytes", "Journal files on the disk.", lambda j: j.journal_bytes),
+    ("journal_guarded", "Classes that the disk guard has stopped.", lambda j: len(j.guarded)),
+    ("disk_free_bytes", "Space on the disk of the data folder.", lambda j: j.disk_free_bytes),
+)
+JOURNAL_COUNTERS: tuple[JournalFigure, ...] = (
+    ("journal_records", "Records handed to the operating system.", lambda j: j.records),
+    ("journal_records_synced", "Records on the disk.", lambda j: j.synced),
+    ("journal_bytes", "Bytes written.", lambda j: j.bytes),
+    ("journal_files", "Files begun.", lambda j: j.files),
+    ("journal_failures", "Faults of the disk.", lambda j: j.failures),
+    ("journal_dropped_reads", "Reads that found the queue full.", lambda j: j.dropped_reads),
+    ("journal_dropped_frames", "Frames in them.", lambda j: j.dropped_frames),
+    ("journal_dropped_bytes", "Bytes in them.", lambda j: j.dropped_bytes),
+)
+
+
 class NodeCollector(Collector):
     """Reads the node at scrape time; nothing is counted twice."""
 
@@ -61,6 +85,7 @@ class NodeCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._engines()
         yield from self._feeds()
+        yield from self._storage()
         yield from self._serving()
 
     def _engines(self) -> Iterator[Metric]:
@@ -97,6 +122,13 @@ class NodeCollector(Collector):
             yield _gauge(metric, words, {name: read(feed) for name, feed in feeds.items()})
         for metric, words, read in FEED_COUNTERS:
             yield _counter(metric, words, {name: read(feed) for name, feed in feeds.items()})
+
+    def _storage(self) -> Iterator[Metric]:
+        journals = self._node.storage.status() if self._node.storage is not None else {}
+        for metric, words, read in JOURNAL_GAUGES:
+            yield _gauge(metric, words, {name: read(journal) for name, journal in journals.items()})
+        for metric, words, read in JOURNAL_COUNTERS:
+            yield _counter(metric, words, {name: read(journal) for name, journal in journals.items()})
 
     def _serving(self) -> Iterator[Metric]:
         stats = self._hub.stats

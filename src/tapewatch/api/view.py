@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal, Protocol
 
 from ..config import Config
 from ..feed.status import FeedStatus
 from ..hub.columns import Market
+from ..journal import JournalStatus
 
 Mode = Literal["live", "demo", "replay"]
 
@@ -50,6 +52,14 @@ class FeedView(Protocol):
     def status(self) -> FeedStatus: ...
 
 
+class StorageView(Protocol):
+    """What is kept on disk."""
+
+    @property
+    def path(self) -> Path: ...
+    def status(self) -> Mapping[str, JournalStatus]: ...
+
+
 class NodeView(Protocol):
     """Everything that is served. Venues and feeds are read in the event loop's thread only."""
 
@@ -63,3 +73,5 @@ class NodeView(Protocol):
     def venues(self) -> Mapping[str, VenueView]: ...
     @property
     def feeds(self) -> Mapping[str, FeedView]: ...
+    @property
+    def storage(self) -> StorageView | None: ...

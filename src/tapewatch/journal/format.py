@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from ..model.errors import TapewatchError
+from ..model.instrument import Instrument
 
 FORMAT = 1
 MAGIC = b"\x89TWJ\r\n\x1a" + bytes([FORMAT])
@@ -28,6 +29,7 @@ CLOSED, OPEN, NEW = ".journal", ".journal.open", ".journal.new"
 HEAD = struct.Struct("<4sIIIQqBBHI")
 _CHECKED = struct.Struct("<IIQqBBHI")
 """What the head's own checksum covers: all behind it."""
+_instruments = msgspec.json.Decoder(list[Instrument])
 _NAME = re.compile(r"^(\d{8}T\d{6}Z)-([0-9a-f]{16})-(\d{6,})\.journal(\.open)?$")
 
 
@@ -129,6 +131,10 @@ class Record:
     start: int
     """Offset of the record in its file."""
 
+    def instruments(self) -> list[Instrument]:
+        """What a record of instruments says, in order of their index; raises msgspec.MsgspecError."""
+        return _instruments.decode(self.payload)
+
     def frames(self) -> Iterator[bytes]:
         """The messages one by one; where speed counts give `payload` and `ends` to the codec as they are."""
         begin = 0
@@ -146,6 +152,11 @@ def encode(entry: Entry, sequence: int) -> bytes:
     )  # fmt: skip
     checked = _CHECKED.pack(*fields)
     return b"".join((MARKER, struct.pack("<I", zlib.crc32(checked)), checked, body))
+
+
+def instruments_entry(instruments: Sequence[Instrument], recv_ns: int) -> Entry:
+    """The record that says what symbols, ticks and lots the records behind it are about."""
+    return Entry(Content.INSTRUMENTS, StreamClass.OTHER, recv_ns, msgspec.json.encode(instruments))
 
 
 def head_at(data: bytes | memoryview, at: int) -> Head | None:

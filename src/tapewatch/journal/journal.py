@@ -142,7 +142,11 @@ class Journal:
         symbol: str = "",
     ) -> bool:
         """Copy what was received into the queue; False when it is full and this is lost (and will be noted)."""
-        entry = Entry(content, stream, recv_ns, bytes(payload), ends_of(ends) if ends else b"", symbol.encode())
+        ends_bytes = ends_of(ends) if len(ends) else b""
+        return self.add(Entry(content, stream, recv_ns, bytes(payload), ends_bytes, symbol.encode()))
+
+    def add(self, entry: Entry) -> bool:
+        """The same for a record that is made already."""
         with self._lock:
             if not self._closed and self._put(entry):
                 return True

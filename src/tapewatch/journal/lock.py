@@ -15,6 +15,8 @@ import msgspec
 from ..model.errors import TapewatchError
 
 LOCK = "lock"
+HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+"""What systems answer who wants a lock that another has."""
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -69,6 +71,15 @@ class DataLock:
             self._file.close()
             self._file = None
 
+    def held_by(self) -> Holder | None:
+        """Who holds the folder now; None when nobody does, or nobody can tell."""
+        try:
+            with self.path.open("r+b", buffering=0) as file:
+                _lock(file)
+        except OSError as error:
+            return self.holder() if error.errno in HELD else None
+        return None
+
     def holder(self) -> Holder | None:
         """Who wrote the lock last; it may be long dead."""
         try:
@@ -77,7 +88,7 @@ class DataLock:
             return None
 
     def _why_not(self, error: OSError) -> str:
-        if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+        if error.errno not in HELD:
             return f"the data folder {self.folder} is on a disk without file locks ({error.strerror}); choose another"
         holder = self.holder()
         who = f"process {holder.pid}, since {holder.since}" if holder else "another tapewatch"

@@ -181,6 +181,7 @@ class Writer:
             head.append(self._instruments)
         data = MAGIC + b"".join(encode(entry, first) for entry in head)
         new = self.folder / name.replace(CLOSED, NEW)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = self._disk.create(new)
         try:
             self._disk.write(descriptor, data)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 from msgspec import structs
@@ -51,6 +53,16 @@ class VenueProcess:
 
     process: asyncio.subprocess.Process
     announcement: Announcement
+
+
+@contextlib.contextmanager
+def data_folder(given: Path | None) -> Iterator[Path]:
+    """Where a demonstration stores what it receives: the folder it was told, or one that goes with it."""
+    if given is not None:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="tapewatch-demo-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @contextlib.asynccontextmanager

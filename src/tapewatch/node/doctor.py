@@ -17,9 +17,11 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
-from ..config import Config, VenueConfig
+from ..config import Config, StoreConfig, VenueConfig
+from ..journal import DataLock, Reason
 from ..venues.binance_usdm import WEIGHT_PER_MINUTE
 from . import warm
+from .verify import verify
 
 ANSWER_WITHIN_S = 10.0
 SKEW_WARN_MS = 1_000
@@ -51,6 +53,7 @@ class _Time(msgspec.Struct):
 async def examine(config: Config, file: Path | None) -> list[Finding]:
     """Run every check; none stops another. `file` is where `config` was read from."""
     findings = [_configuration(file), _page(), _port(config), _disk(config.node.state_path), _kernels()]
+    findings += await asyncio.to_thread(_store, config.store)
     enabled = [(name, venue) for name, venue in _venues(config) if venue.enabled]
     for answers in await asyncio.gather(*(_venue(name, venue) for name, venue in enabled)):
         findings.extend(answers)
@@ -99,6 +102,48 @@ def _disk(state: Path) -> Finding:
     if free < FREE_WARN_BYTES:
         return Finding("disk", Verdict.WARN, what, "free some space or set node.state_dir elsewhere")
     return Finding("disk", Verdict.OK, what)
+
+
+def _store(store: StoreConfig) -> list[Finding]:
+    """The data folder: who holds it, whether it can be written, its disk, and whether what is in it is sound."""
+    if not store.enabled:
+        return [Finding("store", Verdict.WARN, "nothing is stored", "set store.enabled = true")]
+    folder = store.data_path
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        mend = "set store.path (or --data) to a folder that can"
+        return [Finding("store", Verdict.FAIL, f"{place} cannot be written", mend)]
+    findings = [_data_folder(folder), _room(store, place)]
+    if (folder / "journal").is_dir():
+        findings.append(_journal(folder / "journal"))
+    return findings
+
+
+def _data_folder(folder: Path) -> Finding:
+    if not folder.exists():
+        return Finding("store", Verdict.OK, f"{folder} does not exist yet; the first run makes it")
+    holder = DataLock(folder).held_by()
+    use = f"in use by process {holder.pid} since {holder.since}" if holder else "not in use"
+    return Finding("store", Verdict.OK, f"{folder}, {use}")
+
+
+def _room(store: StoreConfig, place: Path) -> Finding:
+    free = shutil.disk_usage(place).free
+    what = f"{free / 2**30:.1f} GiB free, {store.min_free_bytes / 2**30:.1f} GiB wanted"
+    if free < store.min_free_bytes:
+        return Finding("store disk", Verdict.WARN, f"{what}: order books are not recorded", "free some space")
+    return Finding("store disk", Verdict.OK, what)
+
+
+def _journal(folder: Path) -> Finding:
+    checks = verify([folder])
+    records, size = sum(check.records for check in checks), sum(check.size for check in checks)
+    what = f"{len(checks)} files, {records:,} records, {size / 2**20:,.1f} MiB"
+    damages = [damage for check in checks for damage in check.damages if damage.reason is not Reason.UNCLOSED]
+    if damages:
+        what = f"{what}; {len(damages)} damages, first {damages[0]}"
+        return Finding("journal", Verdict.WARN, what, "tapewatch journal lists them; all other records are read")
+    return Finding("journal", Verdict.OK, f"{what}, all sound")
 
 
 def _kernels() -> Finding:

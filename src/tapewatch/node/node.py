@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from ..api import create_app
 from ..api.view import Mode
@@ -18,6 +19,7 @@ from ..hub.hub import Hub
 from . import log as logs
 from .access import access_token
 from .quarantine import Quarantine, Refused
+from .recorder import Recorder
 from .server import Server, bind, url_of
 from .stopping import stop_signals
 from .venue import VenueNode
@@ -42,6 +44,7 @@ class Node:
         self.hub = Hub()
         self.venues: dict[str, VenueNode] = {}
         self.feeds: dict[str, BinanceUsdmFeed] = {}
+        self.storage = Recorder(config.store) if config.store.enabled else None
         if config.venues.binance.enabled:
             self._add("binance")
 
@@ -59,6 +62,20 @@ class Node:
         venue.clock_offset_ms = lambda: feed.rest.offset.ms
         self.venues[name], self.feeds[name] = venue, feed
 
+    @contextlib.asynccontextmanager
+    async def recording(self) -> AsyncIterator[None]:
+        """Hold the data folder; raises TapewatchError at once where another program holds it."""
+        storage = self.storage
+        if storage is None:
+            yield
+            return
+        try:
+            for name, recorder in (await asyncio.to_thread(storage.start, self.venues)).items():
+                self.venues[name].recorder = recorder
+            yield
+        finally:
+            await asyncio.to_thread(storage.close)
+
     async def run(self) -> None:
         """Run every feed until cancelled. A venue that cannot be reached is its own feed's matter."""
         await _ready_kernels()
@@ -70,6 +87,8 @@ class Node:
                 tasks.create_task(feed.run())
             tasks.create_task(self._keep_refused())
             tasks.create_task(self._books_in_sight())
+            if self.storage is not None:
+                tasks.create_task(self.storage.watch())
 
     async def _keep_refused(self) -> None:
         """Write refused frames to their files once a second, outside the event loop."""
@@ -132,7 +151,7 @@ async def serve(
     token, new = access_token(config)
     node = Node(config, mode)
     server = Server(create_app(node, token, hub=node.hub), max_message_bytes=config.limits.request_bytes)
-    async with stop_signals() as stop, asyncio.TaskGroup() as tasks:
+    async with node.recording(), stop_signals() as stop, asyncio.TaskGroup() as tasks:
         others = [tasks.create_task(node.run()), tasks.create_task(_end(server, stop))]
         serving = tasks.create_task(server.serve(sockets=[listener]))
         announce(url_of(listener), token, new)

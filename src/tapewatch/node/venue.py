@@ -20,6 +20,7 @@ from ..venues.binance_usdm_codec import Codec
 from ..venues.binance_usdm_messages import Ticker24h
 from .lag import LagMeter
 from .quarantine import Quarantine
+from .recorder import VenueRecorder
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ class VenueNode:
         self.config = config
         self.thresholds = thresholds
         self.quarantine = quarantine
+        self.recorder: VenueRecorder | None = None
+        """Where what comes is kept, before anything has looked at it; None where nothing is stored."""
         self.tickers: dict[str, Ticker24h] = {}
         """Newest 24 h figures by symbol."""
         self.lag = LagMeter()
@@ -78,7 +81,12 @@ class VenueNode:
                     "changed instrument=%s:%s status=%s tick=%s", self.name, told.symbol, told.status, told.tick.value
                 )
         needs += self._follow_books()
+        self._tell_recorder()
         return needs
+
+    def _tell_recorder(self) -> None:
+        if self.recorder is not None:
+            self.recorder.instruments(list(self.universe), self._received(time.time_ns()))
 
     def _follow_books(self) -> list[Need]:
         """Keep the books the configuration asks for, of instruments that trade."""
@@ -96,6 +104,8 @@ class VenueNode:
 
     def on_frames(self, buffer: bytearray, ends: Sequence[int], recv_ns: int) -> list[Need]:
         """Decode and apply what one socket read brought."""
+        if self.recorder is not None:
+            self.recorder.frames(buffer, ends, self._received(recv_ns))
         decoded = self.codec.decode(buffer, ends, self._received(recv_ns))
         self.frames += len(ends)
         self.foreign += decoded.foreign
@@ -145,12 +155,15 @@ class VenueNode:
     def _refine(self, error: OffGridError) -> list[Need]:
         """Move an instrument to the grid that `error` shows; what was refused meanwhile is refetched as a gap."""
         needs = self.engine.refine_grid(error)
+        self._tell_recorder()
         log.info("grid_refined instrument=%s:%s reason=%r", self.name, error.symbol, str(error))
         return needs
 
     def on_snapshot(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
         """Apply a REST book snapshot."""
         received_ns = self._received(recv_ns)
+        if self.recorder is not None:
+            self.recorder.snapshot(symbol, body, received_ns)
         try:
             tape = self.codec.snapshot(symbol, body, received_ns)
         except OffGridError as error:
@@ -160,6 +173,8 @@ class VenueNode:
 
     def on_trades(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
         """Apply a REST answer with trades that a gap had hidden."""
+        if self.recorder is not None:
+            self.recorder.trades(symbol, body, self._received(recv_ns))
         return self.engine.apply(self.codec.agg_trades(symbol, body, self._received(recv_ns)))
 
     def on_disconnect(self, symbols: Sequence[str], channel: str) -> list[Need]:

@@ -64,6 +64,24 @@ class _ExchangeInfo(msgspec.Struct):
     symbols: list[msgspec.Raw]
 
 
+_STREAM = b'{"stream":"'
+
+
+def channel_of(buffer: bytes | bytearray, start: int, end: int) -> tuple[bytes, bool]:
+    """Channel of a wrapped message (``aggTrade``, ``depth``), and whether its stream is the whole market's.
+
+    The stream is ``btcusdt@aggTrade`` of one instrument, ``!forceOrder@arr`` of all. Empty where a message does not
+    begin as data does.
+    """
+    if not buffer.startswith(_STREAM, start):
+        return b"", False
+    begin = start + len(_STREAM)
+    parts = bytes(buffer[begin : buffer.find(b'"', begin, end)]).split(b"@")
+    if parts[0].startswith(b"!"):
+        return parts[0][1:], True
+    return (parts[1] if len(parts) > 1 else b""), False
+
+
 def parse_exchange_info(body: bytes, *, dated: bool = False, unreadable: list[str] | None = None) -> list[Instrument]:
     """Instruments of an exchangeInfo answer: perpetuals, TradFi perpetuals, and dated futures when asked for.
 

@@ -1,0 +1,170 @@
+"""Hands what the feeds bring to the journals: which reads of a socket are recorded, and the data folder they go to."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..config import StoreConfig
+from ..journal import Content, DataLock, Journal, JournalStatus, Limits, StreamClass, recover
+from ..journal.format import instruments_entry
+from ..model.instrument import Instrument
+from ..venues.binance_usdm import channel_of
+
+log = logging.getLogger(__name__)
+
+WATCH_S = 1.0
+
+_TRADES, _DEPTH, _QUOTES = StreamClass.TRADES, StreamClass.DEPTH, StreamClass.QUOTES
+
+CLASSES = {
+    b"aggTrade": StreamClass.TRADES,
+    b"trade": StreamClass.TRADES,
+    b"forceOrder": StreamClass.LIQUIDATIONS,
+    b"markPrice": StreamClass.MARKS,
+    b"depth": StreamClass.DEPTH,
+    b"bookTicker": StreamClass.QUOTES,
+    b"ticker": None,
+}
+"""Class of each channel. Tickers are sums over what is recorded, and no rows of the tape: they are left out. What is
+none of these (answers to commands, contract changes, garbled messages) is rare, and recorded as `OTHER`."""
+
+
+class VenueRecorder:
+    """Chooses what of one venue goes into its journal. Every call costs the event loop a copy at most."""
+
+    def __init__(self, journal: Journal, record: Iterable[str]) -> None:
+        self.journal = journal
+        self._record = frozenset(StreamClass[name.upper()] for name in record) | {StreamClass.OTHER}
+        self._guarded: frozenset[StreamClass] = frozenset()
+        self._wanted = self._record
+
+    def wanted(self) -> frozenset[StreamClass]:
+        """Classes that are recorded now: those asked for, without those that the disk guard has stopped."""
+        if self._guarded is not self.journal.guarded:
+            self._guarded = self.journal.guarded
+            self._wanted = self._record - self._guarded
+        return self._wanted
+
+    def instruments(self, instruments: Sequence[Instrument], recv_ns: int) -> None:
+        """Say what the records from here on are about."""
+        self.journal.add(instruments_entry(instruments, recv_ns))
+
+    def frames(self, buffer: bytes | bytearray, ends: Sequence[int], recv_ns: int) -> None:
+        """Record a socket read.
+
+        One socket carries either trades (with a mark price a second), or diffs and quotes, or streams of the whole
+        market: for the first two the first message decides about the whole read.
+        """
+        channel, whole_market = channel_of(buffer, 0, ends[0])
+        wanted = self.wanted()
+        if not whole_market:
+            first = CLASSES.get(channel)
+            if first is _TRADES and _TRADES in wanted:
+                self._append(_TRADES, buffer, 0, ends, recv_ns)
+                return
+            if first is _DEPTH or first is _QUOTES:
+                if _DEPTH in wanted and _QUOTES in wanted:
+                    self._append(_DEPTH, buffer, 0, ends, recv_ns)
+                    return
+                if _DEPTH not in wanted and _QUOTES not in wanted:
+                    return
+        self._sift(buffer, ends, recv_ns, wanted)
+
+    def _sift(
+        self, buffer: bytes | bytearray, ends: Sequence[int], recv_ns: int, wanted: frozenset[StreamClass]
+    ) -> None:
+        """Record runs of messages of one class out of a read that has several."""
+        run, run_from, start = None, 0, 0
+        for k, end in enumerate(ends):
+            found = CLASSES.get(channel_of(buffer, start, end)[0], StreamClass.OTHER)
+            start = end
+            stream = found if found in wanted else None
+            if stream is not run:
+                self._run(run, buffer, ends, run_from, k, recv_ns)
+                run, run_from = stream, k
+        self._run(run, buffer, ends, run_from, len(ends), recv_ns)
+
+    def _run(
+        self, stream: StreamClass | None, buffer: bytes | bytearray, ends: Sequence[int], first: int, end: int,
+        recv_ns: int,
+    ) -> None:  # fmt: skip
+        if stream is None or first == end:
+            return
+        begin = ends[first - 1] if first else 0
+        self._append(stream, buffer, begin, [at - begin for at in ends[first:end]], recv_ns)
+
+    def _append(
+        self, stream: StreamClass, buffer: bytes | bytearray, begin: int, ends: Sequence[int], recv_ns: int
+    ) -> None:
+        # The buffer goes on behind the last message: room for scanners.
+        payload = memoryview(buffer)[begin : begin + ends[-1]]
+        self.journal.append(Content.FRAMES, stream, recv_ns, payload, ends)
+
+    def trades(self, symbol: str, body: bytes, recv_ns: int) -> None:
+        """Record a REST answer with trades that a hole had hidden."""
+        if _TRADES in self.wanted():
+            self.journal.append(Content.TRADES, _TRADES, recv_ns, body, symbol=symbol)
+
+    def snapshot(self, symbol: str, body: bytes, recv_ns: int) -> None:
+        """Record a book snapshot where diffs are recorded: without it they could not be replayed."""
+        if _DEPTH in self.wanted():
+            self.journal.append(Content.SNAPSHOT, _DEPTH, recv_ns, body, symbol=symbol)
+
+
+class Recorder:
+    """The data folder of this program: its lock, and a journal for each venue.
+
+    `start` and `close` block. A defect in a writer thread comes out of `watch` and ends the program: restarting is
+    recovering.
+    """
+
+    def __init__(self, config: StoreConfig, journal: Callable[..., Journal] = Journal) -> None:
+        self.path = config.data_path
+        self.journals: dict[str, Journal] = {}
+        self._config = config
+        self._limits = Limits(config.min_free_bytes, config.max_bytes, config.retention_s)
+        self._lock = DataLock(self.path)
+        self._journal = journal
+
+    def start(self, venues: Iterable[str]) -> Mapping[str, VenueRecorder]:
+        """Take the data folder, recover what a dead program left, begin to record; raises TapewatchError."""
+        self._lock.acquire(since=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+        recorders = {}
+        for venue in venues:
+            folder = journal_folder(self.path, venue)
+            try:
+                recover(folder)
+            except OSError as error:
+                # The market is watched all the same; what could not be recovered now is there at the next start.
+                log.error("journal_not_recovered folder=%s error=%r", folder, str(error))  # noqa: TRY400
+            journal = self.journals[venue] = self._journal(folder, venue, limits=self._limits)
+            journal.start()
+            recorders[venue] = VenueRecorder(journal, self._config.record)
+        log.info("recording path=%s classes=%s", self.path, ",".join(self._config.record))
+        return recorders
+
+    def status(self) -> Mapping[str, JournalStatus]:
+        """How each venue's journal stands."""
+        return {venue: journal.status for venue, journal in self.journals.items()}
+
+    async def watch(self) -> None:
+        """Raise what ended a writer thread."""
+        while True:
+            for journal in self.journals.values():
+                if journal.fault is not None:
+                    raise journal.fault
+            await asyncio.sleep(WATCH_S)
+
+    def close(self) -> None:
+        """Close the journals in order and leave the data folder to others."""
+        for journal in self.journals.values():
+            journal.close()
+        self._lock.release()
+
+
+def journal_folder(data: Path, venue: str) -> Path:
+    return data / "journal" / venue

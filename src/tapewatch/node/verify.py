@@ -1,0 +1,92 @@
+"""``tapewatch journal``: list the files of a journal, read every record in them, say what is damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from ..journal import Damage, Reason, Record, files, missing, read
+
+
+@dataclass(slots=True)
+class Check:
+    """What reading one file to its end has shown."""
+
+    path: Path
+    size: int
+    records: int = 0
+    """Numbered ones: what was received, and notes in its place."""
+    frames: int = 0
+    classes: dict[str, int] = field(default_factory=dict)
+    first_ns: int = 0
+    last_ns: int = 0
+    damages: list[Damage] = field(default_factory=list)
+
+    @property
+    def unsound(self) -> list[Damage]:
+        """Damages other than that the program died while it wrote this file."""
+        return [damage for damage in self.damages if damage.reason is not Reason.UNCLOSED]
+
+    def take(self, item: Record | Damage) -> None:
+        if isinstance(item, Damage):
+            self.damages.append(item)
+        elif item.content.numbered:
+            self.records += 1
+            self.frames += len(item.ends)
+            name = item.stream.name.lower()
+            self.classes[name] = self.classes.get(name, 0) + 1
+            self.first_ns = self.first_ns or item.recv_ns
+            self.last_ns = item.recv_ns
+
+
+def verify(places: Iterable[Path], progress: Console | None = None) -> list[Check]:
+    """Read every journal file at `places` (files, or folders at any depth), and notice those that are missing."""
+    checks: list[Check] = []
+    gone: list[Damage] = []
+    for place in places:
+        if place.is_dir():
+            for folder in (place, *sorted(path for path in place.rglob("*") if path.is_dir())):
+                found = files(folder)
+                gone += missing(found)
+                checks += [Check(file.path, file.size) for file in found]
+        else:
+            checks.append(Check(place, place.stat().st_size))
+    shown = track(checks, "reading", console=progress, transient=True) if progress else checks
+    for check in shown:
+        for item in read(check.path):
+            check.take(item)
+        check.damages[:0] = [damage for damage in gone if damage.path == check.path]
+    return checks
+
+
+def show(places: Iterable[Path], out: Console) -> bool:
+    """Print what `verify` finds; True when anything is damaged or missing."""
+    checks = verify(places, Console(stderr=True))
+    table = Table("file", "records", "frames", "MiB", "from", "to", "classes", "", box=None, header_style="dim")
+    for column in (1, 2, 3):
+        table.columns[column].justify = "right"
+    for check in checks:
+        state = "[red]damaged[/]" if check.unsound else "[yellow]unclosed[/]" if check.damages else "[green]sound[/]"
+        classes = ", ".join(f"{name} {count:,}" for name, count in sorted(check.classes.items()))
+        table.add_row(
+            check.path.name, f"{check.records:,}", f"{check.frames:,}", f"{check.size / 2**20:,.2f}",
+            _time(check.first_ns), _time(check.last_ns), classes, state,
+        )  # fmt: skip
+    out.print(table)
+    for check in checks:
+        for damage in check.damages:
+            out.print(str(damage), highlight=False, soft_wrap=True, markup=False)
+    total = f"{len(checks)} files, {sum(check.records for check in checks):,} records"
+    unsound = sum(len(check.unsound) for check in checks)
+    out.print(f"{total}, {unsound or 'no'} damage{'' if unsound == 1 else 's'}", highlight=False)
+    return unsound > 0
+
+
+def _time(ns: int) -> str:
+    return f"{datetime.fromtimestamp(ns / 1e9, UTC):%Y-%m-%d %H:%M:%S}" if ns else ""
