@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from postgres import ADVICE, Server, find_postgres, started
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,3 +25,13 @@ def data_dir() -> Path:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests come last: their driver keeps an event loop in this thread, beside which no other can run."""
     items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A real PostgreSQL server."""
+    programs = find_postgres()
+    if programs is None:
+        pytest.skip(ADVICE)
+    with started(programs) as server:
+        yield server

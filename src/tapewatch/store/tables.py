@@ -1,0 +1,190 @@
+"""The catalog's tables, as docs/storage.md describes them; migrations bring a database to this shape."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeEngine
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+Int64 = BigInteger
+SerialId = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only where the key is called INTEGER; it is 64 bits wide all the same."""
+
+
+def _int(name: str, kind: type[TypeEngine[int]] = Int64) -> Column[int]:
+    return Column(name, kind, nullable=False)
+
+
+def _key(name: str) -> Column[int]:
+    return Column(name, Int64, primary_key=True, autoincrement=False)
+
+
+def _instrument() -> Column[int]:
+    return Column("instrument_id", Int64, ForeignKey("instruments.id"), primary_key=True, autoincrement=False)
+
+
+def _candle_columns() -> list[Column[int]]:
+    """Prices in ticks, volumes in lots, quote sums in ticks x lots; ids decide which trade opens and closes."""
+    names = ("open", "high", "low", "close", "open_id", "close_id", "bid", "ask", "bid_quote", "ask_quote", "n")
+    return [_int(name) for name in (*names, "excluded")]
+
+
+instruments = Table(
+    "instruments",
+    metadata,
+    Column("id", SerialId, primary_key=True),
+    Column("venue", Text, nullable=False),
+    Column("symbol", Text, nullable=False),
+    _int("version", Integer),
+    _int("since_ms"),
+    Column("base", Text, nullable=False),
+    Column("quote", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    _int("tick_units"),
+    _int("tick_decimals", SmallInteger),
+    _int("lot_units"),
+    _int("lot_decimals", SmallInteger),
+    Column("status", Text, nullable=False),
+    _int("onboard_ms"),
+    _int("delivery_ms"),
+    UniqueConstraint("venue", "symbol", "version"),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("id", SerialId, primary_key=True),
+    Column("venue", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("path", Text, nullable=False, unique=True),
+    _int("rows"),
+    _int("bytes"),
+    _int("first_ms"),
+    _int("last_ms"),
+    _int("created_ms"),
+    Index(None, "venue", "kind", "first_ms"),
+)
+
+journal_files = Table(
+    "journal_files",
+    metadata,
+    Column("venue", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    _int("consumed_ms"),
+    _int("records"),
+    _int("damaged"),
+    _int("rows"),
+    _int("duplicates"),
+    _int("rejected"),
+)
+
+id_ranges = Table(
+    "id_ranges",
+    metadata,
+    Column("venue", Text, primary_key=True),
+    Column("symbol", Text, primary_key=True),
+    Column("aggregate", Boolean, primary_key=True),
+    _key("first_id"),
+    _key("from_ms"),
+    _int("last_id"),
+    _int("to_ms"),
+    CheckConstraint("first_id <= last_id", name="order"),
+    Index(None, "venue", "to_ms"),
+)
+
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("id", SerialId, primary_key=True),
+    Column("venue", Text, nullable=False),
+    Column("symbol", Text, nullable=False),
+    Column("stream", Text, nullable=False),
+    _int("first_id"),
+    _int("last_id"),
+    _int("from_ms"),
+    _int("to_ms"),
+    Column("cause", Text, nullable=False),
+    Column("fate", Text, nullable=False),
+    _int("found_ms"),
+    UniqueConstraint("venue", "symbol", "stream", "first_id", "from_ms"),
+    Index(None, "venue", "to_ms"),
+)
+
+candles = Table(
+    "candles",
+    metadata,
+    _key("open_ms"),
+    _instrument(),
+    *_candle_columns(),
+    sqlite_with_rowid=False,
+)
+
+volume_profile = Table(
+    "volume_profile",
+    metadata,
+    _key("open_ms"),
+    _instrument(),
+    Column("cells", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+daily_stats = Table(
+    "daily_stats",
+    metadata,
+    _key("day_ms"),
+    _instrument(),
+    Column("aggregate", Boolean, nullable=False),
+    *_candle_columns(),
+    sqlite_with_rowid=False,
+)
+
+liquidations = Table(
+    "liquidations",
+    metadata,
+    _key("ts_ms"),
+    _instrument(),
+    Column("long", Boolean, primary_key=True),
+    _key("price_e8"),
+    _key("qty"),
+    _key("event_ms"),
+    _int("recv_ns"),
+    sqlite_with_rowid=False,
+)
+
+layouts = Table(
+    "layouts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("content", Text, nullable=False),
+    _int("updated_ms"),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
