@@ -6,13 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.setup-done
 
-.PHONY: setup web demo test check browser bench clean help
+.PHONY: setup web demo test check browser bench bench-peers bench-history clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make setup   environment in .venv, web page built, kernels compiled"
 	@echo "make demo    simulated venue + the program; PORT=8123 make demo chooses the port"
-	@echo "make bench   our path beside its references on the same bytes"
+	@echo "make bench   our path beside its references on the same bytes; also bench-peers, bench-history"
 	@echo "make test    lint, types, import rules, Python tests (browser ones too), web tests"
 
 setup: $(SETUP) web
@@ -53,6 +53,15 @@ test: setup browser check
 bench: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m bench $(SETS)
+
+# Other people's feed handlers, and polars, DuckDB and pandas on an archive file; each gets an environment of its own.
+bench-peers: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m bench.against $(SETS)
+
+bench-history: setup
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m bench.history
 
 clean:
 	rm -rf $(VENV) src/tapewatch/api/static web/node_modules build dist .mypy_cache .ruff_cache .pytest_cache

@@ -16,6 +16,8 @@ FILES = {
     "five alts 2021": ["usdm_20210405_SAND_CHR_NEO_CTK_BAT.raw.gz"],
 }
 
+BTC_2024 = ["usdm_btcusdt_20240718.gz", "usdm_btcusdt_20240719.gz"]
+
 
 def folder() -> Path:
     """Where the recordings are if they are anywhere: TAPEWATCH_DATA, else beside the checkout."""
@@ -24,8 +26,12 @@ def folder() -> Path:
 
 
 def load(name: str) -> Workload:
+    return load_files(name, FILES[name])
+
+
+def load_files(name: str, files: list[str]) -> Workload:
     """One recording: every book's first snapshot and, of the frames, those its venue's rules would apply."""
-    recording = Recording.load([folder() / file for file in FILES[name]])
+    recording = Recording.load([folder() / file for file in files])
     snapshots: dict[str, bytes] = {}
     last_ids: dict[str, int] = {}
     for record in recording.records:

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from .slices import Cost
@@ -49,6 +50,7 @@ PEER_TARGETS = [
     ("btc+eth 2024", "cryptofeed", OURS, "≥", 35.0),
     ("btc 2024", "hftbacktest", OURS, "≥", 30.0),
 ]
+HISTORY_TARGET = 8.0
 FIGURE_TARGETS = {"rebin": ("ms", 4.0), "top20": ("us", 2.0), "memory": ("MB", 120.0)}
 
 
@@ -183,9 +185,41 @@ def peers_report(results: Results) -> str:
     return "\n".join([machine_line(results["machine"]), "", *parts])
 
 
+def history_report(results: Results) -> str:
+    """Wall time of a whole archive file: best of the rounds, median, and how many times ours."""
+    measured = results["measured"]
+    best = {name: min(run["wall_s"] for run in runs) for name, runs in measured.items()}
+    middle = {name: median(run["wall_s"] for run in runs) for name, runs in measured.items()}
+    digests = measured[OURS][0]["digests"]
+    rows = []
+    for name in sorted(best, key=lambda name: best[name]):
+        equal = all(run["digests"] == digests for run in measured[name])
+        rows.append(
+            [
+                name,
+                f"{best[name]:.2f}",
+                f"{middle[name]:.2f}",
+                f"{min(run['cpu_s'] for run in measured[name]):.2f}",
+                f"{results['rows'] / best[name] / 1e6:.1f}",
+                f"{max(run['peak_mb'] for run in measured[name]):,.0f}",
+                f"{best[name] / best[OURS]:.1f}",
+                f"{middle[name] / middle[OURS]:.1f}",
+                "equal" if equal else "does not count: differs",
+            ]
+        )
+    head = ["", "s, best", "median", "CPU s", "M rows/s", "peak MB", "ratio of bests", "of medians", "result"]
+    size = (
+        f"**{results['rows']:,} rows** ({results['bytes'] / 1e6:,.0f} MB of CSV), all cores, {results['rounds']} rounds"
+    )
+    target = min(best[name] / best[OURS] for name in best if name != OURS)
+    verdict = f"Target: at least {HISTORY_TARGET:g} times each of them; the nearest is at {target:.1f}: "
+    verdict += _verdict(target >= HISTORY_TARGET)
+    return "\n".join([machine_line(results["machine"]), "", size, "", table(head, rows), "", verdict])
+
+
 def update_readme(text: str) -> str:
     """`text` with the tables between its marks made anew from the result files."""
-    for name, render in (("core", core_report), ("peers", peers_report)):
+    for name, render in (("core", core_report), ("peers", peers_report), ("history", history_report)):
         path = RESULTS / f"{name}.json"
         if path.exists():
             body = render(json.loads(path.read_text(encoding="utf-8")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ pytest.importorskip(
     "sortedcontainers", reason="the references of the benchmarks are not installed: pip install '.[bench]'"
 )
 
-from bench import market, report  # noqa: E402  (the checkout is not on the path of an installed pytest)
+from bench import against, market, report  # noqa: E402  (the checkout is not on the path of an installed pytest)
 from bench.ours import ParseOnly, Pipeline  # noqa: E402
 from bench.references import available  # noqa: E402
 from bench.slices import Cost, compare, disagreements  # noqa: E402
@@ -49,3 +50,18 @@ def test_a_contender_that_lost_something_does_not_count() -> None:
 def test_the_readme_is_made_from_the_results() -> None:
     text = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
     assert report.update_readme(text) == text
+
+
+def test_a_contender_in_its_own_process_ends_in_the_same_state(tmp_path: Path) -> None:
+    workload = market.mix550(1, 6)
+    workload.save(tmp_path)
+    here, there = Pipeline(workload), against.Worker(report.OURS, tmp_path, whole=False)
+    try:
+        slices = int(there.ask("build"))
+        assert slices == len(workload.slices())
+        assert all(int(there.ask(k)) > 0 for k in range(slices))
+        for reads in workload.slices():
+            here.run(reads)
+        assert json.loads(there.ask("state")) == here.state().digests()
+    finally:
+        there.close()

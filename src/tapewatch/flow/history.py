@@ -23,7 +23,6 @@ from ..model.tape import ROW, Flag
 from ..model.views import CELL, Footprint
 from .candles import BASE, MINUTE_MS, NO_BLOCK, SECOND_MS, Candles, mark_gap, new_candles
 from .footprint import footprint
-from .trades import HOLE
 
 WINDOW = 1 << 14
 """Ticks in the window, half a megabyte: a calm minute of any instrument, in a processor's cache."""
@@ -33,6 +32,9 @@ FIRST_RUNS, FIRST_CELLS, FIRST_HOLES = 1 << 10, 1 << 16, 1 << 6
 DONE, MORE_RUNS, MORE_CELLS, MORE_HOLES, DISORDER = range(5)
 
 _SELL = int(Flag.SELL)
+
+HOLE = np.dtype([("first", np.int64), ("last", np.int64), ("from_ms", np.int64), ("to_ms", np.int64)])
+"""Ids that are missing between two trades, and the times of these."""
 
 ACCOUNT = np.dtype(
     [
