@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 
 from ..api import create_app
-from ..api.view import FeedView, Mode, QuarantineView
+from ..api.view import FeedView, Mode, QuarantineView, StorageView
 from ..config import Config
 from ..engine import Engine
 from ..hub.hub import Hub
@@ -74,6 +74,8 @@ class ReplayNode:
         venue = ReplayVenue(player)
         self.venues: Mapping[str, ReplayVenue] = {venue.name: venue}
         self.feeds: Mapping[str, FeedView] = {}
+        self.storage: StorageView | None = None
+        """What is played was stored once; it is not stored again."""
         self._asked = asyncio.Event()
         self._settled = asyncio.Event()
 
