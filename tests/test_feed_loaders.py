@@ -17,14 +17,17 @@ from feed_peer import until
 from tapewatch.engine import Need
 from tapewatch.feed import adv as adv_module
 from tapewatch.feed import backfill as backfill_module
+from tapewatch.feed import pages as pages_module
 from tapewatch.feed import snapshots as snapshots_module
 from tapewatch.feed.adv import DAY_MS, AdvLoader
 from tapewatch.feed.backfill import TradeBackfill
 from tapewatch.feed.books import LEADERS, TAIL_DEPTH, BookLoader
 from tapewatch.feed.budget import Priority
+from tapewatch.feed.pages import PagePlan
 from tapewatch.feed.rest import BinanceUsdmRest
-from tapewatch.feed.sink import TradeHole
+from tapewatch.feed.sink import HistoryEdge, TradeHole
 from tapewatch.model.errors import FrameError
+from tapewatch.model.gaps import Fate
 from tapewatch.model.instrument import Grid, Instrument, Universe
 
 
@@ -37,6 +40,9 @@ class Taker:
         self.adv: dict[str, tuple[Decimal, int]] = {}
         self.trades: list[int] = []
         self.holes: list[TradeHole] = []
+        self.given_up: dict[TradeHole, Fate] = {}
+        self.first: dict[str, int] = {}
+        """Oldest trade of symbols whose ids are milliseconds since midnight."""
 
     def on_universe(self, _instruments: list[Instrument]) -> list[Need]:
         raise AssertionError
@@ -50,7 +56,7 @@ class Taker:
     def on_adv(self, symbol: str, quote_volume: Decimal, days: int) -> None:
         self.adv[symbol] = (quote_volume, days)
 
-    def on_snapshot(self, symbol: str, _body: bytes, _recv_ns: int) -> list[Need]:
+    def on_snapshot(self, symbol: str, _body: bytes, _recv_ns: int, _limit: int = 0) -> list[Need]:
         self.snapshots.append(symbol)
         answers = self.answers.get(symbol)
         if not answers:
@@ -63,18 +69,23 @@ class Taker:
     def on_trades(self, symbol: str, body: bytes, _recv_ns: int) -> list[Need]:
         ids = [row["a"] for row in json.loads(body)]
         self.trades += ids
+        if symbol in self.first:
+            self.first[symbol] = min(ids)
         first, last = ids[0], ids[-1]
-        left = [h for h in self.holes if not (h.symbol == symbol and first <= h.first_id <= last)]
-        left += [
-            TradeHole(h.symbol, last + 1, h.last_id)
-            for h in self.holes
-            if h.symbol == symbol and first <= h.first_id <= last < h.last_id
-        ]
-        self.holes = left
+        for hole in [h for h in self.holes if h.symbol == symbol and h.first_id <= last and h.last_id >= first]:
+            self.holes.remove(hole)
+            parts = (hole.first_id, first - 1), (last + 1, hole.last_id)
+            self.holes += [TradeHole(symbol, low, high) for low, high in parts if low <= high]
         return []
 
     def trade_holes(self) -> list[TradeHole]:
-        return list(self.holes)
+        return [hole for hole in self.holes if hole not in self.given_up]
+
+    def give_up(self, hole: TradeHole, fate: Fate) -> None:
+        self.given_up[hole] = fate
+
+    def history_edges(self) -> list[HistoryEdge]:
+        return [HistoryEdge(symbol, first, DAY + first, DAY + 5_000) for symbol, first in self.first.items()]
 
 
 def universe(*symbols: str) -> Universe:
@@ -101,6 +112,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots_module, "FIRST_RETRY_S", 0.01)
     monkeypatch.setattr(backfill_module, "LOOK_EVERY_S", 0.01)
     monkeypatch.setattr(backfill_module, "FIRST_RETRY_S", 0.01)
+    monkeypatch.setattr(pages_module, "SETTLE_S", 0.01)
     monkeypatch.setattr(adv_module, "FIRST_RETRY_S", 0.01)
 
 
@@ -257,7 +269,7 @@ async def test_holes_are_filled_page_by_page_the_visible_first_the_newest_next()
     assert filling.filled == 2504
     assert taker.trades == [10, 11, 12, 5000, *range(100, 2600)]
     assert ["symbol=B" in request for request in api.requests] == [True, False, False, False, False]
-    assert not filling.given_up
+    assert not taker.given_up
 
 
 async def test_what_the_venue_no_longer_has_stays_a_gap() -> None:
@@ -268,26 +280,111 @@ async def test_what_the_venue_no_longer_has_stays_a_gap() -> None:
     async with client(api) as rest:
         filling = backfill(rest, taker)
         async with running(filling.run()):
-            await until(lambda: filling.given_up)
+            await until(lambda: bool(taker.given_up))
             await asyncio.sleep(0.1)  # long enough for another try, which must not come
-    assert taker.trades == []
-    assert taker.holes == [TradeHole("A", 100, 200)]
+    assert (taker.trades, taker.given_up) == ([], {TradeHole("A", 100, 200): Fate.BEYOND_HORIZON})
+    assert filling.given_up == {"A": 101}
     assert len(api.requests) == 1
 
 
-async def test_a_hole_that_closes_by_itself_costs_nothing() -> None:
+async def test_the_part_that_the_venue_still_has_is_taken() -> None:
     taker = Taker()
-    api = trades_api(1, 100)
-    async with client(api) as rest:
-        filling = backfill(rest, taker)
-        taker.holes = [TradeHole("A", 5, 5)]
-        assert filling._next() is None
-        taker.holes = []
-        assert filling._next() is None
-        taker.holes = [TradeHole("A", 7, 9)]
-        assert filling._next() is None
-        assert filling._next() == TradeHole("A", 7, 9)
-    assert not api.requests
+    taker.holes = [TradeHole("A", 100, 2_400)]
+    async with client(trades_api(700, 10_000)) as rest, running(backfill(rest, taker).run()):
+        await until(lambda: taker.trades[-1:] == [2_400])
+    assert taker.trades == list(range(700, 2_401))
+
+
+async def test_an_answer_that_ends_too_early_is_asked_for_again_and_then_given_up() -> None:
+    taker = Taker()
+    taker.holes = [TradeHole("A", 100, 200)]
+    api = trades_api(1, 150)
+    async with client(api) as rest, running(backfill(rest, taker).run()):
+        await until(lambda: bool(taker.given_up))
+    assert taker.trades == list(range(100, 151))
+    assert list(taker.given_up) == [TradeHole("A", 151, 200)]
+    assert len(api.requests) == pages_module.TRIES
+
+
+def enough(_: Priority) -> int:
+    return 1_000
+
+
+def test_a_hole_that_closes_by_itself_costs_nothing() -> None:
+    plan = PagePlan(lambda _: False)
+    settle = pages_module.SETTLE_S
+    assert plan.next_hole([TradeHole("A", 5, 5)], 0.0, enough) is None
+    assert plan.next_hole([], settle / 2, enough) is None
+    assert plan.next_hole([TradeHole("A", 7, 9)], settle, enough) is None
+    page = plan.next_hole([TradeHole("A", 7, 9)], settle * 2.1, enough)
+    assert page is not None
+    assert (page.from_id, page.limit) == (7, 3)
+
+
+def test_what_cannot_be_paid_for_waits_and_does_not_hold_up_what_can() -> None:
+    plan = PagePlan(lambda symbol: symbol == "SEEN")
+    holes = [TradeHole("OTHER", 7, 9), TradeHole("SEEN", 1, 2)]
+    assert plan.next_hole(holes, 0.0, enough) is None
+    page = plan.next_hole(holes, 2.0, lambda priority: 20 if priority is Priority.GAP_FILL else 0)
+    assert page is not None
+    assert (page.symbol, page.priority) == ("SEEN", Priority.GAP_FILL)
+    assert plan.next_hole(holes, 2.0, lambda _: 19) is None
+
+
+DAY = 20_000 * 86_400_000
+NOON = DAY + 12 * 3_600_000
+
+
+def edge(symbol: str, first_ms: int, first_id: int = 50_000) -> HistoryEdge:
+    return HistoryEdge(symbol, first_id, first_ms, NOON)
+
+
+def test_history_is_loaded_for_symbols_in_sight_and_for_cheap_days_the_shortest_first() -> None:
+    plan = PagePlan(lambda symbol: symbol == "SEEN", {"SEEN": 30.0, "BUSY": 10.0, "QUIET": 0.1, "MIDDLE": 0.4})
+    edges = [edge(symbol, NOON) for symbol in ("BUSY", "MIDDLE", "QUIET", "UNKNOWN", "SEEN")]
+    order = []
+    while page := plan.next_history(edges, NOON, enough):
+        order.append((page.symbol, page.from_id, page.limit, page.priority))
+        edges = [one if one.symbol != page.symbol else edge(one.symbol, DAY - 1) for one in edges]
+    assert order == [
+        ("SEEN", 49_000, 1_000, Priority.VISIBLE_HISTORY),
+        ("QUIET", 49_000, 1_000, Priority.HISTORY),
+        ("MIDDLE", 49_000, 1_000, Priority.HISTORY),
+    ]
+
+
+def test_history_ends_at_midnight_at_the_first_id_and_where_the_venue_knows_no_more() -> None:
+    plan = PagePlan(lambda _: True)
+    assert plan.next_history([edge("A", DAY - 1)], NOON, enough) is None
+    assert plan.next_history([edge("A", NOON, 0)], NOON, enough) is None
+    page = plan.next_history([edge("A", NOON, 400)], NOON, enough)
+    assert page is not None
+    assert (page.from_id, page.limit) == (0, 400)
+    page = plan.next_history([edge("A", NOON)], NOON, enough)
+    assert page is not None
+    plan.judge(page, range(49_500, 50_000), [], 0.0, NOON)
+    assert plan.next_history([edge("A", NOON, 49_500)], NOON, enough) is None
+    assert plan.next_history([edge("A", NOON, 49_400)], NOON, enough) is not None
+
+
+def test_the_progress_of_history_is_a_share_of_todays_time() -> None:
+    plan = PagePlan(lambda _: True, {"A": 3.0, "B": 1.0})
+    half = plan.progress([edge("A", DAY + 6 * 3_600_000), edge("B", DAY - 1)], NOON)
+    assert (half.symbols, half.complete, half.share) == (2, 1, 0.625)
+    assert plan.progress([], NOON).share == 1.0
+
+
+async def test_todays_trades_are_brought_in_backwards_until_midnight() -> None:
+    taker = Taker()
+    taker.first["H"] = 2_500
+    clock = Clock()
+    clock.ns = (DAY + 5_000) * 1_000_000
+    async with client(trades_api(1, 10_000), clock) as rest:
+        filling = backfill(rest, taker, visible="H")
+        async with running(filling.run()):
+            await until(lambda: filling.progress().share == 1.0)
+    assert taker.trades == [*range(1_500, 2_500), *range(500, 1_500), *range(1, 501)]
+    assert filling.loaded == 2_499
 
 
 async def test_failures_and_nonsense_are_tried_again() -> None:

@@ -95,7 +95,7 @@ def test_a_hole_in_the_trades_is_told_until_it_is_filled(tmp_path: Path) -> None
     node = venue_node(tmp_path)
     node.on_universe([WUSDT])
     feed(node, warm.FRAMES[2], warm.FRAMES[3])  # aggregate trades 1 and 3
-    assert node.trade_holes() == [TradeHole("WUSDT", 2, 2)]
+    assert node.trade_holes() == [TradeHole("WUSDT", 2, 2, 1_790_000_001_250)]
     node.on_trades(
         "WUSDT", b'[{"a":2,"p":"100.1","q":"1","f":3,"l":3,"T":1790000000900,"m":true}]', RECV_NS + 2_000_000_000
     )

@@ -43,7 +43,7 @@ SHORT_DEPTH = 100
 BIG_FLOW_BPS = 10
 DAYS_OF_ROOM = 100
 UNKNOWN_DAILY_VOLUME = 1e9
-SPARE_INSTRUMENTS = 64
+_SPARE_INSTRUMENTS = 64
 """Room for listings before the state arrays are enlarged."""
 
 DONE, ATTEND, MORE_PAGES, MORE_SECOND_CELLS, MORE_MINUTE_CELLS, MORE_HOLES = range(6)
@@ -89,7 +89,9 @@ def _apply(
             _trade(row, books, flow)
         elif row.kind == 2:
             book = books.books[row.instrument]
+            book.received += 1
             if book.state == OFF:
+                book.ignored += 1
                 continue
             if book.state != LIVE or row.flags & _SNAPSHOT:
                 return ATTEND, r
@@ -101,6 +103,7 @@ def _apply(
             if book.refreshing:
                 return ATTEND, r
             if books.meta[0] < row.bids + row.asks:
+                book.received -= 1
                 return MORE_PAGES, r
             _pass_time(flow, clock, row.event_ms)
             middle = row.level_at + row.bids
@@ -157,24 +160,21 @@ def _trade(row: Record, books: Ladders, flow: Flow) -> None:
 class Engine:
     """Books, footprints, imbalance, big flow and liquidations of every instrument of one venue."""
 
-    def __init__(
-        self, universe: Universe, thresholds: Thresholds | None = None, *, minutes: int = MINUTES_KEPT
-    ) -> None:
-        """`minutes` of footprint and order flow imbalance are kept an instrument: a power of two."""
+    def __init__(self, universe: Universe, thresholds: Thresholds | None = None) -> None:
         self.universe = universe
         self.thresholds = thresholds or Thresholds()
         self._overrides: dict[str, Thresholds] = {}
-        n = len(universe) + SPARE_INSTRUMENTS
+        n = len(universe) + _SPARE_INSTRUMENTS
         self.sync = BookSync(ladder.new_ladders(n))
         self.flow = Flow(
             trades=new_trades(n),
             holes=holes.new_holes(n),
             seconds=candles.new_candles(n, 1_000, SECONDS_KEPT),
-            minutes=candles.new_candles(n, 60_000, minutes),
+            minutes=candles.new_candles(n, 60_000, MINUTES_KEPT),
             big=bigflow.new_big_flow(n),
             meta=np.array([self.thresholds.cluster_ms_trades, self.thresholds.cluster_ms_aggregate], np.int64),
         )
-        self.quotes = quotes.new_quotes(n, minutes)
+        self.quotes = quotes.new_quotes(n)
         self._clock = Clock(np.zeros(2, np.int64))
         self.adv = np.full(n, np.nan)
         self.adv_days = np.zeros(n, np.int64)
@@ -218,6 +218,7 @@ class Engine:
         book = self.sync.ladders.books[i]
         _pass_time(self.flow, self._clock, int(row["event_ms"]))
         if row["flags"] & _SNAPSHOT:
+            book["snapshots"] += 1
             reason = self.sync.on_snapshot(i, diff)
             if book["watched"]:
                 # Levels that a snapshot brings to light are no order flow.
@@ -244,7 +245,7 @@ class Engine:
         """Take a new listing into the universe and the state arrays."""
         placed = self.universe.add(instrument)
         if placed.index >= len(self.adv):
-            self._grow(len(self.universe) + SPARE_INSTRUMENTS)
+            self._grow(len(self.universe) + _SPARE_INSTRUMENTS)
         return placed
 
     def _grow(self, n: int) -> None:

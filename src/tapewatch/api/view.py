@@ -34,10 +34,9 @@ class QuarantineView(Protocol):
 class VenueView(Market, Protocol):
     """One venue: engine, 24 h figures and counters."""
 
-    @property
-    def frames(self) -> int: ...
-    @property
-    def foreign(self) -> int: ...
+    frames: int
+    foreign: int
+
     @property
     def lag(self) -> LagView: ...
     @property

@@ -41,8 +41,12 @@ BOOK = np.dtype(
         ("best_ask", np.int64),
         ("bids", np.int64),
         ("asks", np.int64),
+        ("received", np.int64),
         ("applied", np.int64),
         ("dropped", np.int64),
+        ("ignored", np.int64),
+        ("discarded", np.int64),
+        ("snapshots", np.int64),
         ("gaps", np.int64),
         ("resyncs", np.int64),
         ("low", np.int64),
@@ -61,7 +65,11 @@ BOOK = np.dtype(
 under `refresh_below` or a best ask over `refresh_above` has come too near that edge.
 
 `watched` books also sum, diff by diff, the change of lots in their best levels: `top_ofi` is the sum of bid changes
-minus ask changes so far, `top_bid` and `top_ask` what stood there after diff `top_id`."""
+minus ask changes so far, `top_bid` and `top_ask` what stood there after diff `top_id`.
+
+Every row `received` is one of the `snapshots`, or a diff: `applied`, `dropped` (older than the book, or more than are
+kept while a snapshot is awaited), `discarded` (kept, and then the chain broke), `ignored` (the book is OFF), or still
+kept."""
 
 
 class Ladders(NamedTuple):

@@ -73,14 +73,22 @@ class BookSync:
         self._pending[i] = deque(maxlen=MAX_PENDING_DIFFS)
 
     def unfollow(self, i: int) -> None:
-        self.ladders.books[i]["state"] = OFF
+        book = self.ladders.books[i]
+        book["discarded"] += self.waiting(i)
+        book["state"] = OFF
         ladder.clear(self.ladders, i)
         self._pending.pop(i, None)
+
+    def waiting(self, i: int) -> int:
+        """Diffs kept that are not in the book yet; those a live book keeps for its refresh are."""
+        state = self.ladders.books[i]["state"]
+        return 0 if state in (OFF, LIVE) else len(self._pending[i])
 
     def lost(self, i: int) -> None:
         """The chain of a followed book is broken (gap, disconnect): keep diffs again from here on."""
         book = self.ladders.books[i]
         if book["state"] != OFF:
+            book["discarded"] += self.waiting(i)
             book["state"] = STALE
             book["resyncs"] += 1
             book["refreshing"] = 0
@@ -157,6 +165,7 @@ class BookSync:
                 return reason
             if reason is not None:
                 kept = list(pending)
+                book["applied"] -= reason != "gap"  # the diff that made the book wrong is kept: it counts when it ends
                 self.lost(i)
                 pending.extend(kept)
                 return reason

@@ -1,27 +1,27 @@
-"""Fetches trades that a gap has hidden, in pages, while the venue still has them."""
+"""Brings trades back: what a gap has hidden, and today's before we came. Which and when, `pages` decides."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 
 import msgspec
 
 from ..engine import Need
 from ..model.errors import FrameError
+from ..model.gaps import Fate
 from .backoff import Backoff
 from .budget import Priority
+from .pages import Page, PagePlan, Progress
 from .rest import BinanceUsdmRest, RefusedError, RestError
 from .sink import Sink, TradeHole
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 1.0
-PAGES_AT_MOST = 50
-"""50,000 trades of one hole: an hour of the busiest symbol; what is beyond stays marked as missing."""
+LOOK_EVERY_S = 0.5
 FIRST_RETRY_S = 2.0
 LONGEST_RETRY_S = 120.0
 
@@ -34,77 +34,102 @@ _ids = msgspec.json.Decoder(list[_Id])
 
 
 class TradeBackfill:
-    """Fills trade holes one after the other, those of visible symbols first and with the budget's reserve."""
+    """Asks for one page after the other, gaps and history side by side, each within its share of the weight."""
 
     def __init__(
         self, rest: BinanceUsdmRest, sink: Sink, wanted: Callable[[list[Need]], None],
         is_first: Callable[[str], bool], random: Random, clock: Callable[[], int] = time.time_ns,
+        is_busy: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
+        self.plan = PagePlan(is_first)
         self.filled = 0
-        """Trades brought back."""
+        """Trades brought back into gaps."""
+        self.loaded = 0
+        """Trades of today's history brought in."""
         self.given_up: dict[str, int] = {}
-        """Holes that the venue cannot fill: the last id of the newest one by symbol."""
+        """Trades that nobody asks for any more, by symbol."""
         self._rest = rest
         self._sink = sink
         self._wanted = wanted
-        self._is_first = is_first
         self._clock = clock
-        self._seen: set[TradeHole] = set()
-        self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, random)
+        self._is_busy = is_busy
+        self._random = random
+
+    def expect(self, trades_per_s: Mapping[str, float]) -> None:
+        """How busy each symbol is expected to be: decides whose history is cheap."""
+        self.plan.rates = trades_per_s
+
+    def progress(self) -> Progress:
+        """How far today's history has come."""
+        return self.plan.progress(self._sink.history_edges(), self._rest.venue_ms())
 
     async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep(self._next_hole))
+            tasks.create_task(self._keep(self._next_history))
+
+    async def _keep(self, choose: Callable[[], Page | None]) -> None:
+        backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, self._random)
         while True:
-            hole = self._next()
-            if hole is None:
+            page = choose()
+            if page is None:
                 await asyncio.sleep(LOOK_EVERY_S)
                 continue
             try:
-                await self._fill(hole)
+                await self._load(page)
             except RefusedError as error:
-                self._give_up(hole, str(error))
+                self._refused(page, str(error))
             except (RestError, FrameError) as error:
-                log.warning("backfill_failed symbol=%s reason=%r", hole.symbol, str(error))
-                await asyncio.sleep(self._backoff.next_s())
+                log.warning("backfill_failed symbol=%s reason=%r", page.symbol, str(error))
+                if isinstance(error, FrameError):
+                    self._judge(page, [])  # one answer that nobody can read must not hold up all others for ever
+                await asyncio.sleep(backoff.next_s())
             else:
-                self._backoff.reset()
+                backoff.reset()
 
-    def _next(self) -> TradeHole | None:
-        """The most urgent hole: of visible symbols first, then the newest.
+    def _room(self, priority: Priority) -> int:
+        return self._rest.budget.room(priority, self._rest.venue_ms())
 
-        One that was not there at the last look is left alone: trades that only changed places close it themselves.
-        """
-        holes = self._open_holes()
-        stable = [hole for hole in holes if hole in self._seen]
-        self._seen = set(holes)
-        return min(stable, key=lambda hole: (not self._is_first(hole.symbol), -hole.last_id), default=None)
+    def _next_hole(self) -> Page | None:
+        return self.plan.next_hole(self._sink.trade_holes(), asyncio.get_running_loop().time(), self._room)
 
-    def _open_holes(self) -> list[TradeHole]:
-        return [hole for hole in self._sink.trade_holes() if hole.last_id > self.given_up.get(hole.symbol, -1)]
+    def _next_history(self) -> Page | None:
+        """Books come first: while some wait for a snapshot, only the history in sight goes on."""
+        page = self.plan.next_history(self._sink.history_edges(), self._rest.venue_ms(), self._room)
+        return None if page is not None and page.priority is Priority.HISTORY and self._is_busy() else page
 
-    async def _fill(self, hole: TradeHole) -> None:
-        priority = Priority.GAP_FILL if self._is_first(hole.symbol) else Priority.BACKFILL
-        from_id = hole.first_id
-        for _ in range(PAGES_AT_MOST):
-            body = await self._rest.agg_trades(hole.symbol, from_id, hole.last_id - from_id + 1, priority)
-            try:
-                ids = [row.a for row in _ids.decode(body)]
-            except msgspec.MsgspecError as error:
-                raise FrameError("bad_agg_trades", str(error)) from error
-            if not ids or ids[0] != from_id:
-                # Beyond its horizon the venue answers with other trades, or none, instead of an error.
-                self._give_up(hole, f"the venue has no trade {from_id} any more")
-                return
-            self._wanted(self._sink.on_trades(hole.symbol, body, self._clock()))
-            self.filled += sum(hole.first_id <= number <= hole.last_id for number in ids)
-            if ids[-1] >= hole.last_id:
-                if hole in self._open_holes():
-                    self._give_up(hole, "the venue's own answer leaves it open")
-                return
-            from_id = ids[-1] + 1
-        self._give_up(hole, f"more than {PAGES_AT_MOST} pages are missing")
+    async def _load(self, page: Page) -> None:
+        body = await self._rest.agg_trades(page.symbol, page.from_id, page.limit, page.priority)
+        try:
+            ids = [row.a for row in _ids.decode(body)]
+        except msgspec.MsgspecError as error:
+            raise FrameError("bad_agg_trades", str(error)) from error
+        if ids != sorted(set(ids)):
+            raise FrameError("bad_agg_trades", f"trades from {page.from_id} on are not in order")
+        if page.takes(ids):
+            self._wanted(self._sink.on_trades(page.symbol, body, self._clock()))
+            brought = sum(number < page.stop for number in ids)
+            if page.hole is None:
+                self.loaded += brought
+            else:
+                self.filled += brought
+        self._judge(page, ids)
 
-    def _give_up(self, hole: TradeHole, reason: str) -> None:
-        self.given_up[hole.symbol] = max(hole.last_id, self.given_up.get(hole.symbol, -1))
+    def _judge(self, page: Page, ids: list[int]) -> None:
+        now_s = asyncio.get_running_loop().time()
+        for hole, fate in self.plan.judge(page, ids, self._sink.trade_holes(), now_s, self._rest.venue_ms()):
+            self._give_up(hole, fate)
+
+    def _refused(self, page: Page, reason: str) -> None:
+        log.warning("backfill_refused symbol=%s from_id=%d reason=%r", page.symbol, page.from_id, reason)
+        if page.hole is None:
+            self.plan.end_history(page)
+        else:
+            self._give_up(page.hole, Fate.REFUSED)
+
+    def _give_up(self, hole: TradeHole, fate: Fate) -> None:
+        self.given_up[hole.symbol] = self.given_up.get(hole.symbol, 0) + hole.last_id - hole.first_id + 1
+        self._sink.give_up(hole, fate)
         log.warning(
-            "gap_stays symbol=%s first_id=%d last_id=%d reason=%r", hole.symbol, hole.first_id, hole.last_id, reason
+            "gap_stays symbol=%s first_id=%d last_id=%d fate=%s", hole.symbol, hole.first_id, hole.last_id, fate.name
         )

@@ -77,8 +77,9 @@ class BinanceUsdmFeed:
         self._books = BookLoader(self.rest, sink, self.universe, config.book_depth, self._random, clock)
         self._adv = AdvLoader(self.rest, sink, adv_days, self._random)
         self._backfill = TradeBackfill(
-            self.rest, sink, self._books.want, self._books.queue.is_first, self._random, clock
-        )
+            self.rest, sink, self._books.want, self._books.queue.is_first, self._random, clock,
+            is_busy=lambda: len(self._books.queue) > 0,
+        )  # fmt: skip
         self._taps: dict[Channel, Tap] = {
             Channel.TICKER: self._on_tickers,
             Channel.CONTRACT_INFO: self._on_contract_info,
@@ -183,6 +184,7 @@ class BinanceUsdmFeed:
         self._volume = {row.symbol: row.quoteVolume for row in rows}
         self._trades_per_s = {row.symbol: row.count / DAY_S / PRINTS_PER_AGGREGATE for row in rows}
         self._books.queue.set_rank(self._volume)
+        self._backfill.expect(self._trades_per_s)
 
     def _on_contract_info(self, _frame: bytes) -> bool:
         """A contract was listed, delisted or changed: what exactly, exchangeInfo says."""
@@ -313,6 +315,7 @@ class BinanceUsdmFeed:
         ages = [socket.data_age_ms for socket in sockets if socket.data_age_ms is not None]
         sentences = [*self._troubles.values(), *(f"{s.name}: {s.detail}" for s in sockets if s.detail)]
         now_ms = self.rest.venue_ms()
+        history = self._backfill.progress()
         return FeedStatus(
             venue=VENUE,
             state=state,
@@ -332,5 +335,10 @@ class BinanceUsdmFeed:
             snapshots_loaded=self._books.loaded,
             snapshots_failed=self._books.failed.total(),
             trades_backfilled=self._backfill.filled,
+            trades_given_up=sum(self._backfill.given_up.values()),
+            history_trades=self._backfill.loaded,
+            history_symbols=history.symbols,
+            history_complete=history.complete,
+            history_share=history.share,
             adv_loaded=len(self._adv.loaded),
         )

@@ -122,7 +122,7 @@ class BookLoader:
         loop = asyncio.get_running_loop()
         try:
             body = await self._rest.depth(symbol, depth, self._priority(symbol))
-            needs = self._sink.on_snapshot(symbol, body, self._clock())
+            needs = self._sink.on_snapshot(symbol, body, self._clock(), depth)
         except (RestError, FrameError) as error:
             self._note(symbol, error)
             self.queue.answered(symbol, False, loop.time())

@@ -38,6 +38,10 @@ class Priority(IntEnum):
     """Trades that a gap hid, of symbols nobody looks at: they stay available for two days."""
     BACKGROUND = 6
     """Polling: open interest and the like."""
+    VISIBLE_HISTORY = 7
+    """Today's trades before we came, of a symbol somebody looks at."""
+    HISTORY = 8
+    """The same of others."""
 
 
 SHARE = {
@@ -48,6 +52,8 @@ SHARE = {
     Priority.BOOK: 0.8,
     Priority.BACKFILL: 0.7,
     Priority.BACKGROUND: 0.6,
+    Priority.VISIBLE_HISTORY: 0.5,
+    Priority.HISTORY: 0.25,
 }
 """Part of the minute's limit that may be used when a request of this priority is granted."""
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from ..engine import Need
+from ..model.gaps import Fate
 from ..model.instrument import Instrument
 
 
@@ -18,6 +19,18 @@ class TradeHole:
     symbol: str
     first_id: int
     last_id: int
+    to_ms: int = 0
+    """Not later than this, venue's time."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEdge:
+    """The oldest trade held of a symbol: what came before it today may be asked for."""
+
+    symbol: str
+    first_id: int
+    first_ms: int
+    newest_ms: int
 
 
 class Sink(Protocol):
@@ -32,14 +45,20 @@ class Sink(Protocol):
     def on_frames(self, buffer: bytearray, ends: Sequence[int], recv_ns: int) -> list[Need]:
         """What one socket read brought: message k is `buffer[ends[k-1]:ends[k]]`; both are reused afterwards."""
 
-    def on_snapshot(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
-        """A REST depth answer; a Need for the same book means that it was of no use."""
+    def on_snapshot(self, symbol: str, body: bytes, recv_ns: int, limit: int) -> list[Need]:
+        """A REST depth answer of at most `limit` levels; a Need for the same book means that it was of no use."""
 
     def on_trades(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
-        """A REST aggTrades answer that fills a hole."""
+        """A REST aggTrades answer that fills a hole or goes before the oldest trade."""
 
     def on_disconnect(self, symbols: Sequence[str], channel: str) -> list[Need]:
         """Streams of these symbols were interrupted."""
 
     def trade_holes(self) -> list[TradeHole]:
         """Trades known to be missing and not given up."""
+
+    def give_up(self, hole: TradeHole, fate: Fate) -> None:
+        """Nobody will ask for these trades again."""
+
+    def history_edges(self) -> list[HistoryEdge]:
+        """The oldest trade of every symbol that has one."""

@@ -67,3 +67,12 @@ class FeedStatus:
     snapshots_failed: int
     trades_backfilled: int
     adv_loaded: int
+    trades_given_up: int = 0
+    """Trades missing in gaps that the venue cannot fill."""
+    history_trades: int = 0
+    """Today's trades of before we came, brought in."""
+    history_symbols: int = 0
+    """Symbols whose day is loaded back to 00:00 UTC, and how many of them are done."""
+    history_complete: int = 0
+    history_share: float = 1.0
+    """How much of that there is, 0 to 1."""

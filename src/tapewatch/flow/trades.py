@@ -32,6 +32,7 @@ TRADES = np.dtype(
         ("last_price", np.int64),
         ("raw", np.int64),
         ("seq", np.int64),
+        ("received", np.int64),
         ("count", np.int64),
         ("buy", np.int64),
         ("sell", np.int64),
@@ -97,6 +98,7 @@ def accept(s: Flow, row: Record) -> tuple[bool, bool]:
     """Check a TRADE row against its instrument's id chain: (is it new, does it continue the tape in order)."""
     i = row.instrument
     trades = s.trades[i]
+    trades.received += 1
     if ((row.flags & _AGGREGATE) != 0) == (trades.raw != 0):
         trades.other_source += 1
         return False, False

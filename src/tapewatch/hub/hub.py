@@ -65,11 +65,10 @@ class HubStats:
 class _Channel:
     """A topic with its subscribers."""
 
-    def __init__(self, make: Callable[[], Topic], now: float) -> None:
-        self._make = make
-        self.topic = make()
+    def __init__(self, topic: Topic, due: float) -> None:
+        self.topic = topic
         self.subscriptions: set[_Subscription] = set()
-        self.due = now + self.topic.period_s
+        self.due = due
         self._snapshot: Payloads | None = None
 
     def refresh(self, stats: HubStats) -> None:
@@ -81,13 +80,6 @@ class _Channel:
         stats.built_bytes += sum(map(len, payloads))
         for subscription in self.subscriptions:
             subscription.offer(payloads, stats)
-
-    def renew(self, stats: HubStats) -> None:
-        """Make the topic anew; every subscriber gets its snapshot."""
-        self.topic, self._snapshot = self._make(), None
-        self.refresh(stats)
-        for subscription in self.subscriptions:
-            subscription.renew()
 
     def snapshot(self, stats: HubStats) -> Payloads:
         if self._snapshot is None:
@@ -238,7 +230,8 @@ class Hub:
         """The live channel of a topic; made, with its first state, when there is none."""
         channel = self._channels.get(key)
         if channel is None:
-            channel = _Channel(make, self._clock())
+            topic = make()
+            channel = _Channel(topic, self._clock() + topic.period_s)
             channel.refresh(self.stats)
             self._channels[key] = channel
             self._changed.set()
@@ -249,11 +242,6 @@ class Hub:
         channel = self._channels.get(key)
         if channel is not None and not channel.subscriptions:
             del self._channels[key]
-
-    def renew(self) -> None:
-        """Begin every topic anew, with a snapshot: what they show has been replaced by another state (a seek back)."""
-        for channel in self._channels.values():
-            channel.renew(self.stats)
 
     async def run(self) -> None:
         """Publish until cancelled: every topic at its own pace, one after the other."""

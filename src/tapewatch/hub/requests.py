@@ -79,17 +79,9 @@ class Request:
 class Catalogue:
     """Every topic that can be asked for."""
 
-    def __init__(
-        self,
-        markets: Mapping[str, Market],
-        status: Callable[[], dict[str, Any]],
-        clock: Clock,
-        *,
-        status_period_s: float = topics.Status.period_s,
-    ) -> None:
+    def __init__(self, markets: Mapping[str, Market], status: Callable[[], dict[str, Any]], clock: Clock) -> None:
         self._markets = markets
         self._status = status
-        self._status_period_s = status_period_s
         self._clock = clock
 
     def request(self, topic: str, params: Mapping[str, Any]) -> Request:
@@ -110,9 +102,7 @@ class Catalogue:
             case FootprintParams() as asked:
                 return self._footprint(asked)
             case _:
-                return Request(
-                    "status", lambda: topics.Status("status", self._status, self._clock, self._status_period_s)
-                )
+                return Request("status", lambda: topics.Status("status", self._status, self._clock))
 
     def _footprint(self, asked: FootprintParams) -> Request:
         market = find_market(self._markets, asked.exchange)

@@ -152,10 +152,15 @@ async def serve(
     node = Node(config, mode)
     server = Server(create_app(node, token, hub=node.hub), max_message_bytes=config.limits.request_bytes)
     async with node.recording(), stop_signals() as stop, asyncio.TaskGroup() as tasks:
-        others = [tasks.create_task(node.run()), tasks.create_task(server.stop_when(stop))]
+        others = [tasks.create_task(node.run()), tasks.create_task(_end(server, stop))]
         serving = tasks.create_task(server.serve(sockets=[listener]))
         announce(url_of(listener), token, new)
         await serving
         for task in others:
             task.cancel()
     log.info("stopped")
+
+
+async def _end(server: Server, stop: asyncio.Event) -> None:
+    await stop.wait()
+    server.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import socket
@@ -77,8 +76,3 @@ class Server(uvicorn.Server):
 
     def stop(self) -> None:
         self.should_exit = True
-
-    async def stop_when(self, stop: asyncio.Event) -> None:
-        """Stop as soon as `stop` is set."""
-        await stop.wait()
-        self.stop()

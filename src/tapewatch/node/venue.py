@@ -11,11 +11,15 @@ import numpy as np
 
 from ..config import ThresholdsConfig, VenueConfig
 from ..engine import Engine, Need
-from ..feed.sink import TradeHole
+from ..feed.sink import HistoryEdge, TradeHole
+from ..flow.trades import EMPTY
+from ..ledger import Ledger
 from ..model.errors import OffGridError
+from ..model.gaps import Cause, Fate
 from ..model.instrument import Instrument, Universe
 from ..model.tape import Flag, Kind, Tape
-from ..venues.batch import Decoded
+from ..venues.batch import Decoded, Rejected
+from ..venues.binance_usdm import stream_of
 from ..venues.binance_usdm_codec import Codec
 from ..venues.binance_usdm_messages import Ticker24h
 from .lag import LagMeter
@@ -42,6 +46,7 @@ class VenueNode:
         self.quarantine = quarantine
         self.recorder: VenueRecorder | None = None
         """Where what comes is kept, before anything has looked at it; None where nothing is stored."""
+        self.ledger = Ledger()
         self.tickers: dict[str, Ticker24h] = {}
         """Newest 24 h figures by symbol."""
         self.lag = LagMeter()
@@ -104,25 +109,49 @@ class VenueNode:
 
     def on_frames(self, buffer: bytearray, ends: Sequence[int], recv_ns: int) -> list[Need]:
         """Decode and apply what one socket read brought."""
-        if self.recorder is not None:
-            self.recorder.frames(buffer, ends, self._received(recv_ns))
-        decoded = self.codec.decode(buffer, ends, self._received(recv_ns))
         self.frames += len(ends)
-        self.foreign += decoded.foreign
         self.last_recv_ns = recv_ns
+        received_ns = self._received(recv_ns)
+        if self.recorder is not None:
+            self.recorder.frames(buffer, ends, received_ns)
+        decoded = self.codec.decode(buffer, ends, received_ns)
         needs: list[Need] = []
-        if decoded.rejected or decoded.control:
-            needs += self._aside(decoded, recv_ns)
-        if not len(decoded.tape):
+        while decoded.off_grid:
+            # What came before the frame belongs to the old grid; the frame and what follows, to the finer one.
+            refused = next(rejected for rejected in decoded.rejected if rejected.reason == "off_grid")
+            needs += self._apply(self.codec.decode(*_part(buffer, ends, 0, refused.number), received_ns), recv_ns)
+            refinable = self._refine(decoded.off_grid[0], needs)
+            if not refinable:
+                self._set_aside(refused, recv_ns)
+            buffer, ends = _part(buffer, ends, refused.number + (not refinable), len(ends))
+            decoded = self.codec.decode(buffer, ends, received_ns)
+        return needs + self._apply(decoded, recv_ns)
+
+    def _apply(self, decoded: Decoded, recv_ns: int) -> list[Need]:
+        self.foreign += decoded.foreign
+        needs: list[Need] = []
+        for message in decoded.control:
+            if isinstance(message, Ticker24h):
+                self.tickers[message.s] = message
+        tape = decoded.tape
+        if not len(tape) and not decoded.rejected:
             return needs
         recorded = self.plays_recording()
         if recorded:
-            self._take_raw_trades(decoded.tape)
-        needs += self.engine.apply(decoded.tape)
+            self._take_raw_trades(tape)
+        done = 0
+        for rejected in decoded.rejected:
+            # In the order they came: a trade that could not be read is missing behind the one before it.
+            needs += self.engine.apply(tape.slice(done, rejected.rows))
+            done = rejected.rows
+            self._set_aside(rejected, recv_ns)
+        needs += self.engine.apply(tape.slice(done, len(tape)) if done else tape)
+        if not len(tape):
+            return needs
         now_ms = time.time_ns() / 1e6
         self.handling.add(now_ms - recv_ns / 1e6)
         if not recorded:  # at another pace than the market's there is no such thing as lag
-            self.lag.add(now_ms + (self.clock_offset_ms() or 0.0) - int(decoded.tape.rows[0]["event_ms"]))
+            self.lag.add(now_ms + (self.clock_offset_ms() or 0.0) - int(tape.rows[0]["event_ms"]))
         return needs
 
     def plays_recording(self) -> bool:
@@ -139,58 +168,94 @@ class VenueNode:
         for i in np.unique(tape.rows["instrument"][raw]):
             self.engine.use_raw_trades(int(i))
 
-    def _aside(self, decoded: Decoded, recv_ns: int) -> list[Need]:
-        """What is rare: frames nobody understands, messages that are no market events, prices between two ticks."""
-        for rejected in decoded.rejected:
-            if rejected.reason not in self.quarantine.by_reason:
-                log.warning(
-                    "frame_refused venue=%s reason=%s detail=%r", self.name, rejected.reason, rejected.detail[:120]
-                )
-            self.quarantine.add(recv_ns, rejected.reason, rejected.frame)
-        for message in decoded.control:
-            if isinstance(message, Ticker24h):
-                self.tickers[message.s] = message
-        return [need for error in decoded.off_grid for need in self._refine(error)]
+    def _set_aside(self, rejected: Rejected, recv_ns: int) -> None:
+        """Keep a frame that nobody understands, and on account of which stream."""
+        if rejected.reason not in self.quarantine.by_reason:
+            log.warning("frame_refused venue=%s reason=%s detail=%r", self.name, rejected.reason, rejected.detail[:120])
+        self.quarantine.add(recv_ns, rejected.reason, rejected.frame)
+        symbol, channel = stream_of(rejected.frame) or ("", "")
+        instrument = self.universe.find(symbol)
+        if instrument is not None:
+            self.ledger.quarantined[symbol, channel] += 1
+            if channel == "aggTrade":
+                self.engine.expect_gap(instrument.index, Cause.QUARANTINED)
 
-    def _refine(self, error: OffGridError) -> list[Need]:
-        """Move an instrument to the grid that `error` shows; what was refused meanwhile is refetched as a gap."""
-        needs = self.engine.refine_grid(error)
+    def _refine(self, error: OffGridError, needs: list[Need]) -> bool:
+        """Move an instrument to the grid that `error` shows; False where that grid would cost more than it tells."""
+        before = self.universe.get(error.symbol)
+        needs += self.engine.refine_grid(error)
+        if self.universe.get(error.symbol) == before:
+            return False
         self._tell_recorder()
         log.info("grid_refined instrument=%s:%s reason=%r", self.name, error.symbol, str(error))
-        return needs
+        return True
 
-    def on_snapshot(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
-        """Apply a REST book snapshot."""
+    def _refining(self, decode: Callable[[], Tape], needs: list[Need]) -> Tape:
+        """Decode a REST answer, its instrument's grid refined as often as the answer needs it."""
+        while True:
+            try:
+                return decode()
+            except OffGridError as error:
+                if not self._refine(error, needs):
+                    raise
+
+    def on_snapshot(self, symbol: str, body: bytes, recv_ns: int, limit: int = 0) -> list[Need]:
+        """Apply a REST book snapshot of at most `limit` levels."""
         received_ns = self._received(recv_ns)
         if self.recorder is not None:
             self.recorder.snapshot(symbol, body, received_ns)
-        try:
-            tape = self.codec.snapshot(symbol, body, received_ns)
-        except OffGridError as error:
-            self._refine(error)  # the snapshot that this asks for is the one in our hands
-            tape = self.codec.snapshot(symbol, body, received_ns)
+        refined: list[Need] = []  # the snapshot that a new grid asks for is the one in our hands
+        tape = self._refining(lambda: self.codec.snapshot(symbol, body, received_ns, limit), refined)
         return self.engine.apply(tape)
 
     def on_trades(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
-        """Apply a REST answer with trades that a gap had hidden."""
+        """Apply a REST answer with trades that a gap had hidden, or of history."""
+        received_ns, needs = self._received(recv_ns), list[Need]()
         if self.recorder is not None:
-            self.recorder.trades(symbol, body, self._received(recv_ns))
-        return self.engine.apply(self.codec.agg_trades(symbol, body, self._received(recv_ns)))
+            self.recorder.trades(symbol, body, received_ns)
+        tape = self._refining(lambda: self.codec.agg_trades(symbol, body, received_ns), needs)
+        return needs + self.engine.apply(tape)
 
     def on_disconnect(self, symbols: Sequence[str], channel: str) -> list[Need]:
-        """Books whose diffs stopped coming are stale from this moment."""
+        """Books whose diffs stopped coming are stale from this moment; trades that follow leave a gap behind."""
+        lost = [instrument for symbol in symbols if (instrument := self.universe.find(symbol))]
+        if channel == "aggTrade":
+            for instrument in lost:
+                self.engine.expect_gap(instrument.index, Cause.DISCONNECTED)
         if channel != "depth":
             return []
-        lost = (self.universe.find(symbol) for symbol in symbols)
-        return [need for instrument in lost if instrument for need in self.engine.book_lost(instrument.index)]
+        return [need for instrument in lost for need in self.engine.book_lost(instrument.index)]
 
     def trade_holes(self) -> list[TradeHole]:
         """Aggregate trades known to be missing, which the feed can ask for."""
+        trades = self.engine.flow.trades
         return [
-            TradeHole(self.universe[int(i)].symbol, int(gap["first_id"]), int(gap["last_id"]))
+            TradeHole(self.universe[int(i)].symbol, int(gap["first_id"]), int(gap["last_id"]), int(gap["to_ms"]))
             for i in self.engine.instruments_with_gaps()
+            if not trades[i]["raw"]
             for gap in self.engine.gaps(int(i))
+            if gap["fate"] == Fate.OPEN
         ]
+
+    def give_up(self, hole: TradeHole, fate: Fate) -> None:
+        """Nobody asks for these trades any more."""
+        i = self.universe.get(hole.symbol).index
+        self.ledger.decided(self.engine.give_up(i, hole.first_id, hole.last_id, fate))
+
+    def history_edges(self) -> list[HistoryEdge]:
+        """The oldest aggregate trade of every instrument that has one."""
+        trades = self.engine.flow.trades[: len(self.universe)]
+        return [
+            HistoryEdge(self.universe[int(i)].symbol, int(row["first_id"]), int(row["first_ms"]), int(row["chain_ms"]))
+            for i in np.flatnonzero((trades["last_id"] != EMPTY) & (trades["raw"] == 0))
+            for row in (trades[i],)
+        ]
+
+
+def _part(buffer: bytearray, ends: Sequence[int], first: int, stop: int) -> tuple[bytearray, list[int]]:
+    """Frames `first` to `stop` of a read, as a read of their own."""
+    start = ends[first - 1] if first else 0
+    return buffer[start : ends[stop - 1] if stop else 0], [end - start for end in ends[first:stop]]
 
 
 def _differs(known: Instrument, told: Instrument) -> bool:

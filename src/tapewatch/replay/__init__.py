@@ -1,21 +1,6 @@
-"""Recorded data through the same codec and engine as live sockets: a player, and the report of the state it ends in."""
+"""Recordings through the same codec and engine as live sockets, and the report of the state they end in."""
 
-from .cursor import Cursor, Step
-from .player import Player, Position, State
 from .recording import Recording
-from .replay import play_out, replay_files, write_report
-from .stage import Input, Stage
+from .replay import Replay, replay_files
 
-__all__ = [
-    "Cursor",
-    "Input",
-    "Player",
-    "Position",
-    "Recording",
-    "Stage",
-    "State",
-    "Step",
-    "play_out",
-    "replay_files",
-    "write_report",
-]
+__all__ = ["Recording", "Replay", "replay_files"]

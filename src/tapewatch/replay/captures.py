@@ -34,6 +34,12 @@ class Record:
     """For REST answers: the symbol that was asked for."""
 
     @property
+    def limit(self) -> int:
+        """For REST answers: how many rows were asked for; 0 where the address does not say."""
+        text = parse_qs(urlsplit(self.url).query).get("limit", ["0"])[0]
+        return int(text) if text.isdecimal() else 0
+
+    @property
     def endpoint(self) -> str:
         """Last part of a REST address, such as ``depth``; empty for frames."""
         return urlsplit(self.url).path.rsplit("/", 1)[-1]

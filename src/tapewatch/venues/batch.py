@@ -30,6 +30,10 @@ class Rejected:
     reason: str
     detail: str
     frame: bytes
+    number: int = 0
+    """Which frame of its run it was, from 0."""
+    rows: int = 0
+    """Rows that the frames before it gave."""
 
 
 @dataclass(slots=True)

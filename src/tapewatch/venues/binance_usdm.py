@@ -5,6 +5,7 @@ Rates, routes and rules are the venue's own; the parsing of its messages is in `
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Literal
 
@@ -41,6 +42,15 @@ WEIGHT = {
 }
 
 Route = Literal["public", "market"]
+
+_NAMED_STREAM = re.compile(rb'"stream":"([^"@!]{1,40})@([A-Za-z]+)')
+
+
+def stream_of(frame: bytes) -> tuple[str, str] | None:
+    """Symbol and channel that a wrapped frame names, readable or not; None where it names no symbol's stream."""
+    found = _NAMED_STREAM.search(frame)
+    return None if found is None else (found[1].decode("utf-8", "replace").upper(), found[2].decode())
+
 
 NO_DELIVERY_MS = 4_133_404_800_000
 """deliveryDate of a perpetual without announced delisting (2100-12-25)."""

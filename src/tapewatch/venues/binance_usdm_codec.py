@@ -17,7 +17,7 @@ import msgspec
 from ..model.errors import FrameError, OffGridError
 from ..model.instrument import Instrument, Universe
 from ..model.tape import E8, Flag, Kind, Tape
-from .batch import FOREIGN, Decoded, Integers, Rejected, Rows, Scratch
+from .batch import FOREIGN, ROWS, Decoded, Integers, Rejected, Rows, Scratch
 from .binance_usdm import DEPTH_WEIGHT
 from .binance_usdm_kernel import (
     COIN_MARGINED,
@@ -93,7 +93,7 @@ class Codec:
             if k == len(ends):
                 break
             rows = Rows()
-            self._frame(view[ends[k - 1] if k else 0 : ends[k]], int(scratch.recv_ns[k]), rows, decoded)
+            self._frame(view[ends[k - 1] if k else 0 : ends[k]], k, int(scratch.recv_ns[k]), rows, decoded)
             scratch.append(rows)
             self.general_frames += 1
             k += 1
@@ -101,7 +101,7 @@ class Codec:
         decoded.foreign += int(scratch.counts[FOREIGN])
         return decoded
 
-    def _frame(self, frame: memoryview, recv_ns: int, rows: Rows, decoded: Decoded) -> None:
+    def _frame(self, frame: memoryview, k: int, recv_ns: int, rows: Rows, decoded: Decoded) -> None:
         rows_kept, levels_kept = len(rows.rows), len(rows.levels)
         control_kept, foreign = len(decoded.control), decoded.foreign
         try:
@@ -112,7 +112,8 @@ class Codec:
             if isinstance(error, OffGridError):
                 # Its traceback would keep our view of the caller's buffer alive, and so forbid reusing the buffer.
                 decoded.off_grid.append(error.with_traceback(None))
-            decoded.rejected.append(Rejected(error.reason, str(error), bytes(frame)))
+            held = int(self._scratch.counts[ROWS])
+            decoded.rejected.append(Rejected(error.reason, str(error), bytes(frame), k, held))
 
     def _read(self, frame: memoryview, recv_ns: int, rows: Rows, decoded: Decoded) -> None:
         if len(frame) and frame[0] == _OPEN_LIST:
@@ -160,8 +161,8 @@ class Codec:
             with _of(instrument):
                 _ROW_OF[type(event)](event, instrument, recv_ns, rows)
 
-    def snapshot(self, symbol: str, body: bytes, recv_ns: int) -> Tape:
-        """The REST /depth answer as one DEPTH row flagged SNAPSHOT."""
+    def snapshot(self, symbol: str, body: bytes, recv_ns: int, limit: int = 0) -> Tape:
+        """The REST /depth answer as one DEPTH row flagged SNAPSHOT; `limit` is how many levels were asked for."""
         instrument = self.universe.get(symbol)
         answer = _read_json(_snapshot, body)
         for ms in (answer.E, answer.T):
@@ -170,7 +171,17 @@ class Codec:
         rows = Rows()
         ids = (answer.lastUpdateId, answer.lastUpdateId, 0)
         with _of(instrument):
-            _depth(rows, instrument, recv_ns, answer.bids, answer.asks, int(Flag.SNAPSHOT), (answer.E, answer.T), ids)
+            _depth(
+                rows,
+                instrument,
+                recv_ns,
+                answer.bids,
+                answer.asks,
+                int(Flag.SNAPSHOT),
+                (answer.E, answer.T),
+                ids,
+                limit,
+            )
         return rows.tape()
 
     def agg_trades(self, symbol: str, body: bytes, recv_ns: int) -> Tape:
@@ -272,6 +283,7 @@ def _trade_row(t: Trade, instrument: Instrument, recv_ns: int, rows: Rows) -> No
 def _depth(
     rows: Rows, instrument: Instrument, recv_ns: int, bids: list[tuple[Decimal, Decimal]],
     asks: list[tuple[Decimal, Decimal]], flags: int, times: tuple[int, int], ids: tuple[int, int, int],
+    limit: int = 0,
 ) -> None:  # fmt: skip
     _check_ids(*ids, *times)
     if len(bids) + len(asks) > MAX_LEVELS:
@@ -284,20 +296,24 @@ def _depth(
         rows.levels.append((ticks, lots))
     low = high = 0
     if flags & Flag.SNAPSHOT:
-        low, high = _coverage([price for price, _ in rows.levels[at:]], len(bids))
+        low, high = _coverage([price for price, _ in rows.levels[at:]], len(bids), limit)
     rows.add(
         Kind.DEPTH, flags, instrument.index, recv_ns, event_ms=times[0], ts_ms=times[1], price=low, price2=high,
         id=ids[1], first_id=ids[0], last_id=ids[1], prev_id=ids[2], level_at=at, bids=len(bids), asks=len(asks),
     )  # fmt: skip
 
 
-def _coverage(prices: list[int], bids: int) -> tuple[int, int]:
+def _coverage(prices: list[int], bids: int, limit: int) -> tuple[int, int]:
     """Lowest and highest tick up to which a snapshot knows every level; 0 where it knows all there are.
 
-    A side that fills one of the venue's limits was cut there.
+    A side that fills the limit was cut there. Where the limit is not known it is taken to be the longer side, if that
+    has one of the venue's limits as its length: a whole side of exactly so many levels is then refreshed in vain.
     """
-    low = min(prices[:bids]) if bids in DEPTH_WEIGHT else 0
-    high = max(prices[bids:]) if len(prices) - bids in DEPTH_WEIGHT else 0
+    asks = len(prices) - bids
+    longer = max(bids, asks)
+    limit = limit or (longer if longer in DEPTH_WEIGHT else longer + 1)
+    low = min(prices[:bids]) if bids >= limit else 0
+    high = max(prices[bids:]) if asks >= limit else 0
     return low, high
 
 

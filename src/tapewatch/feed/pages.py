@@ -1,0 +1,195 @@
+"""Which page of trades to ask for next: a pure plan over what is missing, what is seen and what may be spent.
+
+Two kinds of pages, one order of care: first what a gap hid, then what happened today before we came.
+
+* A gap is filled from its oldest id on, those of visible symbols first, then the newest. One that has just opened is
+  left alone for a moment: trades that only changed places close it themselves.
+* History goes backwards from the oldest trade held, so that at every moment it is whole from some time on: visible
+  symbols first and to the end, then all whose day is `CHEAP_PAGES` at most, the shortest first. A day of the busiest
+  symbol is more than a thousand pages; for those nobody looks at it would take what others need.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..model.gaps import Fate
+from ..venues.binance_usdm import AGG_TRADES_HORIZON_MS, WEIGHT
+from .budget import Priority
+from .sink import HistoryEdge, TradeHole
+
+PAGE = 1_000
+"""Rows of one answer."""
+SETTLE_S = 1.0
+"""Age at which a gap is asked for."""
+TRIES = 4
+"""Answers that may end before the gap does: what is asked for can be newer than what the venue's REST knows."""
+CHEAP_PAGES = 20
+DAY_MS = 86_400_000
+
+Room = Callable[[Priority], int]
+"""Weight that a priority could be granted now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One request: up to `limit` trades of `symbol` from `from_id` on. `hole` is None for history."""
+
+    symbol: str
+    from_id: int
+    limit: int
+    priority: Priority
+    hole: TradeHole | None
+
+    def takes(self, ids: Sequence[int]) -> bool:
+        """Whether an answer, its ids rising, is what was asked for, in part at least.
+
+        Beyond its horizon the venue answers with other trades, or none, instead of an error.
+        """
+        return bool(ids) and self.from_id <= ids[0] < self.stop
+
+    @property
+    def stop(self) -> int:
+        """First id behind what is missing."""
+        return self.from_id + self.limit if self.hole is None else self.hole.last_id + 1
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far today's history has come, over the symbols it is loaded for."""
+
+    symbols: int = 0
+    complete: int = 0
+    pages_left: int = 0
+    share: float = 1.0
+    """Of today's time until now, weighted by how busy each symbol is."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    since_s: float
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class PagePlan:
+    """Chooses pages and judges their answers. Times are seconds of a monotonic clock, or venue milliseconds."""
+
+    is_first: Callable[[str], bool]
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Expected aggregate trades a second by symbol."""
+    ended: dict[str, int] = field(default_factory=dict)
+    """Symbols whose history goes no further: the oldest id the venue gave."""
+    _seen: dict[tuple[str, int], _Seen] = field(default_factory=dict)
+    _stumbled: Counter[str] = field(default_factory=Counter)
+
+    # -- gaps ---------------------------------------------------------------------------------------------------
+
+    def next_hole(self, holes: Sequence[TradeHole], now_s: float, room: Room) -> Page | None:
+        """The most urgent page of a gap that can be paid for now."""
+        known = {(hole.symbol, hole.last_id) for hole in holes}
+        self._seen = {key: seen for key, seen in self._seen.items() if key in known}
+        ripe = []
+        for hole in holes:
+            seen = self._seen.setdefault((hole.symbol, hole.last_id), _Seen(now_s))
+            if now_s - seen.since_s >= SETTLE_S:
+                ripe.append(hole)
+        for hole in sorted(ripe, key=lambda hole: (not self.is_first(hole.symbol), -hole.last_id)):
+            priority = Priority.GAP_FILL if self.is_first(hole.symbol) else Priority.BACKFILL
+            if room(priority) >= WEIGHT["aggTrades"]:
+                return Page(hole.symbol, hole.first_id, min(PAGE, hole.last_id - hole.first_id + 1), priority, hole)
+        return None
+
+    def judge(
+        self, page: Page, ids: Sequence[int], left: Iterable[TradeHole], now_s: float, venue_ms: int
+    ) -> list[tuple[TradeHole, Fate]]:
+        """What is to be given up after the answer `ids` has been applied; `left` are the gaps there are now.
+
+        What the venue does not give although it gives what follows, it does not have.
+        """
+        if page.hole is None:
+            self._judge_history(page, ids)
+            return []
+        given_to = ids[-1] if ids else page.from_id - 1
+        reached = [
+            hole for hole in left if hole.symbol == page.symbol and page.from_id <= hole.first_id <= page.hole.last_id
+        ]
+        lost = [(hole, self._fate(hole, venue_ms)) for hole in reached if hole.last_id < given_to]
+        rest = [hole for hole in reached if hole.last_id >= given_to]
+        if len(ids) < page.limit:
+            for hole in rest:
+                seen = self._seen.setdefault((hole.symbol, hole.last_id), _Seen(now_s))
+                seen.tries += 1
+                seen.since_s = now_s + SETTLE_S * 2.0**seen.tries
+                if seen.tries >= TRIES:
+                    lost.append((hole, self._fate(hole, venue_ms)))
+        return lost
+
+    @staticmethod
+    def _fate(hole: TradeHole, venue_ms: int) -> Fate:
+        return Fate.BEYOND_HORIZON if hole.to_ms < venue_ms - AGG_TRADES_HORIZON_MS else Fate.REFUSED
+
+    # -- history ------------------------------------------------------------------------------------------------
+
+    def next_history(self, edges: Sequence[HistoryEdge], venue_ms: int, room: Room) -> Page | None:
+        """The page before the oldest trade of the symbol whose turn it is."""
+        wanted = [edge for edge in self._wanted(edges, venue_ms) if self._goes_on(edge, venue_ms)]
+        for edge in sorted(wanted, key=lambda edge: (not self.is_first(edge.symbol), self._pages(edge, venue_ms))):
+            priority = Priority.VISIBLE_HISTORY if self.is_first(edge.symbol) else Priority.HISTORY
+            if room(priority) >= WEIGHT["aggTrades"]:
+                from_id = max(0, edge.first_id - PAGE)
+                return Page(edge.symbol, from_id, edge.first_id - from_id, priority, None)
+        return None
+
+    def end_history(self, page: Page) -> None:
+        """The venue refuses to tell more."""
+        self.ended[page.symbol] = page.from_id + page.limit
+
+    def _judge_history(self, page: Page, ids: Sequence[int]) -> None:
+        """Note where the venue's memory ends: it gave less than was asked for."""
+        if page.takes(ids):
+            self._stumbled.pop(page.symbol, None)
+            if ids[0] > page.from_id:
+                self.ended[page.symbol] = ids[0]
+            return
+        self._stumbled[page.symbol] += 1
+        if ids or self._stumbled[page.symbol] >= TRIES:
+            self.end_history(page)
+
+    def progress(self, edges: Sequence[HistoryEdge], venue_ms: int) -> Progress:
+        """How far history is, over the symbols it is loaded for."""
+        out = Progress()
+        done = whole = 0.0
+        for edge in self._wanted(edges, venue_ms):
+            left = self._goes_on(edge, venue_ms)
+            rate = self.rates.get(edge.symbol, 1.0)
+            today_ms = max(1, edge.newest_ms - midnight(venue_ms))
+            whole += rate * today_ms
+            done += rate * (today_ms if not left else max(0, edge.newest_ms - edge.first_ms))
+            out.symbols += 1
+            out.complete += not left
+            out.pages_left += self._pages(edge, venue_ms) if left else 0
+        out.share = min(1.0, done / whole) if whole else 1.0
+        return out
+
+    def _wanted(self, edges: Iterable[HistoryEdge], venue_ms: int) -> Iterable[HistoryEdge]:
+        """Symbols whose history is loaded: those in sight, and those whose whole day is cheap."""
+        day_s = (venue_ms - midnight(venue_ms)) / 1000
+        for edge in edges:
+            rate = self.rates.get(edge.symbol)
+            if self.is_first(edge.symbol) or (rate is not None and rate * day_s <= CHEAP_PAGES * PAGE):
+                yield edge
+
+    def _goes_on(self, edge: HistoryEdge, venue_ms: int) -> bool:
+        return edge.first_ms >= midnight(venue_ms) and 0 < edge.first_id != self.ended.get(edge.symbol)
+
+    def _pages(self, edge: HistoryEdge, venue_ms: int) -> int:
+        seconds = max(0, edge.first_ms - midnight(venue_ms)) / 1000
+        return 1 + int(self.rates.get(edge.symbol, 1.0) * seconds / PAGE)
+
+
+def midnight(ms: int) -> int:
+    """00:00 UTC of the day."""
+    return ms - ms % DAY_MS
