@@ -73,6 +73,7 @@ async def test_answers_are_what_the_openapi_document_says(world: World) -> None:
         "/api/liquidations/clusters": schemas.Clusters,
         "/api/book": schemas.Book,
         "/api/impact?size=1": lab_schemas.Impact,
+        "/api/features": lab_schemas.Features,
     }
     async with serve(world) as served:
         _, document = await served.get("/openapi.json")

@@ -68,6 +68,14 @@ class VenueConfig(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["all", "none"] | tuple[Symbol, ...],
         Meta(description="Instruments whose whole order book is kept."),
     ] = "all"
+    study_symbols: Annotated[
+        tuple[Symbol, ...],
+        Meta(
+            description="Instruments whose features and detections are kept from the start; "
+            "others from when somebody asks.",
+            max_length=8,
+        ),
+    ] = ("BTCUSDT", "ETHUSDT")
     book_depth: Annotated[
         Literal[5, 10, 20, 50, 100, 500, 1000],
         Meta(description="Levels a side asked for in a book snapshot; a smaller one costs less of the rate limit."),

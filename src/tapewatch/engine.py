@@ -26,6 +26,7 @@ from .flow.footprint import footprint
 from .flow.imbalance import read_windows
 from .flow.quotes import Quotes, on_liquidation, on_mark, on_quote
 from .flow.trades import EMPTY, Flow, needs_hole, new_trades, on_trade
+from .lab.lab import Lab, Watch
 from .model.errors import OffGridError
 from .model.gaps import Cause, Fate
 from .model.instrument import Grid, Instrument, Universe, common_grid
@@ -46,7 +47,7 @@ UNKNOWN_DAILY_VOLUME = 1e9
 _SPARE_INSTRUMENTS = 64
 """Room for listings before the state arrays are enlarged."""
 
-DONE, ATTEND, MORE_PAGES, MORE_SECOND_CELLS, MORE_MINUTE_CELLS, MORE_HOLES = range(6)
+DONE, ATTEND, MORE_PAGES, MORE_SECOND_CELLS, MORE_MINUTE_CELLS, MORE_HOLES, BEAT, STUDY = range(8)
 
 _SNAPSHOT = int(Flag.SNAPSHOT)
 
@@ -74,10 +75,13 @@ def _apply(
     flow: Flow,
     quote: Quotes,
     clock: Clock,
+    watch: Watch,
 ) -> tuple[int, int]:
-    """Walk rows from `start`; returns (status, row). The row at a status other than DONE has not been applied."""
+    """Walk rows from `start`; returns (status, row). The row has been applied at STUDY, at all others not yet."""
     for r in range(start, len(rows)):
         row = rows[r]
+        if row.event_ms >= watch.due[0]:
+            return BEAT, r
         if row.kind == 1:
             if not has_room(flow.seconds):
                 return MORE_SECOND_CELLS, r
@@ -125,6 +129,8 @@ def _apply(
                 on_mark(quote, row)
             elif row.kind == 5:
                 on_liquidation(quote, row)
+        if watch.studied[row.instrument]:
+            return STUDY, r
     return DONE, len(rows)
 
 
@@ -179,8 +185,11 @@ class Engine:
         self.adv = np.full(n, np.nan)
         self.adv_days = np.zeros(n, np.int64)
         self.needs_by_reason: Counter[str] = Counter()
+        self.lab = Lab(n, self.sync.ladders, self.flow, self.quotes)
+        """Instruments that somebody studies more closely."""
         none = Tape.empty()
-        self._apply = entry(_apply, none.rows, none.levels, 0, self.sync.ladders, self.flow, self.quotes, self._clock)
+        state = (self.sync.ladders, self.flow, self.quotes, self._clock, self.lab.watch)
+        self._apply = entry(_apply, none.rows, none.levels, 0, *state)
         self._read_book = entry(ladder.read_book, self.sync.ladders, 0, np.empty((2, 0, 2), np.int64))
 
     # -- tape in ------------------------------------------------------------------------------------------------
@@ -191,10 +200,16 @@ class Engine:
         rows, levels = np.ascontiguousarray(tape.rows), np.ascontiguousarray(tape.levels)
         at = 0
         while True:
-            status, at = self._apply(rows, levels, at, self.sync.ladders, self.flow, self.quotes, self._clock)
+            state = (self.sync.ladders, self.flow, self.quotes, self._clock, self.lab.watch)
+            status, at = self._apply(rows, levels, at, *state)
             if status == DONE:
                 break
-            if status == MORE_PAGES:
+            if status == BEAT:
+                self.lab.on_time(int(rows[at]["event_ms"]), self.sync.ladders, self.flow.big.adv)
+            elif status == STUDY:
+                self.lab.on_row(rows[at : at + 1], self.sync.ladders, self.flow, self.quotes)
+                at += 1
+            elif status == MORE_PAGES:
                 self.sync.reserve(int(tape.rows[at]["bids"] + tape.rows[at]["asks"]))
             elif status == MORE_SECOND_CELLS:
                 self.flow = self.flow._replace(seconds=candles.grow_cells(self.flow.seconds))
@@ -204,6 +219,8 @@ class Engine:
                 self.flow = self.flow._replace(holes=holes.grow_pool(self.flow.holes))
             else:
                 needs.extend(self._attend(tape, at))
+                if self.lab.watch.studied[rows[at]["instrument"]]:
+                    self.lab.on_row(rows[at : at + 1], self.sync.ladders, self.flow, self.quotes)
                 at += 1
         for need in needs:
             self.needs_by_reason[need.reason] += 1
@@ -261,6 +278,7 @@ class Engine:
         )
         self.quotes = quotes.grow_instruments(self.quotes, n)
         self.sync.ladders = ladder.grow_books(self.sync.ladders, n)
+        self.lab.grow(n)
         self.adv = np.concatenate([self.adv, np.full(n - held, np.nan)])
         self.adv_days = np.concatenate([self.adv_days, np.zeros(n - held, np.int64)])
 
@@ -281,6 +299,7 @@ class Engine:
         candles.rescale(self.flow.minutes, i, price_factor, lot_factor)
         bigflow.rescale(self.flow.big, i, price_factor, lot_factor)
         quotes.rescale(self.quotes, i, price_factor, lot_factor)
+        self.lab.restart(i)
         trades = self.flow.trades[i]
         trades["last_price"] *= price_factor
         trades["buy"] *= lot_factor

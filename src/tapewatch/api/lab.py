@@ -1,4 +1,4 @@
-"""GET /api/impact: the liquidity lab's answers."""
+"""GET /api/impact and /api/features: the liquidity lab's answers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ..model.errors import NotFoundError, UsageError
 from ..model.instrument import Grid, Instrument
 from ..model.views import BookState
 from . import lab_schemas
+from .features import features_content
 from .market import UNKNOWN, Exchange, SymbolName
 from .numbers import answer, exact, grid_printer, now_ms, printer, quote_printer
 from .top import level_pairs
@@ -60,6 +61,17 @@ def lab_routes(venues: Mapping[str, VenueView]) -> APIRouter:
         walked = venue.engine.simulate_market_order(instrument.symbol, wanted, fee_bps)
         head = {"exchange": exchange, "symbol": instrument.symbol, "ts": walked.book_ms, "server_ts": now_ms()}
         return answer(head | impact_content(walked) | _model_band(venue.engine, walked))
+
+    @api.get("/features", responses={200: {"model": lab_schemas.Features, "description": "Oldest first."}, **UNKNOWN})
+    async def features(exchange: Exchange = "binance", symbol: SymbolName = "BTCUSDT") -> Response:
+        """Features of one book, second by second, over the last 180 s of the venue's time.
+
+        An instrument that nobody has studied yet is from now on: its buffer fills with the seconds to come.
+        """
+        venue = find_market(venues, exchange)
+        instrument = find_instrument(venue, symbol)
+        head = {"exchange": exchange, "symbol": instrument.symbol, "server_ts": now_ms()}
+        return answer(head | features_content(venue.engine, instrument))
 
     return api
 

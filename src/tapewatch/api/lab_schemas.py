@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from .schemas import Answer, Count, Money, Price, Quantity, ServerMs, TimeMs
+from .schemas import Answer, Count, Money, Price, Quantity, Ratio, ServerMs, TimeMs
 
 
 class ImpactModel(Answer):
@@ -45,3 +45,51 @@ class Impact(Answer):
     reason: str | None
     path: Annotated[list[tuple[Price, Quantity]], Field(description="Levels hit, best first; 1000 at most.")]
     model: ImpactModel
+
+
+Figure = float | None
+
+
+class FeatureRow(BaseModel):
+    """One second. Further figures by depth: `imbalance_5bps`, `cumulative_bid_10bps`, `cumulative_bid_10bps_quote` …"""
+
+    model_config = ConfigDict(extra="allow")
+
+    ts: TimeMs
+    mid_price: Price | None
+    spread: Price | None
+    microprice: Annotated[Figure, Field(description="Weighted mid: (ask x bid size + bid x ask size) / both sizes.")]
+    stoikov_microprice: Annotated[Figure, Field(description="Stoikov (2018); mid price + fitted adjustment.")]
+    imbalance: Annotated[Ratio | None, Field(description="(B - A) / (B + A) over ten levels.")]
+    depth_weighted_price: Annotated[Figure, Field(description="VAMP over ten levels.")]
+    total_bid_volume: Annotated[Quantity | None, Field(description="Ten best bids.")]
+    total_ask_volume: Annotated[Quantity | None, Field(description="Ten best asks.")]
+    d_bid_volume: Annotated[Quantity, Field(description="Sum over diffs of the change of total_bid_volume.")]
+    d_ask_volume: Quantity
+    ofi: Annotated[Quantity, Field(description="d_bid_volume - d_ask_volume.")]
+    ofi_ckS: Annotated[Quantity | None, Field(description="Best level, by Cont, Kukanov, Stoikov, from best quotes.")]  # noqa: N815
+    ofi_levels: Annotated[list[Quantity], Field(description="The same per level, at the rate of book diffs.")]
+    ofi_integrated: Annotated[Figure, Field(description="Levels over average depth, on their first component.")]
+    slope: Annotated[Figure, Field(description="Næs and Skjeltorp (2006), ten levels, logarithm of lots.")]
+    slope_bid: Figure
+    slope_ask: Figure
+    depth_per_bp_bid: Annotated[Figure, Field(description="Quote currency a basis point, over 25 bps.")]
+    depth_per_bp_ask: Figure
+    trade_flow: Annotated[Quantity, Field(description="Bought - sold by aggressors.")]
+    trade_flow_imbalance: Ratio
+    effective_spread_bps: Figure
+    realised_spread_bps: Annotated[Figure, Field(description="Of the prints that became 5 s old in this second.")]
+    trades: Count
+    updates: Annotated[Count, Field(description="Book diffs.")]
+    undefined: Annotated[dict[str, str], Field(description="Why a figure is null.")]
+
+
+class Features(Answer):
+    exchange: str
+    symbol: str
+    server_ts: ServerMs
+    ts: TimeMs | None
+    sampling: Annotated[Literal["bookTicker", "depth"], Field(description="What best-level figures are made from.")]
+    parameters: dict[str, int | list[int]]
+    window: Annotated[dict[str, Any], Field(description="Kyle's lambda, integrated OFI, VPIN, fit of the microprice.")]
+    features: list[FeatureRow]

@@ -15,6 +15,7 @@ from ..hub.hub import Payloads
 from ..hub.requests import Request, checked, find_instrument, find_market
 from ..model.instrument import Instrument
 from ..model.views import BookState, BookView
+from .features import read_study, sample_rows
 from .numbers import exact, grid_printer, printer, to_json
 
 LEVELS = 10
@@ -26,6 +27,8 @@ WHY_NOT = {
 }
 """Why there is no book to show, by its state."""
 
+OF_THE_SECOND = ("ofi_ckS", "ofi_levels", "stoikov_microprice", "trade_flow_imbalance")
+"""Figures of the newest whole second of the venue's time that stand beside the others; `features` holds them all."""
 FIGURES = ("mid_price", "spread", "imbalance", "ofi", "microprice")
 
 
@@ -66,6 +69,7 @@ class Top:
         engine = self._market.engine
         instrument = engine.universe.get(self._symbol)
         ofi_now = engine.top10_ofi(instrument.index)
+        engine.lab.study(instrument.index)
         view = engine.book(instrument.index, LEVELS)
         live = view.state is BookState.LIVE
         watched = engine is self._engine
@@ -87,6 +91,8 @@ class Top:
             "in_sync": view.state is BookState.LIVE,
         }
         reason = WHY_NOT.get(view.state) or (None if len(view.bids) and len(view.asks) else "one side is empty")
+        newest = self._features(view.instrument)
+        head |= {name: newest[name] if newest else None for name in OF_THE_SECOND} | {"features": newest}
         if reason is not None:
             return head | dict.fromkeys(FIGURES) | {"bid_levels": [], "ask_levels": [], "reason": reason}
         figures = top_figures(view.instrument, view.bids, view.asks)
@@ -97,6 +103,12 @@ class Top:
             "ask_levels": level_pairs(view.instrument, view.asks),
         }
         return head | figures | levels | {"reason": None}
+
+    def _features(self, instrument: Instrument) -> dict[str, Any] | None:
+        """The newest whole second of /api/features; None until there is one."""
+        samples, columns, _ = read_study(self._market.engine.lab.study(instrument.index))
+        newest = {name: values[-1:] for name, values in columns.items()}
+        return sample_rows(instrument, samples[-1:], newest)[0] if len(samples) else None
 
 
 def top_figures(instrument: Instrument, bids: NDArray[np.int64], asks: NDArray[np.int64]) -> dict[str, Any]:

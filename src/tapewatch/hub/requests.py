@@ -15,7 +15,7 @@ from ..config import describe
 from ..model.errors import NotFoundError, NotReadyError, UsageError
 from ..model.instrument import Instrument
 from ..model.views import TIMEFRAMES_MS
-from . import topics
+from . import lab, topics
 from .columns import Clock, Market
 from .hub import Topic
 
@@ -59,12 +59,25 @@ class FootprintParams(_Params, frozen=True):
     lookback: Lookback = 60
 
 
+class SymbolParams(_Params, frozen=True):
+    exchange: str = "binance"
+    symbol: str = "BTCUSDT"
+
+
 PARAMS: dict[str, type[_Params]] = {
     "status": StatusParams,
     "imbalance": ImbalanceParams,
     "bigflow": RowsParams,
     "liquidations": RowsParams,
     "footprint": FootprintParams,
+    "features": SymbolParams,
+    "heatmap": SymbolParams,
+    "depth": SymbolParams,
+}
+STUDIES: dict[str, Callable[[str, Market, str, Clock], Topic]] = {
+    "features": lab.Features,
+    "heatmap": lab.HeatmapTopic,
+    "depth": lab.DepthCurve,
 }
 
 
@@ -101,6 +114,11 @@ class Catalogue:
                 return Request(key, lambda: build(key, market, limit, self._clock))
             case FootprintParams() as asked:
                 return self._footprint(asked)
+            case SymbolParams(exchange, symbol):
+                market = find_market(self._markets, exchange)
+                name = find_instrument(market, symbol).symbol
+                key = f"{topic}:{exchange}:{name}"
+                return Request(key, lambda: STUDIES[topic](key, market, name, self._clock))
             case _:
                 return Request("status", lambda: topics.Status("status", self._status, self._clock))
 

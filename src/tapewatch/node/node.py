@@ -27,7 +27,7 @@ from .warm import is_cached, warm_up
 
 log = logging.getLogger(__name__)
 
-SYMBOL_TOPICS = frozenset({"footprint", "orderflow", "top"})
+SYMBOL_TOPICS = frozenset({"footprint", "orderflow", "top", "features", "heatmap", "depth"})
 """Topics about one symbol; its name is the third part of their key."""
 
 Announce = Callable[[str, str, bool], None]

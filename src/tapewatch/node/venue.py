@@ -86,8 +86,16 @@ class VenueNode:
                     "changed instrument=%s:%s status=%s tick=%s", self.name, told.symbol, told.status, told.tick.value
                 )
         needs += self._follow_books()
+        self._study()
         self._tell_recorder()
         return needs
+
+    def _study(self) -> None:
+        """Keep features of the instruments that the configuration names."""
+        for symbol in self.config.study_symbols:
+            instrument = self.universe.find(symbol)
+            if instrument is not None:
+                self.engine.lab.study(instrument.index, pinned=True)
 
     def _tell_recorder(self) -> None:
         if self.recorder is not None:

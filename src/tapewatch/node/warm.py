@@ -71,6 +71,7 @@ def warm_up() -> float:
     recv_ns = NOW_MS * 1_000_000
     engine.set_adv(0, Decimal(1_000_000), 30)
     engine.follow_book(0)
+    engine.lab.study(0)
     buffer, ends = bytearray(), array("q")
     for frame in FRAMES:
         buffer += frame

@@ -1,0 +1,133 @@
+"""The studied instruments of one engine.
+
+The engine's loop hands over each row of a studied instrument right after it has been applied, and stops the moment
+before its clock enters a new quarter of a second. So features depend on the rows alone, never on how they were cut into
+batches, and instruments that nobody studies cost one comparison a row.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..book import heatmap, microprice
+from ..book.heatmap import COLUMN_MS, COLUMNS
+from ..book.ladder import Ladders
+from ..compiled import entry
+from ..flow import pressure
+from ..flow.quotes import Quotes
+from ..flow.trades import Flow
+from ..model.features import SAMPLES
+from ..model.tape import ROW
+from .state import State, beat, new_state, observe
+
+MAX_STUDIED = 16
+"""Instruments studied at a time, some megabytes and a few thousandths of a core each. One more, and the one least
+recently asked for is given up."""
+FIT_MS = 60_000
+"""The microprice is fitted anew at each full minute of event time."""
+NEVER = np.iinfo(np.int64).max
+
+
+class Watch(NamedTuple):
+    """What the engine's loop looks at: instruments with a 1 in `studied`, and the event time of the next beat."""
+
+    studied: NDArray[np.int64]
+    due: NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Study:
+    """One studied instrument."""
+
+    state: State
+    pinned: bool
+    fitted_ms: int = 0
+    """Event time of the newest fit of the microprice; 0: none yet."""
+
+    def samples(self) -> NDArray[np.void]:
+        """The rolling buffer of FEATURES, oldest first; a copy."""
+        taken = int(self.state.meta[0])
+        return self.state.samples[np.arange(max(0, taken - SAMPLES), taken) % SAMPLES]
+
+    def columns(self, after: int = 0) -> NDArray[np.void]:
+        """Heatmap columns made since the first `after`; see `book.heatmap`."""
+        return heatmap.newest(self.state.heat, after)
+
+
+class Lab:
+    """Studies by instrument."""
+
+    def __init__(self, instruments: int, ladders: Ladders, flow: Flow, quotes: Quotes) -> None:
+        self.watch = Watch(np.zeros(instruments, np.int64), np.array([NEVER]))
+        self.studies: OrderedDict[int, Study] = OrderedDict()
+        """Least recently asked for first."""
+        self.given_up = 0
+        state, row = new_state(), np.zeros(1, ROW)
+        self._observe = entry(observe, row, ladders, flow.trades, quotes.quotes, state)
+        self._beat = entry(beat, ladders, 0, state, 0)
+
+    def study(self, i: int, *, pinned: bool = False) -> Study:
+        """The study of instrument `i`, begun where there is none; `pinned` ones are never given up."""
+        study = self.studies.get(i)
+        if study is None:
+            self._make_room()
+            study = self.studies[i] = Study(new_state(), pinned)
+            self.watch.studied[i] = 1
+            if self.watch.due[0] == NEVER:
+                self.watch.due[0] = 0  # the first row says what time it is
+        self.studies.move_to_end(i)
+        study.pinned |= pinned
+        return study
+
+    def _make_room(self) -> None:
+        spare = [i for i, study in self.studies.items() if not study.pinned]
+        if len(self.studies) >= MAX_STUDIED and spare:
+            self.give_up(spare[0])
+            self.given_up += 1
+
+    def give_up(self, i: int) -> None:
+        """Stop studying an instrument and forget what is known."""
+        if self.studies.pop(i, None) is not None:
+            self.watch.studied[i] = 0
+
+    def restart(self, i: int) -> None:
+        """Begin a study anew: the instrument's ticks or lots have changed their meaning."""
+        if i in self.studies:
+            self.studies[i] = Study(new_state(), self.studies[i].pinned)
+
+    def grow(self, instruments: int) -> None:
+        """Make room for more instruments."""
+        studied = np.zeros(instruments, np.int64)
+        studied[: len(self.watch.studied)] = self.watch.studied
+        self.watch = self.watch._replace(studied=studied)
+
+    def on_row(self, row: NDArray[np.void], ladders: Ladders, flow: Flow, quotes: Quotes) -> None:
+        """Take in one row (an array of one) of a studied instrument that has just been applied."""
+        self._observe(row, ladders, flow.trades, quotes.quotes, self.studies[int(row[0]["instrument"])].state)
+
+    def on_time(self, event_ms: int, ladders: Ladders, adv: NDArray[np.float64]) -> None:
+        """The clock is about to become `event_ms`: every beat up to it, as far as the buffers reach back."""
+        due = int(self.watch.due[0])
+        following = event_ms // COLUMN_MS * COLUMN_MS + COLUMN_MS
+        if due:
+            for at_ms in range(max(due, following - COLUMNS * COLUMN_MS), following, COLUMN_MS):
+                for i, study in self.studies.items():
+                    self._beat(ladders, i, study.state, at_ms)
+                    if at_ms % FIT_MS == 0:
+                        _refit(study, at_ms, float(adv[i]))
+        self.watch.due[0] = following if self.studies else NEVER
+
+
+def _refit(study: Study, at_ms: int, adv: float) -> None:
+    """Once a minute: the microprice's adjustment, and the size of a VPIN bucket. `adv` in ticks x lots, or NaN."""
+    state = study.state
+    adjustment = microprice.fit(state.counts)
+    if adjustment is not None:
+        state.adjustment[:] = adjustment
+        study.fitted_ms = at_ms
+    pressure.set_bucket(state.cost, int(adv / pressure.BUCKETS) if adv > 0 else 0)
