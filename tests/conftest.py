@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from postgres import ADVICE, Server, find_postgres, started
 
 ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no counterexample
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

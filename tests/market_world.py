@@ -194,7 +194,7 @@ async def serve(world: World, token: str = "", static: Path | None = None) -> As
     """Serve a world on a free loopback port with the node's own server."""
     app = create_app(world, token, static=static) if static else create_app(world, token)
     listener = bind("127.0.0.1", 0)
-    server = Server(app, max_message_bytes=world.config.limits.request_bytes)
+    server = Server(app, world.config.limits)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     # The listener accepts before the server runs: the first request waits for it, nobody has to sleep.
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as http:

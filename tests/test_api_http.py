@@ -356,6 +356,9 @@ async def test_health_is_200_while_fresh_and_tells_each_venue(world: World) -> N
     }
     assert {name: venue[name] for name in expected} == expected
     assert venue["latency_p99_ms"] >= venue["latency_p50_ms"] > 0
+    assert list(venue["latency"]) == ["receive", "decode", "engine", "hub", "send"]
+    assert venue["latency"]["engine"]["p99_ms"] >= venue["latency"]["engine"]["p50_ms"] > 0
+    assert venue["latency"]["send"] == {"p50_ms": None, "p99_ms": None}  # nobody listens
 
 
 @pytest.mark.parametrize("state", [FeedState.CONNECTING, FeedState.STALE, FeedState.DOWN, FeedState.DELAYED])
@@ -403,7 +406,10 @@ async def test_metrics_count_what_happened(world: World) -> None:
     ):
         assert line in lines
     assert any(line.startswith('tapewatch_frames_refused_total{reason="') for line in lines)
-    assert any(line.startswith("tapewatch_handling_seconds_bucket{le=") for line in lines)
+    for stage in ("receive", "decode", "engine"):
+        at_most = f'tapewatch_latency_seconds_bucket{{le="+Inf",stage="{stage}",venue="binance"}}'
+        assert any(line.startswith(at_most) and not line.endswith(" 0.0") for line in lines)
+    assert any(line.startswith("tapewatch_lag_seconds_bucket{le=") for line in lines)
 
 
 async def test_docs_need_nothing_from_elsewhere(world: World) -> None:

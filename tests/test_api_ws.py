@@ -15,9 +15,10 @@ import pytest
 from msgspec import structs
 
 from market_world import T0, Served, World, serve
-from tapewatch.api import sockets
+from tapewatch.api import sockets, transport
 from tapewatch.config import Config
 from tapewatch.hub.wire import Frame, decode
+from tapewatch.node import server as node_server
 
 
 @pytest.fixture
@@ -490,3 +491,68 @@ async def test_flapping_clients_leave_nothing_behind(world: World) -> None:
         while "tapewatch_clients 0.0" not in (metrics := await served.text("/metrics")):
             assert "tapewatch_clients" in metrics
         assert "tapewatch_topics 0.0" in await served.text("/metrics")
+
+
+async def test_a_book_is_no_longer_watched_when_nobody_looks_at_its_top(world: World) -> None:
+    world.book([("42500.4", "1.5")], [("42500.6", "0.5")])
+    watched = world.venue.engine.sync.ladders.books
+    async with serve(world) as served:
+        async with served.ws("/ws/BTCUSDT") as ws:
+            await receive_text(ws)
+            assert watched[0]["watched"]
+        while watched[0]["watched"]:
+            await served.text("/health")
+
+
+# -- connections that never say what they want ----------------------------------------------------------------------
+
+
+async def test_a_request_whose_head_never_ends_is_cut(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "REQUEST_WITHIN_S", 0.2)
+    async with serve(world) as served:
+        port = int(served.url.rpartition(":")[2])
+        for head in (
+            b"",
+            b"GET /health HTTP/1.1\r\nX-Slow: ",
+            b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /h",
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(head)
+            with contextlib.suppress(ConnectionResetError):
+                async with asyncio.timeout(10):
+                    while await reader.read(1 << 16):
+                        pass
+            writer.close()
+        async with served.ws("/ws/stream") as ws:  # one that has said it stays
+            await subscribe(ws, 1, "status")
+            await asyncio.sleep(0.3)
+            assert (await frame(ws)).header["key"] == "status"
+
+
+async def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_server, "HTTP_CONNECTIONS", 2)
+    config = Config()
+    config = structs.replace(config, limits=structs.replace(config.limits, clients=1))
+    async with serve(World(tmp_path, config=config)) as served:
+        port = int(served.url.rpartition(":")[2])
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        for _, other in [*held, (reader, writer)]:
+            other.close()
+        while await _status(port) != b"HTTP/1.1 200 OK":
+            pass
+
+
+async def _status(port: int) -> bytes:
+    """The first line of the answer to a request, empty when the connection is refused."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(b"GET /docs HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        return (await reader.readline()).strip()
+    except ConnectionResetError:
+        return b""
+    finally:
+        writer.close()

@@ -50,6 +50,26 @@ class Numbers:
     def snapshot(self) -> Payloads:
         return (f"={self.shown}",)
 
+    def close(self) -> None:
+        self.closed = True
+
+
+class Pipe:
+    """A transport that a test fills up and empties."""
+
+    def __init__(self) -> None:
+        self.got: asyncio.Queue[Any] = asyncio.Queue()
+        self.ready = True
+
+    def send_all(self, payloads: Payloads) -> bool:
+        if self.ready:
+            for payload in payloads:
+                self.got.put_nowait(payload)
+        return self.ready
+
+    def read(self) -> list[Any]:
+        return [self.got.get_nowait() for _ in range(self.got.qsize())]
+
 
 def publish(hub: Hub, beat: Beat, seconds: float = 1.0) -> None:
     """One turn of the publisher."""
@@ -218,13 +238,14 @@ async def test_publisher_wakes_for_a_new_topic_and_says_when_it_stopped() -> Non
     running = asyncio.create_task(hub.run())
     topic = Numbers()
     topic.period_s = 0.01
-    client = hub.connect()
+    pipe = Pipe()
+    client = hub.connect(pipe)
     await asyncio.sleep(0)  # the publisher waits, without any topic
     client.subscribe(1, "numbers", lambda: topic)
-    assert await client.next() == ("=0",)
+    assert await pipe.got.get() == "=0"
     topic.value = 3
     async with asyncio.timeout(5):
-        assert await client.next() == ("+3",)
+        assert await pipe.got.get() == "+3"
     assert hub.running
     running.cancel()
     await asyncio.wait([running])
@@ -561,15 +582,92 @@ class Broken(ColumnTopic):
         return Content([("x", np.array([1], np.int64))], {})
 
 
-async def test_a_topic_that_breaks_stops_the_publisher_loudly(caplog: pytest.LogCaptureFixture) -> None:
-    """An invariant of ours is broken: health tells, nobody is shown a frozen screen that looks alive."""
-    hub = Hub()
-    topic = Numbers()
-    topic.period_s = 0.001
-    client = hub.connect()
+# -- transports -----------------------------------------------------------------------------------------------------
+
+
+def test_an_update_goes_straight_to_every_transport_that_takes_it_as_the_same_object() -> None:
+    beat = Beat()
+    hub, topic = Hub(beat), Numbers()
+    pipes = [Pipe() for _ in range(3)]
+    for pipe in pipes:
+        hub.connect(pipe).subscribe(1, "numbers", lambda: topic)
+    pipes[1].ready = False
+    topic.value = 1
+    publish(hub, beat)
+    first, blocked, third = (pipe.read() for pipe in pipes)
+    assert first == third == ["=0", "+1"]
+    assert blocked == ["=0"]
+    assert first[1] is third[1]
+    assert hub.stats.delivered == 5
+
+
+def test_a_transport_that_takes_messages_again_gets_what_waits_and_later_the_newest_state() -> None:
+    beat = Beat()
+    hub, topic = Hub(beat), Numbers()
+    pipe = Pipe()
+    client = hub.connect(pipe)
     client.subscribe(1, "numbers", lambda: topic)
-    topic.refresh = lambda: Broken("b", lambda: 0).refresh()  # type: ignore[method-assign]
-    with pytest.raises(TypeError, match="column x cannot be sent"):
-        await hub.run()
-    assert not hub.running
-    assert "publisher_stopped" in caplog.text
+    for values, expected in (([1], ["+1"]), ([2, 3, 4], ["=4"])):
+        pipe.read()
+        pipe.ready = False
+        for value in values:
+            topic.value = value
+            publish(hub, beat)
+        client.flush()
+        assert pipe.read() == []
+        pipe.ready = True
+        client.flush()
+        assert pipe.read() == expected
+    topic.value = 5
+    publish(hub, beat)
+    assert pipe.read() == ["+5"]
+
+
+def test_a_topic_that_raises_costs_only_its_own_subscribers_and_begins_anew(caplog: pytest.LogCaptureFixture) -> None:
+    beat = Beat()
+    hub, good, bad = Hub(beat), Numbers("good"), Numbers("bad")
+    pipes = Pipe(), Pipe()
+    hub.connect(pipes[0]).subscribe(1, "good", lambda: good)
+    hub.connect(pipes[1]).subscribe(1, "bad", lambda: bad)
+    whole = bad.refresh
+    bad.refresh = lambda: 1 // 0  # type: ignore[method-assign, assignment, return-value]
+    for value in range(1, 4):
+        good.value = bad.value = value
+        publish(hub, beat, 6.0)
+    assert pipes[0].read() == ["=0", "+1", "+2", "+3"]
+    assert pipes[1].read() == ["=0"]
+    assert (hub.stats.faults, hub.failing) == (3, ["bad"])
+    assert caplog.text.count("topic_failed key=bad") == 1
+    bad.refresh = whole  # type: ignore[method-assign]
+    publish(hub, beat, 6.0)
+    assert pipes[1].read()[-1] == "=3"  # nobody knows what a delta would continue
+    assert hub.failing == []
+
+
+def test_a_topic_is_told_when_its_last_subscriber_leaves() -> None:
+    hub, topic = Hub(), Numbers()
+    one, two = hub.connect(), hub.connect()
+    one.subscribe(1, "numbers", lambda: topic)
+    two.subscribe(1, "numbers", lambda: topic)
+    one.close()
+    assert not hasattr(topic, "closed")
+    two.close()
+    assert topic.closed
+
+
+def test_a_slower_pace_stretches_every_topic_alike() -> None:
+    beat = Beat()
+    hub, topic = Hub(beat), Numbers()
+    pipe = Pipe()
+    hub.connect(pipe).subscribe(1, "numbers", lambda: topic)
+    hub.pace = 4.0
+    for value in range(1, 10):
+        topic.value = value
+        publish(hub, beat)
+    assert pipe.read() == ["=0", "+1", "+5", "+9"]
+    hub.pace = 1.0
+    topic.value = 10
+    publish(hub, beat, 4.0)
+    topic.value = 11
+    publish(hub, beat)
+    assert pipe.read() == ["+10", "+11"]

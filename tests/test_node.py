@@ -18,7 +18,6 @@ from tapewatch.model.instrument import Grid, Instrument
 from tapewatch.model.views import BookState
 from tapewatch.node import warm
 from tapewatch.node.access import access_token, is_loopback
-from tapewatch.node.lag import LagMeter
 from tapewatch.node.log import LineFormatter
 from tapewatch.node.node import symbols_of
 from tapewatch.node.quarantine import FILE_BYTES, KEPT_FRAMES, Quarantine
@@ -120,8 +119,10 @@ def test_lag_is_measured_by_the_venues_clock(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("tapewatch.node.venue.time.time_ns", lambda: RECV_NS + 325_000_000)
     node.clock_offset_ms = lambda: 25.0
     feed(node, warm.FRAMES[2])  # event time is 300 ms after RECV_NS
-    assert node.lag.percentiles() == (50.0, 50.0)
-    assert node.handling.percentiles() == (325.0, 325.0)
+    took = node.latency.stages
+    for histogram, ms in ((node.latency.total, 50), (took["decode"], 325), (took["engine"], 0)):
+        assert histogram.percentiles() == pytest.approx((ms, ms), rel=0.07, abs=0.01)
+    assert (took["receive"].count, took["receive"].sum_ms) == (1, 0.0)  # received before it happened: a clock is wrong
 
 
 def test_a_venue_that_plays_a_recording_is_heard_at_its_own_time(tmp_path: Path) -> None:
@@ -134,17 +135,6 @@ def test_a_venue_that_plays_a_recording_is_heard_at_its_own_time(tmp_path: Path)
     node.clock_offset_ms = lambda: (RECV_NS - years_later) / 1e6
     node.on_frames(buffer, [len(buffer)], years_later)
     assert node.engine.totals()["count"] == 1
-
-
-def test_percentiles_and_buckets_of_lag() -> None:
-    meter = LagMeter()
-    assert meter.percentiles() == (None, None)
-    for ms in range(1, 101):
-        meter.add(ms)
-    assert meter.percentiles() == (50.5, 99.0)
-    buckets = dict(meter.cumulative())
-    assert (buckets["0.01"], buckets["0.1"], buckets["+Inf"]) == (10, 100, 100)
-    assert meter.sum_ms == 5050
 
 
 def test_a_storm_of_garbled_frames_is_bounded_in_memory_and_on_disk(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
 class LimitsConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds on what clients can ask for; reaching one is answered with a sentence."""
 
-    clients: Annotated[int, Meta(ge=1, le=10_000, description="Websocket clients at a time.")] = 64
+    clients: Annotated[int, Meta(ge=1, le=10_000, description="Websocket clients at a time.")] = 512
     subscriptions: Annotated[int, Meta(ge=1, le=1_000, description="Subscriptions of one websocket client.")] = 64
     request_bytes: Annotated[
         int, Meta(ge=1_024, le=1 << 26, description="Largest HTTP request body or websocket message accepted.")

@@ -455,6 +455,10 @@ class Engine:
             ladder.set_top_base(self.sync.ladders, i, TOP_LEVELS)
         return int(book["top_ofi"])
 
+    def unwatch_top10(self, i: int) -> None:
+        """Stop summing; when `top10_ofi` is asked for again, only its differences from then on mean anything."""
+        self.sync.ladders.books[i]["watched"] = 0
+
     def footprint(self, i: int, tf_ms: int, step_ticks: int, lookback: int) -> Footprint:
         """The last `lookback` footprint candles of an instrument; see `flow.footprint`."""
         return footprint(self.flow.seconds, self.flow.minutes, self.universe[i], tf_ms, step_ticks, lookback)

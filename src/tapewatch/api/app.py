@@ -40,6 +40,7 @@ def create_app(node: NodeView, token: str = "", *, hub: Hub | None = None, stati
     every route and websocket but /health. The publisher of `hub` runs as long as the application's lifespan.
     """
     hub = hub or Hub()
+    hub.latency = {name: venue.latency for name, venue in node.venues.items()}
     answers: Counter[int] = Counter()
 
     @asynccontextmanager

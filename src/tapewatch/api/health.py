@@ -23,7 +23,7 @@ def venue_health(venue: VenueView, feed: FeedStatus | None, mode: str) -> dict[s
     """One venue's figures. Gaps are counted in trade ids: `gaps_found` went missing, `gaps_filled` came after all."""
     totals = venue.engine.totals()
     books = venue.engine.books_by_state()
-    p50, p99 = venue.lag.percentiles()
+    p50, p99 = venue.latency.total.percentiles()
     state = feed.state if feed else None
     return {
         "state": state.value if state else mode,
@@ -44,6 +44,7 @@ def venue_health(venue: VenueView, feed: FeedStatus | None, mode: str) -> dict[s
         "dropped_by_reason": dict(venue.quarantine.by_reason),
         "latency_p50_ms": p50,
         "latency_p99_ms": p99,
+        "latency": latency_stages(venue),
         "clock_offset_ms": feed.clock_offset_ms if feed else None,
         "silent": list(feed.silent) if feed else [],
         "frames": venue.frames,
@@ -94,6 +95,15 @@ def journal_health(journal: JournalStatus) -> dict[str, Any]:
     }
 
 
+def latency_stages(venue: VenueView) -> dict[str, dict[str, float | None]]:
+    """p50 and p99 of each stage, ms, in the order an event passes them."""
+    out = {}
+    for stage, took in venue.latency.stages.items():
+        p50, p99 = took.percentiles()
+        out[stage] = {"p50_ms": p50, "p99_ms": p99}
+    return out
+
+
 def health(node: NodeView, hub: Hub) -> tuple[bool, dict[str, Any]]:
     """Whether we serve fresh data, and all figures. A venue that is stale or down makes the whole not fresh."""
     venues = {
@@ -105,6 +115,7 @@ def health(node: NodeView, hub: Hub) -> tuple[bool, dict[str, Any]]:
         wrong.append("no venue is enabled")
     if not hub.running:
         wrong.append("the publisher has stopped")
+    wrong += [f"the view {key} fails" for key in hub.failing]
     content = {
         "status": "; ".join(wrong) or "ok",
         "mode": node.mode,
@@ -118,6 +129,7 @@ def health(node: NodeView, hub: Hub) -> tuple[bool, dict[str, Any]]:
             "topics": len(hub.topics),
             "delivered": hub.stats.delivered,
             "skipped": hub.stats.skipped,
+            "faults": hub.stats.faults,
             "late_ms_max": round(hub.stats.late_ms_max, 1),
         },
     }
@@ -148,6 +160,7 @@ class StatusReader:
             "gaps": figures["gaps_found"],
             "lag_ms_p50": figures["latency_p50_ms"],
             "lag_ms_p99": figures["latency_p99_ms"],
+            "stages": figures["latency"],
             "data_age_ms": figures["last_message_age_ms"],
             "msg_per_s": self._rate(name, venue.frames),
             "books_live": figures["books_in_sync"],

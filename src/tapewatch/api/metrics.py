@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -19,8 +19,9 @@ from prometheus_client.registry import Collector
 from ..feed.status import FeedStatus
 from ..hub.hub import Hub
 from ..journal import JournalStatus
+from ..model.latency import STAGES
 from ..model.views import BookState, FeedState
-from .view import LagView, NodeView, VenueView
+from .view import NodeView
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -106,8 +107,19 @@ class NodeCollector(Collector):
         yield refused
         yield books
         yield _gauge("instruments", "Instruments known.", {n: len(v.engine.universe) for n, v in venues.items()})
-        yield _histogram("lag_seconds", "The venue's event time to applied, by its clock.", venues, lambda v: v.lag)
-        yield _histogram("handling_seconds", "Received to applied, by our clock.", venues, lambda v: v.handling)
+        yield from self._latency()
+
+    def _latency(self) -> Iterator[Metric]:
+        words = "The venue's event time to applied, by its clock."
+        lag = HistogramMetricFamily("tapewatch_lag_seconds", words, labels=["venue"])
+        words = f"Stages on the way to the screen: {', '.join(STAGES)}; docs/performance.md says where each begins."
+        stages = HistogramMetricFamily("tapewatch_latency_seconds", words, labels=["venue", "stage"])
+        for name, venue in self._node.venues.items():
+            lag.add_metric([name], venue.latency.total.cumulative(), venue.latency.total.sum_ms / 1000)
+            for stage, took in venue.latency.stages.items():
+                stages.add_metric([name, stage], took.cumulative(), took.sum_ms / 1000)
+        yield lag
+        yield stages
 
     def _feeds(self) -> Iterator[Metric]:
         feeds = {name: feed.status for name, feed in self._node.feeds.items()}
@@ -139,6 +151,7 @@ class NodeCollector(Collector):
         yield CounterMetricFamily("tapewatch_hub_snapshots", "Snapshots built.", stats.snapshots)
         yield CounterMetricFamily("tapewatch_hub_delivered", "Messages handed to clients.", stats.delivered)
         yield CounterMetricFamily("tapewatch_hub_skipped", "Updates replaced by newer state.", stats.skipped)
+        yield CounterMetricFamily("tapewatch_hub_faults", "Refreshes of a view that raised.", stats.faults)
         yield GaugeMetricFamily("tapewatch_hub_late_seconds", "Worst recent lateness.", stats.late_ms_max / 1000)
         answers = CounterMetricFamily("tapewatch_http_responses", "HTTP answers.", labels=["status"])
         for status, count in sorted(self._requests.items()):
@@ -157,14 +170,6 @@ def _gauge(name: str, words: str, values: dict[str, float] | dict[str, int]) -> 
     family = GaugeMetricFamily(f"tapewatch_{name}", words, labels=["venue"])
     for venue, value in values.items():
         family.add_metric([venue], value)
-    return family
-
-
-def _histogram(name: str, words: str, venues: Mapping[str, VenueView], of: Callable[[VenueView], LagView]) -> Metric:
-    family = HistogramMetricFamily(f"tapewatch_{name}", words, labels=["venue"])
-    for venue, view in venues.items():
-        lag = of(view)
-        family.add_metric([venue], lag.cumulative(), lag.sum_ms / 1000)
     return family
 
 

@@ -93,6 +93,9 @@ class Orderflow:
         candles = ",".join(candle_texts(self._shown, range(len(self._shown.candles))))
         return (f'{self._head("snapshot")},"candles":[{candles}]}}',)
 
+    def close(self) -> None:
+        """Nothing is kept in the engine for this topic."""
+
     def _head(self, kind: str) -> str:
         return (
             f'{{"type":"{kind}","exchange":"{self._market.name}","symbol":{to_json(self._symbol).decode()},'

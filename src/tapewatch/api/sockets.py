@@ -1,4 +1,4 @@
-"""The websockets: one pump for all of them, and the protocol of /ws/stream (docs/stream.md)."""
+"""The websockets: who is let in, what is heard, and the protocol of /ws/stream (docs/stream.md)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .numbers import now_ms, to_json
 from .orderflow import orderflow_request
 from .problems import problem
 from .top import top_request
-from .transport import abort_of
+from .transport import Framing, line_of
 from .view import VenueView
 
 log = logging.getLogger(__name__)
@@ -52,67 +52,85 @@ def install(
     app: FastAPI, hub: Hub, venues: Mapping[str, VenueView], catalogue: Catalogue, limits: LimitsConfig
 ) -> None:
     """Add the websocket routes."""
+    door = _Entrance(hub, limits)
 
     @app.websocket("/ws/orderflow")
     async def orderflow(socket: WebSocket) -> None:
-        await _single(socket, hub, limits, lambda: orderflow_request(venues, dict(socket.query_params), now_ms))
+        await door.single(socket, lambda: orderflow_request(venues, dict(socket.query_params), now_ms))
 
     @app.websocket("/ws/stream")
     async def stream(socket: WebSocket) -> None:
-        if await _admitted(socket, hub, limits):
+        if await door.admits(socket):
             await socket.accept()
-            client = hub.connect()
-            await _run(socket, client, _Stream(socket, client, catalogue, limits).on_text)
+            client = door.client(socket)
+            await _listen(socket, client, _Stream(socket, client, catalogue, limits).on_text)
 
     @app.websocket("/ws/{symbol}")
     async def top(socket: WebSocket, symbol: str) -> None:
-        await _single(socket, hub, limits, lambda: top_request(venues, symbol, dict(socket.query_params), now_ms))
+        await door.single(socket, lambda: top_request(venues, symbol, dict(socket.query_params), now_ms))
 
 
-async def _admitted(socket: WebSocket, hub: Hub, limits: LimitsConfig) -> bool:
-    """Whether there is room for one more client; if not, the handshake is answered with 503."""
-    if len(hub.clients) < limits.clients:
-        return True
-    detail = f"{limits.clients} clients are connected, which is the limit (limits.clients)"
-    await socket.send_denial_response(problem(503, detail, socket.url.path, {"Retry-After": "10"}))
-    return False
+class _Entrance:
+    """Lets clients in, as many as are allowed."""
 
+    def __init__(self, hub: Hub, limits: LimitsConfig) -> None:
+        self._hub = hub
+        self._limits = limits
+        self._framing = Framing()
 
-async def _single(socket: WebSocket, hub: Hub, limits: LimitsConfig, request: Callable[[], Request]) -> None:
-    """A socket that carries one topic; a wrong parameter closes it with a sentence."""
-    if not await _admitted(socket, hub, limits):
-        return
-    await socket.accept()
-    try:
-        asked = request()
-    except TapewatchError as error:
-        code = TRY_AGAIN_LATER if isinstance(error, NotReadyError) else POLICY_VIOLATION
-        await socket.close(code, close_reason(str(error)))
-        return
-    client = hub.connect()
-    client.subscribe(0, asked.key, asked.make)
-    await _run(socket, client, _ignore)
+    async def admits(self, socket: WebSocket) -> bool:
+        """Whether there is room for one more client; if not, the handshake is answered with 503."""
+        if len(self._hub.clients) < self._limits.clients:
+            return True
+        detail = f"{self._limits.clients} clients are connected, which is the limit (limits.clients)"
+        await socket.send_denial_response(problem(503, detail, socket.url.path, {"Retry-After": "10"}))
+        return False
+
+    def client(self, socket: WebSocket) -> Client:
+        """A new client of the hub, whose messages go straight to this socket's transport."""
+        line = line_of(socket.scope)
+        client = self._hub.connect(line)
+        line.carry(self._framing, PATIENCE_S, client.flush)
+        return client
+
+    async def single(self, socket: WebSocket, request: Callable[[], Request]) -> None:
+        """A socket that carries one topic; a wrong parameter closes it with a sentence."""
+        if not await self.admits(socket):
+            return
+        await socket.accept()
+        try:
+            asked = request()
+        except TapewatchError as error:
+            code = TRY_AGAIN_LATER if isinstance(error, NotReadyError) else POLICY_VIOLATION
+            await socket.close(code, close_reason(str(error)))
+            return
+        client = self.client(socket)
+        try:
+            client.subscribe(0, asked.key, asked.make)
+        except BaseException:
+            client.close()
+            raise
+        await _listen(socket, client, _ignore)
 
 
 async def _ignore(text: str | None) -> None:
     """These sockets only speak; what a client says is dropped, at a bounded rate."""
 
 
-async def _run(socket: WebSocket, client: Client, on_text: Callable[[str | None], Awaitable[None]]) -> None:
-    """Pump both directions until either ends."""
+async def _listen(socket: WebSocket, client: Client, on_text: Callable[[str | None], Awaitable[None]]) -> None:
+    """Hear the client until either side ends; what it is sent, the hub writes."""
+    line = line_of(socket.scope)
     try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_send(socket, client))
-            tasks.create_task(_receive(socket, on_text))
-    except* (WebSocketDisconnect, WebSocketDisconnected):
-        pass  # the usual end: they left, and one direction or both noticed
-    except* _NuisanceError as group:
-        await socket.close(POLICY_VIOLATION, str(group.exceptions[0]))
-    except* TimeoutError:
-        log.warning("client_cut reason=does_not_read patience_s=%.0f skipped=%d", PATIENCE_S, client.skipped)
-        if abort := abort_of(socket.scope):
-            abort()
+        await _receive(socket, on_text)
+    except (WebSocketDisconnect, WebSocketDisconnected):
+        pass  # the usual end: they left
+    except _NuisanceError as error:
+        await socket.close(POLICY_VIOLATION, str(error))
+    except TimeoutError:
+        line.cut()
     finally:
+        if line.is_cut:
+            log.warning("client_cut reason=does_not_read patience_s=%.0f skipped=%d", PATIENCE_S, client.skipped)
         client.close()
 
 
@@ -122,14 +140,6 @@ class _NuisanceError(Exception):
 
 class _ProtocolError(UsageError):
     """A message that is no command."""
-
-
-async def _send(socket: WebSocket, client: Client) -> None:
-    while True:
-        for payload in await client.next():
-            # The server's `send` returns when its buffer is below the high-water mark again: that is our backpressure.
-            async with asyncio.timeout(PATIENCE_S):
-                await (socket.send_text(payload) if isinstance(payload, str) else socket.send_bytes(payload))
 
 
 async def _receive(socket: WebSocket, on_text: Callable[[str | None], Awaitable[None]]) -> None:

@@ -82,6 +82,11 @@ class Top:
     def snapshot(self) -> Payloads:
         return self._message
 
+    def close(self) -> None:
+        """Let the engine stop summing the changes of this book's best levels."""
+        engine = self._market.engine
+        engine.unwatch_top10(engine.universe.get(self._symbol).index)
+
     def _content(self, view: BookView, ofi: int | None) -> dict[str, Any]:
         head = {
             "exchange": self._market.name,

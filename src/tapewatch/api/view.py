@@ -10,18 +10,9 @@ from ..config import Config
 from ..feed.status import FeedStatus
 from ..hub.columns import Market
 from ..journal import JournalStatus
+from ..model.latency import Latency
 
 Mode = Literal["live", "demo", "replay"]
-
-
-class LagView(Protocol):
-    """Percentiles of the newest samples in ms, and all samples as cumulative buckets in seconds."""
-
-    count: int
-    sum_ms: float
-
-    def percentiles(self) -> tuple[float | None, float | None]: ...
-    def cumulative(self) -> list[tuple[str, float]]: ...
 
 
 class QuarantineView(Protocol):
@@ -38,9 +29,7 @@ class VenueView(Market, Protocol):
     foreign: int
 
     @property
-    def lag(self) -> LagView: ...
-    @property
-    def handling(self) -> LagView: ...
+    def latency(self) -> Latency: ...
     @property
     def quarantine(self) -> QuarantineView: ...
 

@@ -70,6 +70,9 @@ class ColumnTopic(ABC):
     def snapshot(self) -> Payloads:
         return (self._frame("snapshot", self.whole(), 0),)
 
+    def close(self) -> None:  # noqa: B027  (few topics have anything to give back)
+        """Nothing is kept in the engines for the page's topics."""
+
     def _frame(self, kind: Literal["snapshot", "delta"], content: Content, prev: int) -> bytes:
         header = {
             "topic": self.topic,

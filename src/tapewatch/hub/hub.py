@@ -1,8 +1,9 @@
 """The hub: live topics, one publisher, and clients that never queue.
 
-A topic lives from its first subscriber to its last. What it sends is built once, whoever listens. A client holds at
-most one message a topic: while that one waits for the client's transport, the next marks the client *behind*, and
-when it drains it gets a snapshot of the newest state instead of what it missed.
+A topic lives from its first subscriber to its last. What it sends is built once and given to all who listen, in one
+pass, as long as their transports take it. A client holds at most one message a topic: while that one waits for the
+client's transport, the next marks the client *behind*, and when it drains it gets a snapshot of the newest state
+instead of what it missed.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from ..model.errors import UsageError
+from ..model.latency import Latency
 
 log = logging.getLogger(__name__)
 
 LATE_FADES = 0.999
 """Factor a refresh: at some tens of refreshes a second the worst lateness is forgotten after a minute or so."""
+FAILED_AGAIN_S = 5.0
+"""How long a topic that raised is left alone."""
 
 Payload = bytes | str
 """One websocket message: binary or text."""
@@ -32,7 +36,7 @@ class Topic(Protocol):
 
     @property
     def key(self) -> str:
-        """Canonical name: equal keys are one topic."""
+        """Canonical name: equal keys are one topic. Its second part, where there is one, is the venue."""
 
     @property
     def period_s(self) -> float:
@@ -43,6 +47,20 @@ class Topic(Protocol):
 
     def snapshot(self) -> Payloads:
         """Messages that bring any client to the state of the last refresh; none when there is nothing to show yet."""
+
+    def close(self) -> None:
+        """The last subscriber has left: give back what the engines keep for this topic alone."""
+
+
+class Outlet(Protocol):
+    """A client's transport. When it is ready again after a refusal, whoever owns it calls `Client.flush`."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it would take messages now."""
+
+    def send_all(self, payloads: Payloads) -> bool:
+        """Take messages and return at once, or refuse all of them because earlier ones still wait."""
 
 
 @dataclass(slots=True)
@@ -58,6 +76,8 @@ class HubStats:
     """Messages handed to a client's transport."""
     skipped: int = 0
     """Updates a client did not get because an earlier one still waited: it got newer state instead."""
+    faults: int = 0
+    """Refreshes that raised: a defect of ours in one topic, which costs only its own subscribers."""
     late_ms_max: float = 0.0
     """Longest that a refresh came after its time, over the last minute or so."""
 
@@ -65,21 +85,39 @@ class HubStats:
 class _Channel:
     """A topic with its subscribers."""
 
-    def __init__(self, topic: Topic, due: float) -> None:
+    def __init__(self, topic: Topic, due: float, latency: Latency | None) -> None:
         self.topic = topic
         self.subscriptions: set[_Subscription] = set()
         self.due = due
+        self.failing = False
+        self._latency = latency
         self._snapshot: Payloads | None = None
 
-    def refresh(self, stats: HubStats) -> None:
+    def refresh(self, stats: HubStats, clock: Callable[[], float]) -> None:
         payloads = self.topic.refresh()
+        if self.failing:
+            self._begin_anew()
+            return
         if not payloads:
             return
         self._snapshot = None
         stats.built += len(payloads)
         stats.built_bytes += sum(map(len, payloads))
+        built = clock()
+        taken = 0
         for subscription in self.subscriptions:
-            subscription.offer(payloads, stats)
+            taken += subscription.offer(payloads, stats)
+        stats.delivered += taken * len(payloads)
+        if self._latency is not None and taken:
+            self._latency.stages["hub"].add((built - self.due) * 1000)
+            self._latency.stages["send"].add((clock() - built) * 1000)
+
+    def _begin_anew(self) -> None:
+        """After a fault nobody knows what a delta would continue: everybody gets a snapshot."""
+        self.failing = False
+        self._snapshot = None
+        for subscription in self.subscriptions:
+            subscription.renew()
 
     def snapshot(self, stats: HubStats) -> Payloads:
         if self._snapshot is None:
@@ -101,15 +139,19 @@ class _Subscription:
         self._behind = True  # a new client is one that has missed everything so far
         self._queued = False
 
-    def offer(self, payloads: Payloads, stats: HubStats) -> None:
+    def offer(self, payloads: Payloads, stats: HubStats) -> bool:
+        """Hand an update to the client; False when it has to wait, or was replaced by newer state."""
         if self._queued:
             stats.skipped += 1
             self._client.skipped += 1
             self._waiting, self._behind = None, True
-            return
+            return False
         if not self._behind:
+            if self._client.send(payloads):
+                return True
             self._waiting = payloads
         self.enqueue()
+        return False
 
     def enqueue(self) -> None:
         """Line up for the transport, once."""
@@ -133,12 +175,12 @@ class _Subscription:
 class Client:
     """One connection: subscriptions by the client's own numbers, and the messages that wait for its transport."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, outlet: Outlet | None) -> None:
         self._hub = hub
+        self._outlet = outlet
         self._by_key: dict[str, _Subscription] = {}
         self._by_id: dict[int, _Subscription] = {}
         self._line: deque[_Subscription] = deque()
-        self._wake = asyncio.Event()
         self.skipped = 0
 
     def __len__(self) -> int:
@@ -181,26 +223,33 @@ class Client:
             self.unsubscribe(number)
         self._hub.clients.discard(self)
 
+    def send(self, payloads: Payloads) -> bool:
+        """Give messages to the transport if it takes them now. Whoever has none is asked by `take`."""
+        return self._outlet is not None and self._outlet.send_all(payloads)
+
     def lined_up(self, subscription: _Subscription) -> None:
         self._line.append(subscription)
-        self._wake.set()
+        self.flush()
+
+    def flush(self) -> None:
+        """The transport may take messages again: give it what waits."""
+        while self._outlet is not None and self._line and self._outlet.ready:
+            if payloads := self.take():
+                self._outlet.send_all(payloads)
 
     def take(self) -> Payloads:
         """The next messages for the transport, none when nothing waits. Send them before taking again."""
         while self._line:
-            payloads = self._line.popleft().take(self._hub.stats)
+            subscription = self._line.popleft()
+            try:
+                payloads = subscription.take(self._hub.stats)
+            except Exception as error:  # noqa: BLE001  (one topic's defect, logged and counted)
+                self._hub.failed(subscription.channel, error)
+                continue
             if payloads:
                 self._hub.stats.delivered += len(payloads)
                 return payloads
         return ()
-
-    async def next(self) -> Payloads:
-        """Wait for the next messages."""
-        while True:
-            self._wake.clear()
-            if payloads := self.take():
-                return payloads
-            await self._wake.wait()
 
 
 class Hub:
@@ -210,6 +259,10 @@ class Hub:
         self._clock = clock
         self.stats = HubStats()
         self.clients: set[Client] = set()
+        self.latency: Mapping[str, Latency] = {}
+        """Where the stages behind the engines are counted, by venue."""
+        self.pace = 1.0
+        """Factor on every topic's period: above 1 where the program must save time."""
         self._channels: dict[str, _Channel] = {}
         self._changed = asyncio.Event()
         self.running = False
@@ -220,9 +273,14 @@ class Hub:
         """Keys of the live topics."""
         return list(self._channels)
 
-    def connect(self) -> Client:
+    @property
+    def failing(self) -> list[str]:
+        """Keys of the topics whose last refresh raised."""
+        return [key for key, channel in self._channels.items() if channel.failing]
+
+    def connect(self, outlet: Outlet | None = None) -> Client:
         """Register a new client; close it in the end."""
-        client = Client(self)
+        client = Client(self, outlet)
         self.clients.add(client)
         return client
 
@@ -231,8 +289,9 @@ class Hub:
         channel = self._channels.get(key)
         if channel is None:
             topic = make()
-            channel = _Channel(topic, self._clock() + topic.period_s)
-            channel.refresh(self.stats)
+            venue = key.split(":")[1] if ":" in key else ""
+            channel = _Channel(topic, self._clock() + topic.period_s, self.latency.get(venue))
+            channel.refresh(self.stats, self._clock)
             self._channels[key] = channel
             self._changed.set()
         return channel
@@ -242,6 +301,7 @@ class Hub:
         channel = self._channels.get(key)
         if channel is not None and not channel.subscriptions:
             del self._channels[key]
+            channel.topic.close()
 
     async def run(self) -> None:
         """Publish until cancelled: every topic at its own pace, one after the other."""
@@ -252,9 +312,6 @@ class Hub:
                 for channel in list(self._channels.values()):
                     if self.publish_if_due(channel):
                         await asyncio.sleep(0)  # sockets are read between two topics
-        except Exception:
-            log.exception("publisher_stopped")
-            raise
         finally:
             self.running = False
 
@@ -265,11 +322,23 @@ class Hub:
             return False
         late_ms = (now - channel.due) * 1000
         self.stats.late_ms_max = max(self.stats.late_ms_max * LATE_FADES, late_ms)
+        period = channel.topic.period_s * self.pace
+        try:
+            channel.refresh(self.stats, self._clock)
+        except Exception as error:  # noqa: BLE001  (one topic's defect costs nobody else)
+            self.failed(channel, error)
+            period = max(period, FAILED_AGAIN_S)
         # On the beat where we can; after a pause, from now on: what was missed is not made up for.
-        beat = channel.due + channel.topic.period_s
-        channel.due = beat if beat > now else now + channel.topic.period_s
-        channel.refresh(self.stats)
+        beat = channel.due + period
+        channel.due = beat if beat > now else now + period
         return True
+
+    def failed(self, channel: _Channel, error: Exception) -> None:
+        """Count what a topic has raised; one line in the log while it lasts."""
+        self.stats.faults += 1
+        if not channel.failing:
+            log.error("topic_failed key=%s", channel.topic.key, exc_info=error)
+        channel.failing = True
 
     async def _until_due(self) -> None:
         """Wait for the next topic's time, or for a new topic, whose time may be earlier."""

@@ -150,7 +150,7 @@ async def serve(
     listener = listener or bind(config.server.host, config.server.port)
     token, new = access_token(config)
     node = Node(config, mode)
-    server = Server(create_app(node, token, hub=node.hub), max_message_bytes=config.limits.request_bytes)
+    server = Server(create_app(node, token, hub=node.hub), config.limits)
     async with node.recording(), stop_signals() as stop, asyncio.TaskGroup() as tasks:
         others = [tasks.create_task(node.run()), tasks.create_task(_end(server, stop))]
         serving = tasks.create_task(server.serve(sockets=[listener]))

@@ -10,7 +10,8 @@ from typing import Any
 
 import uvicorn
 
-from ..api.transport import CuttableWebSocket
+from ..api.transport import HTTP_CONNECTIONS, Line, PromptHttp
+from ..config import LimitsConfig
 from ..model.errors import TapewatchError
 
 BACKLOG = 512
@@ -53,7 +54,7 @@ def url_of(listener: socket.socket) -> str:
 class Server(uvicorn.Server):
     """uvicorn without its own signal handling: the node decides when to stop, and stops it with everything else."""
 
-    def __init__(self, app: Any, *, max_message_bytes: int) -> None:
+    def __init__(self, app: Any, limits: LimitsConfig) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -62,8 +63,10 @@ class Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                ws=CuttableWebSocket,
-                ws_max_size=max_message_bytes,
+                http=PromptHttp,
+                limit_concurrency=limits.clients + HTTP_CONNECTIONS,
+                ws=Line,
+                ws_max_size=limits.request_bytes,
                 # Binary columns to loopback or a LAN: compressing them costs more than it saves.
                 ws_per_message_deflate=False,
                 timeout_graceful_shutdown=GRACE_S,

@@ -17,12 +17,12 @@ from ..ledger import Ledger
 from ..model.errors import OffGridError
 from ..model.gaps import Cause, Fate
 from ..model.instrument import Instrument, Universe
+from ..model.latency import Latency
 from ..model.tape import Flag, Kind, Tape
 from ..venues.batch import Decoded, Rejected
 from ..venues.binance_usdm import stream_of
 from ..venues.binance_usdm_codec import Codec
 from ..venues.binance_usdm_messages import Ticker24h
-from .lag import LagMeter
 from .quarantine import Quarantine
 from .recorder import VenueRecorder
 
@@ -49,10 +49,7 @@ class VenueNode:
         self.ledger = Ledger()
         self.tickers: dict[str, Ticker24h] = {}
         """Newest 24 h figures by symbol."""
-        self.lag = LagMeter()
-        """The venue's event time to applied, by the venue's clock; one sample a read, of its oldest event."""
-        self.handling = LagMeter()
-        """Received to applied, by our clock."""
+        self.latency = Latency()
         self.frames = 0
         self.foreign = 0
         self.last_recv_ns = 0
@@ -144,23 +141,30 @@ class VenueNode:
         tape = decoded.tape
         if not len(tape) and not decoded.rejected:
             return needs
-        recorded = self.plays_recording()
-        if recorded:
+        if self.plays_recording():
             self._take_raw_trades(tape)
+        decoded_ns = time.time_ns()
         done = 0
         for rejected in decoded.rejected:
             # In the order they came: a trade that could not be read is missing behind the one before it.
             needs += self.engine.apply(tape.slice(done, rejected.rows))
             done = rejected.rows
             self._set_aside(rejected, recv_ns)
+        event_ms = int(tape.rows[0]["event_ms"]) if len(tape) else 0
         needs += self.engine.apply(tape.slice(done, len(tape)) if done else tape)
-        if not len(tape):
-            return needs
-        now_ms = time.time_ns() / 1e6
-        self.handling.add(now_ms - recv_ns / 1e6)
-        if not recorded:  # at another pace than the market's there is no such thing as lag
-            self.lag.add(now_ms + (self.clock_offset_ms() or 0.0) - int(tape.rows[0]["event_ms"]))
+        if event_ms:
+            self._clocked(event_ms, recv_ns, decoded_ns, time.time_ns())
         return needs
+
+    def _clocked(self, event_ms: int, recv_ns: int, decoded_ns: int, applied_ns: int) -> None:
+        """One sample a socket read, of its oldest event."""
+        stages = self.latency.stages
+        stages["decode"].add((decoded_ns - recv_ns) / 1e6)
+        stages["engine"].add((applied_ns - decoded_ns) / 1e6)
+        offset_ms = self.clock_offset_ms() or 0.0
+        if abs(offset_ms) <= ANOTHER_TIME_MS:  # at another pace than the market's there is no such thing as lag
+            stages["receive"].add(recv_ns / 1e6 + offset_ms - event_ms)
+            self.latency.total.add(applied_ns / 1e6 + offset_ms - event_ms)
 
     def plays_recording(self) -> bool:
         """Whether the venue lives at another time than we."""
