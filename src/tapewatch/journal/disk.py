@@ -15,6 +15,10 @@ class Disk:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         return os.open(path, flags, 0o600)
 
+    def open(self, path: Path) -> int:
+        """A file that exists already, as it is."""
+        return os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+
     def write(self, descriptor: int, data: bytes) -> None:
         """Write all of `data`. After an error any part of it may have been written."""
         left = memoryview(data)

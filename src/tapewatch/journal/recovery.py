@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def recover(folder: Path, disk: Disk | None = None) -> Recovery:
     for file in files(folder):
         if file.closed:
             continue
-        descriptor = os.open(file.path, os.O_RDWR)
+        descriptor = disk.open(file.path)
         try:
             disk.sync(descriptor)  # its writer may have died before it did
         finally:

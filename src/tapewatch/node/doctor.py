@@ -18,7 +18,7 @@ import aiohttp
 import msgspec
 
 from ..config import Config, StoreConfig, VenueConfig
-from ..journal import DataLock, Reason
+from ..journal import DataLock
 from ..venues.binance_usdm import WEIGHT_PER_MINUTE
 from . import warm
 from .verify import verify
@@ -139,10 +139,9 @@ def _journal(folder: Path) -> Finding:
     checks = verify([folder])
     records, size = sum(check.records for check in checks), sum(check.size for check in checks)
     what = f"{len(checks)} files, {records:,} records, {size / 2**20:,.1f} MiB"
-    damages = [damage for check in checks for damage in check.damages if damage.reason is not Reason.UNCLOSED]
-    if damages:
-        what = f"{what}; {len(damages)} damages, first {damages[0]}"
-        return Finding("journal", Verdict.WARN, what, "tapewatch journal lists them; all other records are read")
+    if damages := sum(len(check.unsound) for check in checks):
+        mend = "tapewatch journal names them; all other records can be read"
+        return Finding("journal", Verdict.WARN, f"{what}, damages: {damages}", mend)
     return Finding("journal", Verdict.OK, f"{what}, all sound")
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from ..journal import Damage, Reason, Record, files, missing, read
 
@@ -68,17 +67,13 @@ def verify(places: Iterable[Path], progress: Console | None = None) -> list[Chec
 def show(places: Iterable[Path], out: Console) -> bool:
     """Print what `verify` finds; True when anything is damaged or missing."""
     checks = verify(places, Console(stderr=True))
-    table = Table("file", "records", "frames", "MiB", "from", "to", "classes", "", box=None, header_style="dim")
-    for column in (1, 2, 3):
-        table.columns[column].justify = "right"
     for check in checks:
         state = "[red]damaged[/]" if check.unsound else "[yellow]unclosed[/]" if check.damages else "[green]sound[/]"
         classes = ", ".join(f"{name} {count:,}" for name, count in sorted(check.classes.items()))
-        table.add_row(
-            check.path.name, f"{check.records:,}", f"{check.frames:,}", f"{check.size / 2**20:,.2f}",
-            _time(check.first_ns), _time(check.last_ns), classes, state,
-        )  # fmt: skip
-    out.print(table)
+        times = f"{_time(check.first_ns)} to {_time(check.last_ns)}, " if check.records else ""
+        size = f"{check.size / 2**20:,.2f} MiB"
+        line = f"{check.path.name}  {state}  {times}{check.records:,} records, {check.frames:,} frames, {size}"
+        out.print(f"{line}{f' ({classes})' if classes else ''}", highlight=False, soft_wrap=True)
     for check in checks:
         for damage in check.damages:
             out.print(str(damage), highlight=False, soft_wrap=True, markup=False)
@@ -89,4 +84,4 @@ def show(places: Iterable[Path], out: Console) -> bool:
 
 
 def _time(ns: int) -> str:
-    return f"{datetime.fromtimestamp(ns / 1e9, UTC):%Y-%m-%d %H:%M:%S}" if ns else ""
+    return f"{datetime.fromtimestamp(ns / 1e9, UTC):%Y-%m-%d %H:%M:%S}"
