@@ -14,6 +14,7 @@ from tapewatch.engine import Engine
 from tapewatch.journal import Content, Damage, Record, StreamClass, files, read
 from tapewatch.model.errors import TapewatchError
 from tapewatch.model.instrument import Grid, Instrument, Universe
+from tapewatch.model.views import BookState
 from tapewatch.node import warm
 from tapewatch.node.quarantine import Quarantine
 from tapewatch.node.recorder import Recorder, VenueRecorder, journal_folder
@@ -128,22 +129,19 @@ def test_a_journal_alone_gives_the_same_state_again(tmp_path: Path) -> None:
             node.on_snapshot("WUSDT", warm.SNAPSHOT, NOW_NS)
     node.on_trades("WUSDT", b'[{"a":2,"p":"100.1","q":"1","f":3,"l":3,"T":1790000000900,"m":true}]', NOW_NS)
     finer = warm.FRAMES[2].replace(b'"a":1', b'"a":4').replace(b'"p":"100.1"', b'"p":"100.15"')
-    node.on_frames(bytearray(finer), [len(finer)], NOW_NS)  # between two ticks: refused, and the grid is refined
+    node.on_frames(bytearray(finer), [len(finer)], NOW_NS)  # between two ticks: the grid is refined
     assert node.universe.get("WUSDT").tick == Grid.parse("0.05")
-    node.on_frames(bytearray(finer), [len(finer)], NOW_NS)
     recorder.close()
 
-    universe = Universe("binance")
+    records = recorded(journal_folder(tmp_path, "binance"))
+    # A grid only ever becomes finer: the last one told holds everything before it, too.
+    told = [record.instruments() for record in records if record.content is Content.INSTRUMENTS][-1]
+    universe = Universe("binance", told)
     engine, codec = Engine(universe), Codec(universe)
-    for record in recorded(journal_folder(tmp_path, "binance")):
+    for instrument in told:
+        engine.follow_book(instrument.index)
+    for record in records:
         match record.content:
-            case Content.INSTRUMENTS:
-                for told in record.instruments():
-                    if told.symbol in universe:
-                        engine.update_instrument(told)
-                    else:
-                        engine.add_instrument(told)
-                        engine.follow_book(told.index)
             case Content.FRAMES:
                 engine.apply(codec.decode(record.payload, record.ends, record.recv_ns).tape)
             case Content.SNAPSHOT:
@@ -151,10 +149,16 @@ def test_a_journal_alone_gives_the_same_state_again(tmp_path: Path) -> None:
             case Content.TRADES:
                 engine.apply(codec.agg_trades(record.symbol, record.payload, record.recv_ns))
             case _:
-                assert record.content in {Content.HEADER, Content.CLOSED}
-    assert engine.totals() == node.engine.totals()
-    assert engine.totals()["count"] == 4
-    assert engine.book_state(0) == node.engine.book_state(0)
+                assert not record.content.numbered
+    assert engine.totals()["count"] == node.engine.totals()["count"] == 4
+    assert engine.totals()["missing"] == engine.totals()["filled"] == 1
+    assert footprint(engine) == footprint(node.engine)
+    assert engine.book_state(0) == BookState.LIVE  # and with depth recorded, the book too
+
+
+def footprint(engine: Engine) -> list[tuple[int, ...]]:
+    view = engine.footprint(0, 60_000, 1, 5)
+    return [*(tuple(candle) for candle in view.candles.tolist()), *(tuple(cell) for cell in view.cells.tolist())]
 
 
 def test_every_file_begins_with_the_instruments(tmp_path: Path) -> None:
