@@ -14,6 +14,8 @@ from pathlib import Path
 
 READ_BYTES = 1 << 16
 """Frames of one socket read travel together; this is what a busy socket gives at once."""
+PADDING = 64
+"""Zero bytes that the feed puts behind the last frame of a read."""
 SLICE_READS = 12
 """Reads in a timed slice: long enough for the clock, short enough that a slow phase of the machine hits everybody."""
 
@@ -32,11 +34,15 @@ class Symbol:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The frames of one socket read, one by one and as they stand in the receive buffer."""
+    """The frames of one socket read, one by one and as they stand in the receive buffer of our feed."""
 
     frames: list[bytes]
     buffer: bytes
-    ends: list[int]
+    ends: array[int]
+
+    @classmethod
+    def of(cls, frames: list[bytes]) -> Read:
+        return cls(frames, b"".join(frames) + bytes(PADDING), array("q", accumulate(map(len, frames))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ def _reads(frames: list[bytes]) -> Iterator[Read]:
         held.append(frame)
         size += len(frame)
         if size >= READ_BYTES:
-            yield Read(held, b"".join(held), list(accumulate(map(len, held))))
+            yield Read.of(held)
             held, size = [], 0
     if held:
-        yield Read(held, b"".join(held), list(accumulate(map(len, held))))
+        yield Read.of(held)

@@ -18,6 +18,7 @@ Integers = Sequence[int] | NDArray[np.int64]
 
 ROWS, LEVELS, FOREIGN = range(3)
 """Columns of the counters that a kernel keeps while it fills `Scratch`."""
+_ZEROS = bytes(PADDING)
 SHORTEST_EVENT = 40
 SHORTEST_LEVEL = 10
 """Fewest bytes of an event object and of a level with its comma: how much room a run of frames can ever need."""
@@ -72,27 +73,38 @@ class Scratch:
     """Arrays that decoding writes into, large enough for whatever the loaded frames can hold."""
 
     def __init__(self, decode: Callable[..., int], symbols: Symbols) -> None:
-        self.bytes = np.zeros(1 << 16, np.uint8)
+        self._own_bytes = self._bytes = np.zeros(1 << 16, np.uint8)
         self.rows = np.zeros(1 << 10, ROW)
         self.levels = np.zeros(1 << 13, LEVEL)
         self.counts = np.zeros(3, np.int64)
-        self.ends = np.zeros(0, np.int64)
-        self.recv_ns = np.zeros(0, np.int64)
+        self._ends = np.zeros(0, np.int64)
+        self._own_recv_ns = self._recv_ns = np.zeros(1, np.int64)
         arrays = self.rows, self.levels, self.counts
-        self._decode = entry(decode, self.bytes, self.ends, self.recv_ns, 0, symbols, *arrays)
+        self._decode = entry(decode, self._bytes, self._ends, self._recv_ns, 0, symbols, *arrays)
 
     def load(self, buffer: bytes | bytearray, ends: Integers, recv_ns: int | Integers) -> None:
+        """Take frames to decode. A buffer without `PADDING` zero bytes behind them is copied to where they are."""
         size = int(ends[-1]) if len(ends) else 0
-        if len(self.bytes) < size + PADDING:
-            self.bytes = np.zeros(2 * (size + PADDING), np.uint8)
-        self.bytes[:size] = np.frombuffer(buffer, np.uint8, count=size)
-        self.bytes[size : size + PADDING] = 0
-        self.ends = np.asarray(ends, np.int64)
-        self.recv_ns = (
-            np.full(len(ends), recv_ns, np.int64) if isinstance(recv_ns, int) else np.asarray(recv_ns, np.int64)
-        )
+        if buffer[size : size + PADDING] == _ZEROS:
+            self._bytes = np.frombuffer(buffer, np.uint8)
+        else:
+            if len(self._own_bytes) < size + PADDING:
+                self._own_bytes = np.zeros(2 * (size + PADDING), np.uint8)
+            self._bytes = self._own_bytes
+            self._bytes[:size] = np.frombuffer(buffer, np.uint8, count=size)
+            self._bytes[size : size + PADDING] = 0
+        self._ends = np.asarray(ends, np.int64)
+        if isinstance(recv_ns, int):
+            self._recv_ns = self._own_recv_ns
+            self._recv_ns[0] = recv_ns
+        else:
+            self._recv_ns = np.asarray(recv_ns, np.int64)
         self._reserve(size // SHORTEST_EVENT + len(ends) + 1, size // SHORTEST_LEVEL + 1)
         self.counts[:] = 0
+
+    def recv_ns(self, k: int) -> int:
+        """When frame `k` was received."""
+        return int(self._recv_ns[min(k, len(self._recv_ns) - 1)])
 
     def _reserve(self, rows: int, levels: int) -> None:
         if len(self.rows) < rows:
@@ -102,7 +114,7 @@ class Scratch:
 
     def run(self, first: int, symbols: Symbols) -> int:
         """Let the kernel decode from frame `first`; returns the frame it does not understand, or how many there are."""
-        return self._decode(self.bytes, self.ends, self.recv_ns, first, symbols, self.rows, self.levels, self.counts)  # type: ignore[no-any-return]
+        return self._decode(self._bytes, self._ends, self._recv_ns, first, symbols, self.rows, self.levels, self.counts)  # type: ignore[no-any-return]
 
     def append(self, general: Rows) -> None:
         """Put rows of the general decoder behind those already there."""
@@ -111,7 +123,7 @@ class Scratch:
         tape = general.tape()
         row, level = int(self.counts[ROWS]), int(self.counts[LEVELS])
         self._reserve(
-            row + len(tape.rows) + len(self.ends), level + len(tape.levels) + int(self.ends[-1]) // SHORTEST_LEVEL
+            row + len(tape.rows) + len(self._ends), level + len(tape.levels) + int(self._ends[-1]) // SHORTEST_LEVEL
         )
         tape.rows["level_at"][tape.rows["kind"] == Kind.DEPTH] += level
         self.rows[row : row + len(tape.rows)] = tape.rows
@@ -120,4 +132,6 @@ class Scratch:
         self.counts[LEVELS] += len(tape.levels)
 
     def tape(self) -> Tape:
+        """What was decoded; the caller's buffer is let go."""
+        self._bytes = self._own_bytes
         return Tape(self.rows[: self.counts[ROWS]], self.levels[: self.counts[LEVELS]])

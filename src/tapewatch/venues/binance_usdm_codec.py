@@ -19,7 +19,7 @@ from ..model.instrument import Instrument, Universe
 from ..model.tape import E8, Flag, Kind, Tape
 from .batch import FOREIGN, ROWS, Decoded, Integers, Rejected, Rows, Scratch
 from .binance_usdm import DEPTH_WEIGHT
-from .binance_usdm_kernel import (
+from .binance_usdm_fields import (
     COIN_MARGINED,
     EARLIEST_MS,
     LATEST_MS,
@@ -29,8 +29,8 @@ from .binance_usdm_kernel import (
     MAX_SKEW_MS,
     MAX_TICKS,
     MAX_UNITS,
-    decode,
 )
+from .binance_usdm_kernel import decode
 from .binance_usdm_messages import (
     IGNORED_EVENTS,
     Ack,
@@ -52,6 +52,7 @@ from .decimals import MAX_INT, count_of, rounded_e8
 from .scan import index_symbols
 
 _OPEN_LIST = ord("[")
+_NO_ROWS = Tape.empty()
 
 _envelope = msgspec.json.Decoder(Envelope)
 _event = msgspec.json.Decoder(Event)
@@ -78,9 +79,10 @@ class Codec:
         """Decode the websocket text frames `buffer[ends[k-1]:ends[k]]`, received at `recv_ns` (one or one each).
 
         A frame that cannot be read is set aside whole with its reason and changes nothing. The tape's arrays are
-        reused: they are good until the next call.
+        reused: they are good until the next call. A buffer that goes on with `PADDING` zero bytes behind the
+        last frame is read where it lies.
         """
-        decoded = Decoded(Tape.empty(), frames=len(ends))
+        decoded = Decoded(_NO_ROWS, frames=len(ends))
         if self._version != self.universe.version:
             self._symbols, self._version = index_symbols(list(self.universe)), self.universe.version
         scratch = self._scratch
@@ -93,7 +95,7 @@ class Codec:
             if k == len(ends):
                 break
             rows = Rows()
-            self._frame(view[ends[k - 1] if k else 0 : ends[k]], k, int(scratch.recv_ns[k]), rows, decoded)
+            self._frame(view[ends[k - 1] if k else 0 : ends[k]], k, scratch.recv_ns(k), rows, decoded)
             scratch.append(rows)
             self.general_frames += 1
             k += 1

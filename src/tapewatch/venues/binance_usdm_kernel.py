@@ -13,6 +13,17 @@ from numpy.typing import NDArray
 from ..compiled import Record, kernel, leaf
 from ..model.tape import Flag, Kind
 from .batch import FOREIGN, LEVELS, ROWS
+from .binance_usdm_fields import (
+    COIN_MARGINED,
+    MAX_LEVELS,
+    in_units,
+    price_of,
+    quantity_of,
+    time_ok,
+    times_ok,
+    units_ok,
+)
+from .binance_usdm_usual import usual_agg_trade, usual_book_ticker
 from .scan import (
     FAIL,
     Symbols,
@@ -25,23 +36,6 @@ from .scan import (
     skip_string,
 )
 from .words import byte_at, matches, text, word_at
-
-EARLIEST_MS = 1_483_228_800_000
-LATEST_MS = 4_102_444_800_000
-"""Times outside 2017..2100 are seconds, microseconds or nonsense."""
-MAX_SKEW_MS = 24 * 3600 * 1000
-"""An event time further than this from our receive time would poison every clock behind it."""
-MAX_AHEAD_MS = 1_000
-MAX_BEHIND_MS = 60_000
-"""A message is pushed after what it tells (E - T), and soon: raw messages in milliseconds, liquidations in a second.
-One garbled time would else move a clock into the future and silence every window until the market gets there."""
-MAX_UNITS = 2**58
-"""A notional beyond this, in ticks x lots, is nonsense, and sums of such would leave 64 bits."""
-MAX_TICKS = 2**52
-"""A price beyond this has no page in a ladder."""
-MAX_LEVELS = 20_000
-COIN_MARGINED = 2
-
 
 _STREAM = text('{"stream":"')
 _DATA = text('","data":')
@@ -88,12 +82,13 @@ def decode(
 ) -> int:
     """Decode frames from number `first`; returns the number of the first frame not understood, or len(ends).
 
-    `rows` and `levels` have room for whatever `buf` can hold; `counts` says how much of them is used.
+    `recv_ns` has one time for all frames or one for each. `rows` and `levels` have room for whatever `buf` can hold; `counts` says how much of them is used.
     """
     for k in range(first, len(ends)):
         start = ends[k - 1] if k else np.int64(0)
         row_mark, level_mark, foreign_mark = counts[ROWS], counts[LEVELS], counts[FOREIGN]
-        if not _frame(buf, start, ends[k], recv_ns[k], symbols, rows, levels, counts):
+        received = recv_ns[min(k, len(recv_ns) - 1)]
+        if not _frame(buf, start, ends[k], received, symbols, rows, levels, counts):
             counts[ROWS], counts[LEVELS], counts[FOREIGN] = row_mark, level_mark, foreign_mark
             return k
     return len(ends)
@@ -155,9 +150,19 @@ def _event(
             return FAIL
         return _depth(buf, p + _DEPTH_UPDATE.length, end, symbols, row, levels, counts)
     if matches(buf, p, _AGG_TRADE):
-        return _trade(buf, p + _AGG_TRADE.length, end, _e_a, symbols, row, counts)
+        p += _AGG_TRADE.length
+        after = usual_agg_trade(buf, p, end, symbols, row)
+        if after == FAIL:
+            return _trade(buf, p, end, _e_a, symbols, row, counts)
+        counts[ROWS] += 1
+        return after
     if matches(buf, p, _BOOK_TICKER):
-        return _quote(buf, p + _BOOK_TICKER.length, end, symbols, row, counts)
+        p += _BOOK_TICKER.length
+        after = usual_book_ticker(buf, p, end, symbols, row)
+        if after == FAIL:
+            return _quote(buf, p, end, symbols, row, counts)
+        counts[ROWS] += 1
+        return after
     if matches(buf, p, _TRADE):
         return _trade(buf, p + _TRADE.length, end, _e_t, symbols, row, counts)
     if matches(buf, p, _MARK_PRICE):
@@ -219,50 +224,6 @@ def _key(buf: NDArray[np.uint8], p: int, end: int) -> tuple[int, int]:
 
 
 @leaf
-def _price(buf: NDArray[np.uint8], p: int, symbols: Symbols, i: int) -> tuple[int, int]:
-    """A quoted price as a whole number of the instrument's ticks. The symbol has to come before it, as it does."""
-    if i < 0:
-        return FAIL, np.int64(0)
-    p, value = read_price(buf, p, symbols.grid[i, 1])
-    return _in_units(p, value, symbols.grid[i, 0])
-
-
-@leaf
-def _quantity(buf: NDArray[np.uint8], p: int, symbols: Symbols, i: int) -> tuple[int, int]:
-    """A quoted quantity as a whole number of the instrument's lots."""
-    if i < 0:
-        return FAIL, np.int64(0)
-    p, value = read_quantity(buf, p, symbols.grid[i, 3])
-    return _in_units(p, value, symbols.grid[i, 2])
-
-
-@leaf
-def _in_units(p: int, value: int, units: int) -> tuple[int, int]:
-    if units != 1:
-        if value % units:
-            return FAIL, np.int64(0)
-        value //= units
-    return p, value
-
-
-@leaf
-def _time_ok(ms: int, recv_ns: int) -> bool:
-    return EARLIEST_MS < ms < LATEST_MS and abs(ms - recv_ns // 1_000_000) <= MAX_SKEW_MS
-
-
-@leaf
-def _times_ok(event_ms: int, ts_ms: int, recv_ns: int) -> bool:
-    in_order = -MAX_AHEAD_MS <= event_ms - ts_ms <= MAX_BEHIND_MS
-    return in_order and _time_ok(event_ms, recv_ns) and _time_ok(ts_ms, recv_ns)
-
-
-@leaf
-def _units_ok(price: int, qty: int) -> bool:
-    """Whether price x qty is surely within MAX_UNITS; what is near it, the general decoder judges."""
-    return price <= MAX_TICKS and np.float64(price) * np.float64(qty) < MAX_UNITS / 2
-
-
-@leaf
 def _trade(
     buf: NDArray[np.uint8],
     p: int,
@@ -289,10 +250,10 @@ def _trade(
             i = find_symbol(symbols, buf, p + 1, stop - 1)
             p, bit = stop, 1
         elif key == _e_p:
-            p, row.price = _price(buf, p, symbols, i)
+            p, row.price = price_of(buf, p, symbols, i)
             bit = 2
         elif key == _e_q:
-            p, row.qty = _quantity(buf, p, symbols, i)
+            p, row.qty = quantity_of(buf, p, symbols, i)
             bit = 4
         elif key == _e_T:
             p, ts_ms = read_int(buf, p)
@@ -310,7 +271,7 @@ def _trade(
             if p != FAIL and byte_at(buf, p - 1) != ord("e"):
                 return FAIL
         elif key == _NQ and aggregate:
-            p, row.qty2 = _quantity(buf, p, symbols, i)
+            p, row.qty2 = quantity_of(buf, p, symbols, i)
             bit = 128
         elif key == _e_f and aggregate:
             p, row.first_id = read_int(buf, p)
@@ -337,9 +298,9 @@ def _trade(
     wanted = 1 | 2 | 4 | 8 | 16 | 32 | 64
     if aggregate:
         wanted |= 256 | 512
-    if seen & wanted != wanted or i < 0 or not _times_ok(event_ms, ts_ms, row.recv_ns):
+    if seen & wanted != wanted or i < 0 or not times_ok(event_ms, ts_ms, row.recv_ns):
         return FAIL
-    if row.price == 0 or row.qty == 0 or not _units_ok(row.price, row.qty):
+    if row.price == 0 or row.qty == 0 or not units_ok(row.price, row.qty):
         return FAIL
     if not seen & 128:
         row.qty2 = row.qty
@@ -420,7 +381,7 @@ def _depth(
         if p == FAIL or (bit and seen & bit):
             return FAIL
         seen |= bit
-    if not _times_ok(row.event_ms, row.ts_ms, row.recv_ns):
+    if not times_ok(row.event_ms, row.ts_ms, row.recv_ns):
         return FAIL
     if seen & 255 != 255 or n_bids + n_asks > MAX_LEVELS:
         return FAIL
@@ -452,12 +413,12 @@ def _levels(
         if byte_at(buf, p) != _OPEN_LIST:
             return FAIL, 0
         p, price = read_price(buf, p + 1, tick_decimals)
-        p, price = _in_units(p, price, tick_units)
+        p, price = in_units(p, price, tick_units)
         if p == FAIL or p >= end or price == 0 or byte_at(buf, p) != _COMMA:
             return FAIL, 0
         p, qty = read_quantity(buf, p + 1, lot_decimals)
-        p, qty = _in_units(p, qty, lot_units)
-        if p == FAIL or p >= end or byte_at(buf, p) != _CLOSE_LIST or not _units_ok(price, qty):
+        p, qty = in_units(p, qty, lot_units)
+        if p == FAIL or p >= end or byte_at(buf, p) != _CLOSE_LIST or not units_ok(price, qty):
             return FAIL, 0
         level = levels[at + n]
         level.price = price
@@ -496,16 +457,16 @@ def _quote(
             i = find_symbol(symbols, buf, p + 1, stop - 1)
             p, bit = stop, 1
         elif key == _e_b:
-            p, row.price = _price(buf, p, symbols, i)
+            p, row.price = price_of(buf, p, symbols, i)
             bit = 2
         elif key == _e_B:
-            p, row.qty = _quantity(buf, p, symbols, i)
+            p, row.qty = quantity_of(buf, p, symbols, i)
             bit = 4
         elif key == _e_a:
-            p, row.price2 = _price(buf, p, symbols, i)
+            p, row.price2 = price_of(buf, p, symbols, i)
             bit = 8
         elif key == _e_A:
-            p, row.qty2 = _quantity(buf, p, symbols, i)
+            p, row.qty2 = quantity_of(buf, p, symbols, i)
             bit = 16
         elif key == _e_u:
             p, row.id = read_int(buf, p)
@@ -530,9 +491,9 @@ def _quote(
         seen |= bit
     if seen & 255 != 255 or i < 0:
         return FAIL
-    if not _times_ok(row.event_ms, row.ts_ms, row.recv_ns):
+    if not times_ok(row.event_ms, row.ts_ms, row.recv_ns):
         return FAIL
-    if not (_units_ok(row.price, row.qty) and _units_ok(row.price2, row.qty2)):
+    if not (units_ok(row.price, row.qty) and units_ok(row.price2, row.qty2)):
         return FAIL
     row.kind = _KIND_QUOTE
     row.instrument = i
@@ -598,7 +559,7 @@ def _mark(
             return FAIL
         counts[FOREIGN] += 1
         return p + 1
-    if not _time_ok(row.event_ms, row.recv_ns):
+    if not time_ok(row.event_ms, row.recv_ns):
         return FAIL
     row.kind = _KIND_MARK
     row.instrument = i

@@ -1,0 +1,69 @@
+"""Fields of Binance USD-M messages: what the compiled decoder and the general one accept in them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..compiled import leaf
+from .scan import FAIL, Symbols, read_price, read_quantity
+
+EARLIEST_MS = 1_483_228_800_000
+LATEST_MS = 4_102_444_800_000
+"""Times outside 2017..2100 are seconds, microseconds or nonsense."""
+MAX_SKEW_MS = 24 * 3600 * 1000
+"""An event time further than this from our receive time would poison every clock behind it."""
+MAX_AHEAD_MS = 1_000
+MAX_BEHIND_MS = 60_000
+"""A message is pushed after what it tells (E - T), and soon: raw messages in milliseconds, liquidations in a second.
+One garbled time would else move a clock into the future and silence every window until the market gets there."""
+MAX_UNITS = 2**58
+"""A notional beyond this, in ticks x lots, is nonsense, and sums of such would leave 64 bits."""
+MAX_TICKS = 2**52
+"""A price beyond this has no page in a ladder."""
+MAX_LEVELS = 20_000
+COIN_MARGINED = 2
+
+
+@leaf
+def price_of(buf: NDArray[np.uint8], p: int, symbols: Symbols, i: int) -> tuple[int, int]:
+    """A quoted price as a whole number of the instrument's ticks. The symbol has to come before it, as it does."""
+    if i < 0:
+        return FAIL, np.int64(0)
+    p, value = read_price(buf, p, symbols.grid[i, 1])
+    return in_units(p, value, symbols.grid[i, 0])
+
+
+@leaf
+def quantity_of(buf: NDArray[np.uint8], p: int, symbols: Symbols, i: int) -> tuple[int, int]:
+    """A quoted quantity as a whole number of the instrument's lots."""
+    if i < 0:
+        return FAIL, np.int64(0)
+    p, value = read_quantity(buf, p, symbols.grid[i, 3])
+    return in_units(p, value, symbols.grid[i, 2])
+
+
+@leaf
+def in_units(p: int, value: int, units: int) -> tuple[int, int]:
+    if units != 1:
+        if value % units:
+            return FAIL, np.int64(0)
+        value //= units
+    return p, value
+
+
+@leaf
+def time_ok(ms: int, recv_ns: int) -> bool:
+    return EARLIEST_MS < ms < LATEST_MS and abs(ms - recv_ns // 1_000_000) <= MAX_SKEW_MS
+
+
+@leaf
+def times_ok(event_ms: int, ts_ms: int, recv_ns: int) -> bool:
+    in_order = -MAX_AHEAD_MS <= event_ms - ts_ms <= MAX_BEHIND_MS
+    return in_order and time_ok(event_ms, recv_ns) and time_ok(ts_ms, recv_ns)
+
+
+@leaf
+def units_ok(price: int, qty: int) -> bool:
+    """Whether price x qty is surely within MAX_UNITS; what is near it, the general decoder judges."""
+    return price <= MAX_TICKS and np.float64(price) * np.float64(qty) < MAX_UNITS / 2
