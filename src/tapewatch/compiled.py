@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from llvmlite import ir
 from numba.core import config as _config
+from numba.extending import intrinsic as _intrinsic
 from platformdirs import user_cache_path
 
 PACKAGE = Path(__file__).parent
@@ -27,6 +29,7 @@ Record = Any
 """One record of a structured array inside a kernel: its fields are attributes there."""
 
 jit: Any = numba.jit
+intrinsic: Any = _intrinsic
 typeof: Any = numba.typeof
 config: Any = _config
 """Numba's settings are made at run time, out of sight of a type checker."""
@@ -108,3 +111,27 @@ def entry(function: Callable[..., object], *arguments: object) -> Callable[..., 
     compiled: Any = function
     code: Callable[..., Any] = compiled.compile(tuple(typeof(argument) for argument in arguments))
     return code
+
+
+CACHE_LINE = 64
+FETCHED_LINES = 3
+"""Records are fetched to this length: what is used of every one stands at its head."""
+
+
+@intrinsic
+def prefetch(_: Any, array: Any, at: Any) -> Any:  # noqa: ARG001  (a type only; the value is in `args`)
+    """Begin to fetch `array[at]` from memory, to be written soon; nothing waits for it and no index is wrong."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        name = "llvm.prefetch.p0"
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        address = builder.bitcast(builder.gep(data, [args[1]]), byte)
+        size = context.get_abi_sizeof(data.type.pointee)
+        for offset in range(0, min(size, FETCHED_LINES * CACHE_LINE), CACHE_LINE):
+            builder.call(function, [builder.gep(address, [number(offset)]), number(1), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return numba.void(array, numba.int64), generate

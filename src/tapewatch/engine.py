@@ -24,8 +24,8 @@ from .flow.bigflow import NEVER, on_second
 from .flow.candles import has_room
 from .flow.footprint import footprint
 from .flow.imbalance import read_windows
-from .flow.quotes import Quotes, on_liquidation, on_mark, on_quote
-from .flow.trades import EMPTY, Flow, needs_hole, new_trades, on_trade
+from .flow.quotes import Quotes, fetch_quote, on_liquidation, on_mark, on_quote
+from .flow.trades import EMPTY, Flow, fetch_flow, needs_hole, new_trades, on_trade
 from .lab.lab import Lab, Watch
 from .model.errors import OffGridError
 from .model.gaps import Cause, Fate
@@ -39,6 +39,8 @@ SECONDS_KEPT = 1024
 MINUTES_KEPT = 2048
 """One-minute footprint candles kept per instrument: more than a day, so that CVD reaches 00:00 UTC."""
 TOP_LEVELS = 10
+ROWS_AHEAD = 2
+"""How early memory is asked for what a row changes."""
 SHORT_DEPTH = 100
 """Room for so many levels is made unasked: to look up how many stand there takes longer than to read them."""
 BIG_FLOW_BPS = 10
@@ -80,6 +82,8 @@ def _apply(
     """Walk rows from `start`; returns (status, row). The row has been applied at STUDY, at all others not yet."""
     for r in range(start, len(rows)):
         row = rows[r]
+        if r + ROWS_AHEAD < len(rows):
+            _fetch(rows[r + ROWS_AHEAD], levels, books, flow, quote)
         if row.event_ms >= watch.due[0]:
             return BEAT, r
         if row.kind == 1:
@@ -132,6 +136,18 @@ def _apply(
         if watch.studied[row.instrument]:
             return STUDY, r
     return DONE, len(rows)
+
+
+@leaf
+def _fetch(row: Record, levels: NDArray[np.void], books: Ladders, flow: Flow, quote: Quotes) -> None:
+    """Begin to fetch what a row will change: with hundreds of instruments little of it is in the processor's cache."""
+    i = row.instrument
+    if row.kind == 2:
+        ladder.fetch_levels(books, i, levels, row.level_at, row.level_at + row.bids + row.asks)
+    elif row.kind == 1:
+        fetch_flow(flow, i, row.ts_ms)
+    elif row.kind == 3:
+        fetch_quote(quote, i, row.ts_ms)
 
 
 @leaf

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import Record, kernel, leaf
+from ..compiled import Record, kernel, leaf, prefetch
 
 PAGE_BITS = 8
 PAGE = 1 << PAGE_BITS
@@ -85,7 +85,7 @@ class Ladders(NamedTuple):
     meta: NDArray[np.int64]
 
 
-def new_ladders(instruments: int, pages: int = 1024) -> Ladders:
+def new_ladders(instruments: int, pages: int = 32_768) -> Ladders:
     books = np.zeros(instruments, BOOK)
     books["best_bid"] = books["best_ask"] = NO_PRICE
     return Ladders(
@@ -94,8 +94,8 @@ def new_ladders(instruments: int, pages: int = 1024) -> Ladders:
         used=np.zeros(pages, np.int32),
         key=np.full(pages, -1, np.int64),
         free=np.arange(pages - 1, -1, -1, dtype=np.int32),
-        table_key=np.full(pages * 4, -1, np.int64),
-        table_page=np.zeros(pages * 4, np.int32),
+        table_key=np.full(pages * 2, -1, np.int64),
+        table_page=np.zeros(pages * 2, np.int32),
         meta=np.array([pages], np.int64),
     )
 
@@ -241,6 +241,15 @@ def lots_at(s: Ladders, i: int, tick: int) -> int:
     """Signed lots standing at `tick` (bids positive)."""
     page = _find_page(s, _page_key(i, tick))
     return s.lots[page * PAGE + (tick & PAGE_MASK)] if page >= 0 else np.int64(0)
+
+
+@leaf
+def fetch_levels(s: Ladders, i: int, levels: NDArray[np.void], start: int, stop: int) -> None:
+    """Begin to fetch what `set_levels` will change, all of it at once instead of one cache miss after the other."""
+    for n in range(start, stop):
+        tick = levels[n].price
+        page = np.int64(s.table_page[_home(s, _page_key(i, tick))])
+        prefetch(s.lots, page * PAGE + (tick & PAGE_MASK))
 
 
 @leaf

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import kernel, leaf
+from ..compiled import kernel, leaf, prefetch
 from ..model.views import CELL
 
 SECOND_MS, MINUTE_MS = 1_000, 60_000
@@ -122,6 +122,13 @@ def _take_block(store: Candles, size_class: int) -> int:
 def _give_block(store: Candles, at: int, size_class: int) -> None:
     store.cells[at].price = store.free[size_class]
     store.free[size_class] = at
+
+
+@leaf
+def fetch_candle(store: Candles, i: int, number: int) -> None:
+    """Begin to fetch the candle with this number."""
+    slot = number & (len(store.ring) - 1)
+    prefetch(store.ring, slot * store.ring.shape[1] + i)
 
 
 @leaf

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import Record, kernel, leaf
+from ..compiled import Record, kernel, leaf, prefetch
 from ..model.tape import E8, Flag
 from ..model.views import LIQUIDATION
 
@@ -101,6 +101,13 @@ def best_level_ofi(
     if ask >= ask0:
         e += ask_lots0
     return e
+
+
+@leaf
+def fetch_quote(s: Quotes, i: int, ts_ms: int) -> None:
+    """Begin to fetch what a quote of this time will change."""
+    prefetch(s.quotes, i)
+    prefetch(s.ofi, ts_ms // 60_000 % OFI_MINUTES * s.ofi.shape[1] + i)
 
 
 @leaf

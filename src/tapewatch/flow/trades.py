@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import Record, kernel, leaf
+from ..compiled import Record, kernel, leaf, prefetch
 from ..model.gaps import Cause, Fate
 from ..model.tape import Flag
 from . import holes
 from .bigflow import BigFlow, on_flow_print, on_parent_print
-from .candles import MINUTE_MS, SECOND_MS, Candles, add_trade, mark_gap
+from .candles import MINUTE_MS, SECOND_MS, Candles, add_trade, fetch_candle, mark_gap
 from .holes import Holes
 
 LARGEST_HOLE = 10**8
@@ -161,6 +161,16 @@ def _open(s: Flow, i: int, first: int, last: int, from_ms: int, to_ms: int, caus
     trades.missing += last - first + 1
     trades.absent += last - first + 1
     holes.open_hole(s.holes, s.seconds, s.minutes, i, first, last, from_ms, to_ms, cause, _OPEN, newer)
+
+
+@leaf
+def fetch_flow(s: Flow, i: int, ts_ms: int) -> None:
+    """Begin to fetch what a print of this time will change."""
+    prefetch(s.trades, i)
+    fetch_candle(s.minutes, i, ts_ms // MINUTE_MS)
+    fetch_candle(s.seconds, i, ts_ms // SECOND_MS)
+    prefetch(s.big.windows, i * s.big.windows.shape[1])
+    prefetch(s.big.parents, i)
 
 
 @leaf

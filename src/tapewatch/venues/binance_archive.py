@@ -15,7 +15,7 @@ from enum import StrEnum
 from ..model.errors import FrameError, UsageError
 from ..model.instrument import Grid, Instrument
 from .binance_archive_kernel import MICROSECONDS
-from .binance_usdm_kernel import EARLIEST_MS, LATEST_MS, MAX_TICKS, MAX_UNITS
+from .binance_usdm_fields import EARLIEST_MS, LATEST_MS, MAX_TICKS, MAX_UNITS
 from .decimals import count_of
 
 USDM, SPOT = "binance", "binance-spot"

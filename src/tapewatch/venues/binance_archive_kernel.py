@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..compiled import kernel, leaf
 from ..model.tape import Flag
-from .binance_usdm_kernel import EARLIEST_MS, LATEST_MS, MAX_TICKS, MAX_UNITS
+from .binance_usdm_fields import EARLIEST_MS, LATEST_MS, MAX_TICKS, MAX_UNITS
 from .scan import FAIL, MAX_DIGITS, read_int
 from .words import WORD, byte_at, first, non_digits, times_ten_to, value_of, word_at
 

@@ -82,7 +82,8 @@ def decode(
 ) -> int:
     """Decode frames from number `first`; returns the number of the first frame not understood, or len(ends).
 
-    `recv_ns` has one time for all frames or one for each. `rows` and `levels` have room for whatever `buf` can hold; `counts` says how much of them is used.
+    `recv_ns` has one time for all frames or one for each. `rows` and `levels` have room for whatever `buf` can hold;
+    `counts` says how much of them is used.
     """
     for k in range(first, len(ends)):
         start = ends[k - 1] if k else np.int64(0)
