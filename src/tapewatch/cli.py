@@ -280,6 +280,14 @@ def journal(
         raise typer.Exit(1)
 
 
+@app.command(hidden=True)
+def seal(debug: DebugOption = False) -> None:
+    """Make closed journal files into segments and catalog rows; started by `run`, which tells it what to do."""
+    from .store.sealer import main as run_sealer
+
+    run_sealer()
+
+
 def _storage(data: Path | None, no_store: bool) -> dict[str, Any]:
     return {"store.path": None if data is None else str(data.absolute()), "store.enabled": False if no_store else None}
 

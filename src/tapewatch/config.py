@@ -25,10 +25,10 @@ from .model.thresholds import Thresholds
 APP = "tapewatch"
 FILE_NAME = "tapewatch.toml"
 ENV_PREFIX = "TAPEWATCH_"
-NOT_KEYS = frozenset({"TAPEWATCH_DATA"})
+NOT_KEYS = frozenset({"TAPEWATCH_DATA", "TAPEWATCH_CRASH_AT"})
 """Environment names with our prefix that are no configuration keys: where tests find recordings."""
 
-SECRETS = frozenset({"server.token"})
+SECRETS = frozenset({"server.token", "store.url"})
 """Keys whose value is never printed."""
 
 HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^/\s]+(/\S*[^/\s])?$")]
@@ -121,6 +121,13 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
     enabled: Annotated[bool, Meta(description="Record what is received; `--no-store` turns it off for one run.")] = True
     path: Annotated[
         str, Meta(description="Data folder, of one running program at a time; empty is the system's own place.")
+    ] = ""
+    url: Annotated[
+        str,
+        Meta(
+            description="Address of the catalog, such as postgresql+psycopg://user@host/name; "
+            "empty is an SQLite file in the data folder."
+        ),
     ] = ""
     record: Annotated[
         tuple[Literal["trades", "liquidations", "marks", "depth", "quotes"], ...],

@@ -20,6 +20,7 @@ from . import log as logs
 from .access import access_token
 from .quarantine import Quarantine, Refused
 from .recorder import Recorder
+from .sealing import Sealing
 from .server import Server, bind, url_of
 from .stopping import stop_signals
 from .venue import VenueNode
@@ -45,6 +46,7 @@ class Node:
         self.venues: dict[str, VenueNode] = {}
         self.feeds: dict[str, BinanceUsdmFeed] = {}
         self.storage = Recorder(config.store) if config.store.enabled else None
+        self.sealing = Sealing(config.store) if config.store.enabled else None
         if config.venues.binance.enabled:
             self._add("binance")
 
@@ -89,6 +91,8 @@ class Node:
             tasks.create_task(self._books_in_sight())
             if self.storage is not None:
                 tasks.create_task(self.storage.watch())
+            if self.sealing is not None:
+                tasks.create_task(self.sealing.run())
 
     async def _keep_refused(self) -> None:
         """Write refused frames to their files once a second, outside the event loop."""

@@ -121,6 +121,17 @@ class Catalog:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
+    def size(self) -> int:
+        """Bytes that the database takes on its disk."""
+        with self.read() as connection:
+            if not self.sqlite:
+                return int(connection.scalar(sa.select(sa.func.pg_database_size(sa.func.current_database()))) or 0)
+            pages, free, each = (
+                int(connection.exec_driver_sql(f"PRAGMA {name}").scalar() or 0)
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            return (pages - free) * each
+
     # -- instruments --------------------------------------------------------------------------------------------
 
     def universe(self, venue: str) -> Universe:

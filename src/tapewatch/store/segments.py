@@ -19,7 +19,7 @@ from ..model.tape import LEVEL, ROW, Flag, Kind, Tape
 from . import crash
 
 ROW_GROUP = 1 << 16
-MAX_ROWS = 1 << 20
+MAX_ROWS = 1 << 19
 """Rows of one segment at most: what a reader that merges by time holds in memory for each."""
 SUFFIX = ".parquet"
 UNFINISHED = ".tmp"

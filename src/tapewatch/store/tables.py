@@ -85,6 +85,7 @@ segments = Table(
     _int("first_ms"),
     _int("last_ms"),
     _int("created_ms"),
+    Column("imported", Boolean, nullable=False),
     Index(None, "venue", "kind", "first_ms"),
 )
 

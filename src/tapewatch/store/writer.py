@@ -83,7 +83,8 @@ class Store:
     def write(self, universe: Universe, tape: Tape, *, name: str, consumed: Consumed | None = None) -> Written:
         """Store rows of one venue, counted in the ticks and lots of `universe`; what is stored already is left out.
 
-        `name` becomes part of the segments' file names. With `consumed` the journal file is noted as consumed by the
+        `name` becomes part of the segments' file names. Without `consumed` the rows count as imported: retention leaves
+        them alone. With `consumed` the journal file is noted as consumed by the
         same commit; one that was noted before changes nothing. Raises `StoreUnavailableError` when the database does
         not answer: then nothing was written, and the same call can be made again.
         """
@@ -97,7 +98,7 @@ class Store:
             written.duplicates += given - len(tape)
             versions = Grids(connection, universe, now_ms)
             fresh = _fresh_trades(connection, versions, rows_of(tape, Kind.TRADE), written)
-            self._segments(connection, universe, tape, fresh, name, now_ms, written)
+            self._segments(connection, universe, tape, fresh, name, written, imported=consumed is None)
             if len(fresh):
                 fold_minutes(connection, versions, fresh.rows)
                 fold_days(connection, versions, fresh.rows)
@@ -112,15 +113,15 @@ class Store:
         return written
 
     def _segments(
-        self, connection: Connection, universe: Universe, tape: Tape, fresh: Tape, name: str, now_ms: int,
-        written: Written,
+        self, connection: Connection, universe: Universe, tape: Tape, fresh: Tape, name: str, written: Written,
+        *, imported: bool,
     ) -> None:  # fmt: skip
         for kind in (Kind.TRADE, Kind.QUOTE, Kind.MARK, Kind.DEPTH):
             rows = fresh if kind is Kind.TRADE else rows_of(tape, kind)
             for part in by_hour(rows) if len(rows) else ():
                 path = self.free_path(connection, universe.venue, kind, int(part.rows["ts_ms"][0]), name)
                 segment = write_segment(self.folder, path, universe, kind, part)
-                enter(connection, segment, now_ms)
+                enter(connection, segment, imported=imported)
                 written.segments.append(segment.path)
                 written.rows += segment.rows
 
@@ -150,10 +151,11 @@ class Store:
         return [path.relative_to(self.folder).as_posix() for path in strays]
 
 
-def enter(connection: Connection, segment: Segment, now_ms: int) -> None:
+def enter(connection: Connection, segment: Segment, *, imported: bool) -> None:
     """Put a segment that is in place into the catalog."""
     row = {name: getattr(segment, name) for name in Segment.__slots__}
-    connection.execute(sa.insert(tables.segments).values({**row, "created_ms": now_ms}))
+    more = {"created_ms": time.time_ns() // 1_000_000, "imported": imported}
+    connection.execute(sa.insert(tables.segments).values({**row, **more}))
 
 
 def _is_consumed(connection: Connection, venue: str, name: str) -> bool:

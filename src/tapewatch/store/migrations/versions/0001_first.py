@@ -76,6 +76,7 @@ def upgrade() -> None:
         sa.Column("id", _SERIAL, nullable=False),
         *_text("venue", "kind", "path"),
         *_big("rows", "bytes", "first_ms", "last_ms", "created_ms"),
+        sa.Column("imported", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_segments"),
         sa.UniqueConstraint("path", name="uq_segments_path"),
     )
