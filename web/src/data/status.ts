@@ -26,10 +26,17 @@ export interface VenueStatus {
 export interface Status {
   venues: Record<string, VenueStatus>;
   clock_offset_ms: number | null;
+  /** Whether what comes is being recorded: `recording`, `reduced`, `stopped` or `off`; `detail` says why. */
+  storage: { state: string; detail: string };
   version: string;
 }
 
-export const status = new Store<Status>({ venues: {}, clock_offset_ms: null, version: '' });
+export const status = new Store<Status>({
+  venues: {},
+  clock_offset_ms: null,
+  storage: { state: '', detail: '' },
+  version: '',
+});
 
 /** The present as the venue's data has it: `serverMs`, but a recording's own time where one is replayed. */
 export function venueNow(serverMs: number): number {
