@@ -30,6 +30,9 @@ class FaultyDisk(Disk):
         self.flowing = threading.Event()
         """Cleared, every operation waits: a disk that does not answer."""
         self.flowing.set()
+        self.confirming = threading.Event()
+        """Cleared, only fsync waits: a disk that is busy with what others write."""
+        self.confirming.set()
         self._paths: dict[int, Path] = {}
         self._synced: dict[Path, int] = {}
 
@@ -68,10 +71,12 @@ class FaultyDisk(Disk):
         super().write(descriptor, data)
 
     def sync(self, descriptor: int) -> None:
+        size = os.fstat(descriptor).st_size  # what is written from here on is not promised
+        self.confirming.wait()
         self._meet("sync")
         super().sync(descriptor)
         if descriptor in self._paths:
-            self._synced[self._paths[descriptor]] = os.fstat(descriptor).st_size
+            self._synced[self._paths[descriptor]] = size
 
     def close(self, descriptor: int) -> None:
         self._paths.pop(descriptor, None)

@@ -138,6 +138,22 @@ async def test_recording_never_waits_for_a_stalled_disk(
             sys.stdout.write(f"\ndisk {state}: loop turns p50 {middle:.3f} p99 {late:.3f} max {worst:.3f} ms")
 
 
+def test_writing_goes_on_while_an_fsync_takes_its_time(tmp_path: Path, disk: FaultyDisk) -> None:
+    journal = journal_on(tmp_path, disk)
+    journal.add(entry(0))
+    until(lambda: journal.status.synced == 1)
+    disk.confirming.clear()
+    for n in range(1, 100):
+        journal.add(entry(n))
+        until(lambda n=n: journal.status.records == n + 1)  # type: ignore[misc]
+    assert journal.status.synced == 1
+    assert numbers(tmp_path) == list(range(100))
+    assert journal.status.queue_bytes == sum(entry(n).size for n in range(1, 100))  # bounded until it is safe
+    disk.confirming.set()
+    until(lambda: journal.status.synced == 100)
+    journal.close()
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EROFS])
 def test_recording_stops_loudly_and_resumes_when_the_disk_is_back(
     tmp_path: Path, disk: FaultyDisk, code: int, caplog: pytest.LogCaptureFixture

@@ -260,6 +260,14 @@ class WriterMachine(RuleBasedStateMachine):
         self.writer.sync()
 
     @rule()
+    def begin_sync(self) -> None:
+        self.writer.begin_sync()
+
+    @rule(wait=st.booleans())
+    def end_sync(self, wait: bool) -> None:
+        self.writer.end_sync(wait=wait)
+
+    @rule()
     def rotate(self) -> None:
         self.writer.rotate(force=True)
 
@@ -288,6 +296,8 @@ class WriterMachine(RuleBasedStateMachine):
     @rule()
     def cut_power(self) -> None:
         """What the disk has confirmed survives the machine."""
+        if self.writer._syncing is not None:
+            self.writer._syncing.thread.join()
         self.disk.forget_unsynced()
         self.die(self.writer.synced)
 
@@ -299,6 +309,8 @@ class WriterMachine(RuleBasedStateMachine):
         self.die(self.given)
 
     def die(self, acknowledged: int) -> None:
+        if self.writer._syncing is not None:
+            self.writer._syncing.thread.join()  # it dies with the process, after its call or before
         self.sure += range(self.first, self.first + acknowledged)
         self.maybe += range(self.first + acknowledged, self.first + self.given)
         self.start()

@@ -235,9 +235,10 @@ class Journal:
             if writer.trouble and now < retry_at and not last:
                 continue  # what comes waits in the queue, within its bound
             writer.write(self._take())
+            writer.end_sync(wait=False)
             if now >= sync_at:
-                writer.sync()
-                sync_at = time.monotonic() + SYNC_S
+                writer.begin_sync()
+                sync_at = now + SYNC_S
             if self._rotate.is_set():
                 self._rotate.clear()
                 writer.rotate(force=True)

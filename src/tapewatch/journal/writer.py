@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -68,6 +69,26 @@ class _File:
     """Its fsync has failed: nothing about it can be believed any more, so it is never asked again."""
 
 
+class _Sync:
+    """An fsync under way, in a thread of its own: on a busy disk it takes longer than a record may wait."""
+
+    def __init__(self, disk: Disk, descriptor: int, batches: int) -> None:
+        self.batches = batches
+        """How many of the unsynced batches had been written when it began."""
+        self.began = time.monotonic()
+        self.error: OSError | None = None
+        self._disk = disk
+        self._descriptor = descriptor
+        self.thread = threading.Thread(target=self._run, name="journal-fsync", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._disk.sync(self._descriptor)
+        except OSError as error:
+            self.error = error
+
+
 class Writer:
     """Appends records to files, closes them, and begins new ones; blocking, one thread at a time.
 
@@ -105,6 +126,7 @@ class Writer:
         self._unsynced: deque[_Batch] = deque()
         """Written, but a failing disk may still lose them: kept to be written again elsewhere."""
         self._file: _File | None = None
+        self._syncing: _Sync | None = None
         self._left: list[Path] = []
         """Files that a fault ended; they get their final name once a successor says where they end."""
         self._instruments: Entry | None = None
@@ -139,15 +161,27 @@ class Writer:
             self.trouble = ""
 
     def sync(self) -> None:
-        """Return when all that is written is on the disk. A failure ends the file: it is not asked twice."""
-        file = self._file
-        if file is None or not self._unsynced:
-            self.synced_at = time.monotonic() if not self._unwritten else self.synced_at
+        """Return when all that is written is on the disk, or that has failed."""
+        self.end_sync()
+        self.begin_sync()
+        self.end_sync()
+
+    def begin_sync(self) -> None:
+        """Ask the disk for what it has not confirmed, and go on writing meanwhile; one such question at a time."""
+        if self._syncing is not None:
             return
-        try:
-            self._sync(file)
-        except OSError as error:
-            self._fail("fsync", error)
+        if self._file is not None and self._unsynced:
+            self._syncing = _Sync(self._disk, self._file.descriptor, len(self._unsynced))
+        elif not self._unwritten:
+            self.synced_at = time.monotonic()
+
+    def end_sync(self, *, wait: bool = True) -> None:
+        """Take the disk's answer, if it is there or we are to wait. A failure ends the file: it is not asked twice."""
+        if self._syncing is not None and (wait or not self._syncing.thread.is_alive()):
+            try:
+                self._answer()
+            except OSError as error:
+                self._fail("fsync", error)
 
     def rotate(self, *, force: bool = False) -> None:
         """Close the file if its time has come, or now."""
@@ -220,15 +254,34 @@ class Writer:
             del self._left[0]
 
     def _sync(self, file: _File) -> None:
+        """Make all of a file safe before it ends; raises OSError."""
+        self._answer()  # a second fsync beside the first one might not hear of the first one's failure
+        began, batches = time.monotonic(), len(self._unsynced)
         try:
             self._disk.sync(file.descriptor)
         except OSError:
             file.failed = True
             raise
-        for batch in self._unsynced:
+        self._is_safe(batches, began)
+
+    def _answer(self) -> None:
+        """Wait for the fsync under way; raises its OSError."""
+        syncing, self._syncing = self._syncing, None
+        if syncing is None:
+            return
+        syncing.thread.join()
+        if syncing.error is not None:
+            if self._file is not None:
+                self._file.failed = True
+            raise syncing.error
+        self._is_safe(syncing.batches, syncing.began)
+
+    def _is_safe(self, batches: int, since: float) -> None:
+        """The disk has the oldest `batches` of what it had not confirmed."""
+        for _ in range(batches):
+            batch = self._unsynced.popleft()
             self.synced = max(self.synced, batch.first + batch.records)
-        self._unsynced.clear()
-        self.synced_at = time.monotonic()
+        self.synced_at = since
 
     def _fail(self, what: str, error: OSError) -> None:
         """Give the file up. What the disk has not confirmed will be written again, to another one."""
