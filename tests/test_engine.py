@@ -367,7 +367,7 @@ def test_a_grid_too_fine_for_exact_sums_is_refused(value: str) -> None:
 
 
 def test_listings_beyond_the_spare_room_keep_all_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "_SPARE_INSTRUMENTS", 2)
+    monkeypatch.setattr(engine_module, "SPARE_INSTRUMENTS", 2)
     engine = busy()
     before = [money(engine, i) for i in (0, 1)]
     books = [engine.book(i).bids.tolist() for i in (0, 1)]

@@ -9,12 +9,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
+from tapewatch.config import ThresholdsConfig
 from tapewatch.model.errors import UsageError
 from tapewatch.model.views import TIMEFRAMES_MS, BookState, Footprint
-from tapewatch.replay import Recording, Replay, replay_files
+from tapewatch.replay import Cursor, Recording, Stage, Step, replay_files
 
 RECORDINGS = {
     "btc2023": ["usdm_btcusdt_20230404.gz", "usdm_btcusdt_20230405.gz"],
@@ -36,20 +36,17 @@ Cells = dict[tuple[str, int], dict[Decimal, list[Any]]]
 """[sold, bought, prints] by price, by symbol and minute."""
 
 
-def _symbol(payload: bytes) -> str:
-    return str(json.loads(payload).get("data", {}).get("s", ""))
-
-
 def frames_of(recording: Recording) -> list[dict[str, Any]]:
     """Every websocket event of a recording as parsed JSON."""
     return [json.loads(record.payload)["data"] for record in recording.records if not record.url]
 
 
 @pytest.fixture(scope="module")
-def replayed(recording: tuple[str, Recording]) -> Replay:
-    replay = Replay(recording[1])
-    replay.feed(recording[1].records)
-    return replay
+def replayed(recording: tuple[str, Recording]) -> Stage:
+    cursor = Cursor(recording[1], ThresholdsConfig())
+    while not cursor.advance(1 << 62, 1 << 20):
+        pass
+    return cursor.stage
 
 
 def test_best_prices_equal_the_book_ticker_at_every_diff(recording: tuple[str, Recording]) -> None:
@@ -60,30 +57,33 @@ def test_best_prices_equal_the_book_ticker_at_every_diff(recording: tuple[str, R
         if d["e"] == "bookTicker":
             tickers[d["s"]][d["u"]] = tuple(Decimal(d[k]) for k in "bBaA")
     ids = {symbol: sorted(by_id) for symbol, by_id in tickers.items()}
-    replay = Replay(tape)
+    cursor = Cursor(tape, ThresholdsConfig())
+    engine = cursor.stage.engine
     compared = 0
-    for record in tape.records:
-        replay.feed([record])
-        if not record.url and b'"depthUpdate"' not in record.payload[:120]:
-            continue
-        instrument = tape.universe.find(record.symbol or _symbol(record.payload))
-        if instrument is None:
-            continue
-        view = replay.engine.book(instrument.index, 1)
-        newest = bisect_right(ids[instrument.symbol], view.last_update_id) - 1
-        if view.state is not BookState.LIVE or newest < 0:
-            continue
-        compared += 1
-        (bid, bid_lots), (ask, ask_lots) = view.bids[0], view.asks[0]
-        tick, lot = instrument.tick.to_decimal, instrument.lot.to_decimal
-        shown = (tick(bid), lot(bid_lots), tick(ask), lot(ask_lots))
-        assert shown == tickers[instrument.symbol][ids[instrument.symbol][newest]], view.last_update_id
-    books = replay.engine.sync.ladders.books
+    seen = dict.fromkeys(tape.book_symbols, 0)
+    while not cursor.ended:
+        cursor.step(Step.EVENT, None, 1)
+        for symbol, before in seen.items():
+            instrument = tape.universe.get(symbol)
+            book = engine.sync.ladders.books[instrument.index]
+            if book["last_id"] == before:
+                continue
+            seen[symbol] = int(book["last_id"])
+            view = engine.book(instrument.index, 1)
+            newest = bisect_right(ids[symbol], view.last_update_id) - 1
+            if view.state is not BookState.LIVE or newest < 0:
+                continue
+            compared += 1
+            (bid, bid_lots), (ask, ask_lots) = view.bids[0], view.asks[0]
+            tick, lot = instrument.tick.to_decimal, instrument.lot.to_decimal
+            shown = (tick(bid), lot(bid_lots), tick(ask), lot(ask_lots))
+            assert shown == tickers[symbol][ids[symbol][newest]], view.last_update_id
+    books = engine.sync.ladders.books
     assert (int(books["applied"].sum()), int(books["gaps"].sum())) == (DIFFS[name], 0)
     assert compared >= DIFFS[name] - 5 * len(tape.book_symbols)  # a snapshot applies the kept diffs in one go
 
 
-def test_trades_and_footprint_equal_a_plain_count(recording: tuple[str, Recording], replayed: Replay) -> None:
+def test_trades_and_footprint_equal_a_plain_count(recording: tuple[str, Recording], replayed: Stage) -> None:
     """Totals, minutes and tick-level cells are those of a dictionary filled from the frames."""
     _, tape = recording
     engine = replayed.engine
@@ -105,9 +105,11 @@ def test_trades_and_footprint_equal_a_plain_count(recording: tuple[str, Recordin
         total[1 if d["m"] else 2] += qty
         total[3] += price * qty
     assert totals
+    whole = replayed.report(tape.names)
+    assert whole["integrity"]["trades_without_candle"] == 0
     for symbol, (count, sold, bought, quote, excluded) in totals.items():
         instrument = tape.universe.get(symbol)
-        report = replayed.report()["symbols"][instrument.key]
+        report = whole["symbols"][instrument.key]
         trades = report["trades"]
         assert (trades["count"], trades["excluded"], trades["duplicates"], trades["gaps"]) == (count, excluded, 0, 0)
         assert [Decimal(trades[name]) for name in ("sell", "buy", "quote_volume")] == [sold, bought, quote]
@@ -122,14 +124,14 @@ def test_trades_and_footprint_equal_a_plain_count(recording: tuple[str, Recordin
 
 def test_insurance_fund_print_enters_nothing(data_dir: Path) -> None:
     """The 2023 recording holds one print at 28,722 in a 28,150 market."""
-    replay = replay_files([data_dir / "binance_usdm" / name for name in RECORDINGS["btc2023"]])
-    report = replay.report()["symbols"]["binance:BTCUSDT"]
+    stage = replay_files([data_dir / "binance_usdm" / name for name in RECORDINGS["btc2023"]])
+    report = stage.report([])["symbols"]["binance:BTCUSDT"]
     assert report["trades"]["excluded"] == 1
     assert report["trades"]["count"] == 12_934
     assert max(Decimal(c["high"]) for c in report["candles_1m"] if c["n"]) < 28_400
 
 
-def test_best_level_ofi_equals_the_definition(recording: tuple[str, Recording], replayed: Replay) -> None:
+def test_best_level_ofi_equals_the_definition(recording: tuple[str, Recording], replayed: Stage) -> None:
     """Cont-Kukanov-Stoikov OFI per minute of T, computed from the recorded bookTicker stream."""
     _, tape = recording
     previous: dict[str, tuple[Any, ...]] = {}
@@ -145,12 +147,13 @@ def test_best_level_ofi_equals_the_definition(recording: tuple[str, Recording], 
             e = bid_qty * (bid >= bid0) - bid_qty0 * (bid <= bid0) - ask_qty * (ask <= ask0) + ask_qty0 * (ask >= ask0)
             minutes[d["s"], d["T"] // 60_000 * 60_000] += e
         previous[d["s"]] = (bid, bid_qty, ask, ask_qty, d["u"])
+    report = replayed.report(tape.names)
     for symbol in previous:
-        got = replayed.report()["symbols"][f"binance:{symbol}"]["ofi_cks_1m"]
+        got = report["symbols"][f"binance:{symbol}"]["ofi_cks_1m"]
         assert {int(m): Decimal(v) for m, v in got.items()} == {m: v for (s, m), v in minutes.items() if s == symbol}
 
 
-def test_every_timeframe_and_bin_sums_to_the_original(recording: tuple[str, Recording], replayed: Replay) -> None:
+def test_every_timeframe_and_bin_sums_to_the_original(recording: tuple[str, Recording], replayed: Stage) -> None:
     """Coarser candles and bins are exact sums of the tick-level cells."""
     _, tape = recording
     engine = replayed.engine
@@ -181,20 +184,6 @@ def test_two_replays_end_in_the_same_bytes(data_dir: Path, tmp_path: Path) -> No
     for name in ("a.json", "b.json"):
         replay_files(paths, report=tmp_path / name)
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_cutting_batches_differently_changes_nothing(data_dir: Path, seed: int) -> None:
-    tape = Recording.load([data_dir / "binance_usdm" / name for name in RECORDINGS["five2021"]])
-    whole, cut = Replay(tape), Replay(tape)
-    whole.feed(tape.records)
-    rng = np.random.default_rng(seed)
-    at = 0
-    while at < len(tape.records):
-        step = int(rng.integers(1, 400))
-        cut.feed(tape.records[at : at + step])
-        at += step
-    assert cut.report() == whole.report()
 
 
 def test_unreadable_recordings_are_refused_with_a_sentence(tmp_path: Path, data_dir: Path) -> None:

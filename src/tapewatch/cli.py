@@ -13,13 +13,16 @@ import sys
 from collections.abc import Coroutine
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from . import __version__, config
 from .model.errors import TapewatchError, UsageError
+
+if TYPE_CHECKING:
+    from .replay import Player, Position
 
 app = typer.Typer(
     name="tapewatch",
@@ -122,69 +125,93 @@ def demo(
 
 
 class Speed(StrEnum):
+    """Paces of a replay: the names of `replay.player.SPEEDS`."""
+
+    HALF = "0.5"
     REAL_TIME = "1"
+    TWICE = "2"
+    FIVE_TIMES = "5"
     TEN_TIMES = "10"
+    A_MINUTE_A_SECOND = "60"
     MAX = "max"
 
     @property
-    def multiple(self) -> float | None:
-        return None if self is Speed.MAX else float(self.value)
+    def multiple(self) -> float:
+        return math.inf if self is Speed.MAX else float(self.value)
 
 
 @app.command()
 def replay(
     paths: PathsArgument,
-    speed: Annotated[Speed, typer.Option("--speed", help="Pace, as a multiple of the recording's own.")] = Speed.MAX,
+    speed: Annotated[
+        Speed | None,
+        typer.Option("--speed", help="Pace, as a multiple of the market's own. [default: max; with --serve 1]"),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option("--report", metavar="FILE", help="Write the end state as JSON.")
     ] = None,
-    serve: Annotated[
-        bool, typer.Option("--serve", help="Show it on the page, served by a venue that replays it.")
-    ] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Show it on the page, with a player.")] = False,
+    paused: Annotated[bool, typer.Option("--paused", help="With --serve: wait at the beginning.")] = False,
     config_file: ConfigOption = None,
     host: HostOption = None,
     port: PortOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Feed recorded market data through the same pipeline as live data."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from .replay import replay_files
+    """Feed recorded market data through the same pipeline as live data, and print the hash of the state it ends in."""
+    from .replay import Player, Recording
 
     _must_exist(paths)
+    settings = config.load(config_file, flags=_given({"server.host": host, "server.port": port}))
     if report is not None and not report.resolve().parent.is_dir():
         raise UsageError(f"the folder of {report} does not exist")
+    if serve and report is not None:
+        raise UsageError("--report needs the end of the recording and --serve has none; give one of them")
+    if paused and not serve:
+        raise UsageError("--paused needs --serve: there is nobody to press play")
+    pace = (speed or (Speed.REAL_TIME if serve else Speed.MAX)).multiple
+    _ready_kernels()
+    with err.status("reading"):
+        source = Recording.load(paths)
+        player = Player(source, settings.thresholds, speed=pace, playing=not paused)
     if serve:
-        if report is not None:
-            raise UsageError("--report needs the end of the recording and --serve has none; give one of them")
-        _serve_recording(
-            paths, speed, config.load(config_file, flags=_given({"server.host": host, "server.port": port}))
-        )
-        return
+        from .node.replay import serve_replay
+
+        _run(serve_replay(settings, player, announce=_announce))
+    else:
+        _play_out(player, report)
+
+
+def _play_out(player: Player, report: Path | None) -> None:
+    """Play to the end under a progress bar; print the hash, write the report."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from .replay import play_out, write_report
+
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(
         *columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal
     ) as progress:
         task = progress.add_task("replay", total=None)
-        replay_files(
-            paths,
-            speed=speed.multiple,
-            report=report,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+
+        def watch(at: Position) -> None:
+            progress.update(task, completed=at.now_ms - at.first_ms, total=max(1, at.last_ms - at.first_ms))
+
+        stage = play_out(player, watch)
+        progress.update(task, description="report")
+        told = stage.report(player.source.names)
+    out.print(f"{player.position.rows} events, state {told['state_hash']}", highlight=False, soft_wrap=True)
     if report is not None:
+        write_report(told, report)
         out.print(f"report written to {report}", highlight=False, soft_wrap=True)
 
 
-def _serve_recording(paths: list[Path], speed: Speed, settings: config.Config) -> None:
-    """Show a recording by the live path itself, against a simulated venue that plays it."""
-    from msgspec import structs
+def _ready_kernels() -> None:
+    """Compile what is not kept yet before anything is played, and say why it takes a while."""
+    from .node.warm import is_cached, warm_up
 
-    from .node import demo as demonstration
-
-    settings = structs.replace(settings, store=structs.replace(settings.store, enabled=False))  # it is stored already
-    arguments = ["--speed", speed.value, *(word for path in paths for word in ("--replay", str(path.resolve())))]
-    _run(demonstration.run(settings, arguments, mode="replay", announce=_announce))
+    if not is_cached():
+        with err.status("compiling kernels, once"):
+            warm_up()
 
 
 @app.command()
@@ -226,7 +253,7 @@ def venue(
         port=port,
         faults=Faults.parse(faults),
         replay=tuple(replay or ()),
-        speed=speed.multiple or math.inf,
+        speed=speed.multiple,
     )
     _run(demonstration.serve_venue(options, announce=told, child=announce))
 

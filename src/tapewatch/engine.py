@@ -46,7 +46,7 @@ SHORT_DEPTH = 100
 BIG_FLOW_BPS = 10
 DAYS_OF_ROOM = 100
 UNKNOWN_DAILY_VOLUME = 1e9
-_SPARE_INSTRUMENTS = 64
+SPARE_INSTRUMENTS = 64
 """Room for listings before the state arrays are enlarged."""
 
 DONE, ATTEND, MORE_PAGES, MORE_SECOND_CELLS, MORE_MINUTE_CELLS, MORE_HOLES, BEAT, STUDY = range(8)
@@ -182,21 +182,24 @@ def _trade(row: Record, books: Ladders, flow: Flow) -> None:
 class Engine:
     """Books, footprints, imbalance, big flow and liquidations of every instrument of one venue."""
 
-    def __init__(self, universe: Universe, thresholds: Thresholds | None = None) -> None:
+    def __init__(
+        self, universe: Universe, thresholds: Thresholds | None = None, *, minutes: int = MINUTES_KEPT
+    ) -> None:
+        """`minutes` of footprint and order flow imbalance are kept an instrument: a power of two."""
         self.universe = universe
         self.thresholds = thresholds or Thresholds()
         self._overrides: dict[str, Thresholds] = {}
-        n = len(universe) + _SPARE_INSTRUMENTS
+        n = len(universe) + SPARE_INSTRUMENTS
         self.sync = BookSync(ladder.new_ladders(n))
         self.flow = Flow(
             trades=new_trades(n),
             holes=holes.new_holes(n),
             seconds=candles.new_candles(n, 1_000, SECONDS_KEPT),
-            minutes=candles.new_candles(n, 60_000, MINUTES_KEPT),
+            minutes=candles.new_candles(n, 60_000, minutes),
             big=bigflow.new_big_flow(n),
             meta=np.array([self.thresholds.cluster_ms_trades, self.thresholds.cluster_ms_aggregate], np.int64),
         )
-        self.quotes = quotes.new_quotes(n)
+        self.quotes = quotes.new_quotes(n, minutes)
         self._clock = Clock(np.zeros(2, np.int64))
         self.adv = np.full(n, np.nan)
         self.adv_days = np.zeros(n, np.int64)
@@ -278,7 +281,7 @@ class Engine:
         """Take a new listing into the universe and the state arrays."""
         placed = self.universe.add(instrument)
         if placed.index >= len(self.adv):
-            self._grow(len(self.universe) + _SPARE_INSTRUMENTS)
+            self._grow(len(self.universe) + SPARE_INSTRUMENTS)
         return placed
 
     def _grow(self, n: int) -> None:

@@ -25,6 +25,7 @@ from .lab import lab_routes
 from .market import market_routes
 from .numbers import answer, now_ms
 from .page import STATIC, Page
+from .replay import ReplayControl, replay_routes
 from .view import NodeView
 
 DESCRIPTION = (
@@ -33,7 +34,14 @@ DESCRIPTION = (
 )
 
 
-def create_app(node: NodeView, token: str = "", *, hub: Hub | None = None, static: Path = STATIC) -> FastAPI:
+def create_app(
+    node: NodeView,
+    token: str = "",
+    *,
+    hub: Hub | None = None,
+    static: Path = STATIC,
+    replay: ReplayControl | None = None,
+) -> FastAPI:
     """Build the ASGI application that serves `node`.
 
     With an empty `token` only requests that name loopback as their host are answered; otherwise the token is wanted on
@@ -71,7 +79,9 @@ def create_app(node: NodeView, token: str = "", *, hub: Hub | None = None, stati
     _own_routes(app, node, hub, answers)
     app.include_router(market_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(lab_routes(node.venues), dependencies=[Depends(_known_parameters)])
-    catalogue = Catalogue(node.venues, StatusReader(node), now_ms)
+    app.include_router(replay_routes(replay))
+    status = StatusReader(node, replay)
+    catalogue = Catalogue(node.venues, status, now_ms, status_period_s=status.period_s)
     sockets.install(app, hub, node.venues, catalogue, node.config.limits)
     app.mount("/", Page(static))
     return app

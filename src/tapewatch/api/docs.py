@@ -61,6 +61,8 @@ def _operation(path: str, method: str, operation: dict[str, Any], schemas: dict[
                 f"<td><code>{escape(str(default))}</code><td>{_prose(parameter.get('description', ''))}</tr>"
             )
         yield "</table>"
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        yield from _schema(content["schema"]["$ref"].rpartition("/")[2], schemas)
     for status, response in operation["responses"].items():
         yield f"<details><summary>{escape(status)} {escape(response['description'])}</summary>"
         for content in response.get("content", {}).values():

@@ -11,6 +11,7 @@ from ..hub.hub import Hub
 from ..journal import JournalStatus
 from ..model.views import BookState, FeedState
 from .numbers import now_ms
+from .replay import ReplayControl, replay_status
 from .view import NodeView, StorageView, VenueView
 
 STORAGE_KEYS = ("state", "detail")
@@ -29,7 +30,7 @@ def venue_health(venue: VenueView, feed: FeedStatus | None, mode: str) -> dict[s
         "state": state.value if state else mode,
         "detail": feed.detail if feed else "",
         "fresh": state in FRESH if state else True,
-        "connected": bool(feed and feed.connected),
+        "connected": feed.connected > 0 if feed else True,  # what is played back has nothing to connect to
         "last_message_age_ms": None if feed is None or feed.data_age_ms is None else round(feed.data_age_ms),
         "reconnects": feed.reconnects if feed else 0,
         "instruments": len(venue.engine.universe),
@@ -136,12 +137,18 @@ def health(node: NodeView, hub: Hub) -> tuple[bool, dict[str, Any]]:
     return not wrong, content
 
 
+STATUS_S, REPLAY_STATUS_S = 1.0, 0.2
+"""How often the status topic is told; a replayed clock should be seen moving."""
+
+
 class StatusReader:
     """Meta of the `status` topic. Keeps the last frame counts, from which messages a second come."""
 
-    def __init__(self, node: NodeView) -> None:
+    def __init__(self, node: NodeView, replay: ReplayControl | None = None) -> None:
         self._node = node
-        self._before: dict[str, tuple[float, int]] = {}
+        self._replay = replay
+        self.period_s = STATUS_S if replay is None else REPLAY_STATUS_S
+        self._before: dict[str, tuple[float, int, float]] = {}
 
     def __call__(self) -> dict[str, Any]:
         offsets = [feed.status.clock_offset_ms for feed in self._node.feeds.values()]
@@ -150,6 +157,7 @@ class StatusReader:
             "clock_offset_ms": next((offset for offset in offsets if offset is not None), None),
             "storage": {key: value for key, value in storage_health(self._node.storage).items() if key in STORAGE_KEYS},
             "version": __version__,
+            "replay": None if self._replay is None else replay_status(self._replay.player),
         }
 
     def _venue(self, name: str, venue: VenueView) -> dict[str, Any]:
@@ -171,7 +179,10 @@ class StatusReader:
         }
 
     def _rate(self, name: str, frames: int) -> float:
+        """Frames a second, over a second or more."""
         now = time.monotonic()
-        then, before = self._before.get(name, (now, frames))
-        self._before[name] = (now, frames)
-        return round((frames - before) / (now - then), 1) if now > then else 0.0
+        then, before, rate = self._before.get(name, (now, frames, 0.0))
+        if then == now or now - then >= STATUS_S * 0.9:
+            rate = max(0.0, round((frames - before) / (now - then), 1)) if now > then else 0.0
+            self._before[name] = (now, frames, rate)
+        return rate

@@ -88,4 +88,8 @@ def _sentence(fault: dict[str, Any]) -> str:
     wanted = str(fault["msg"]).removeprefix("Input should ").removeprefix("String should ")
     if fault["type"] == "missing":
         return f"the parameter {name} is missing"
+    if fault["type"] == "extra_forbidden":
+        return f"unknown parameter {name[:40]!r}"
+    if fault["type"] == "json_invalid":
+        return "the body is not valid JSON"
     return f"{name} = {str(fault['input'])[:40]!r} is refused; it must {wanted}"

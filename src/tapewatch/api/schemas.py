@@ -223,3 +223,35 @@ class Book(Answer):
     server_ts: ServerMs
     bids: Annotated[list[tuple[Price, Quantity]], Field(description="Best first.")]
     asks: Annotated[list[tuple[Price, Quantity]], Field(description="Best first.")]
+
+
+class Replay(Answer):
+    """The player of a replay."""
+
+    state: Literal["playing", "paused", "seeking", "ended"]
+    speed: Annotated[float | Literal["max"], Field(description="Multiple of the market's own pace.")]
+    ts: Annotated[int, Field(description="Replayed time: everything up to it has been played. ms, UTC.")]
+    first_ts: TimeMs
+    last_ts: TimeMs
+    events: Annotated[Count, Field(description="Events played.")]
+    epoch: Annotated[Count, Field(description="Rises when an earlier state replaces the one shown (a seek back).")]
+    progress: Annotated[float | None, Field(ge=0, le=1, description="Of a seek under way.")]
+    inputs: Annotated[list[str], Field(description="What is played.")]
+
+
+class ReplayCommand(Answer):
+    """What the player shall do; each action takes the field of its name (`seek`: ts; `step`: step and symbol)."""
+
+    action: Literal["play", "pause", "speed", "seek", "step"]
+    speed: Annotated[float | str | None, Field(description="0.5, 1, 2, 5, 10, 60 or max.")] = None
+    ts: Annotated[int | None, Field(ge=0, lt=1 << 53, description="Where to, ms; beyond an end means that end.")] = None
+    step: Annotated[Literal["event", "second", "trade", "big-flow"] | None, Field(description="To the next.")] = None
+    symbol: Annotated[str | None, Field(max_length=64, description="Only events of this instrument.")] = None
+
+
+class ReplayHash(Answer):
+    """What the state shown hashes to."""
+
+    ts: TimeMs
+    events: Count
+    state_hash: str

@@ -25,9 +25,10 @@ class QuarantineView(Protocol):
 class VenueView(Market, Protocol):
     """One venue: engine, 24 h figures and counters."""
 
-    frames: int
-    foreign: int
-
+    @property
+    def frames(self) -> int: ...
+    @property
+    def foreign(self) -> int: ...
     @property
     def latency(self) -> Latency: ...
     @property

@@ -15,8 +15,6 @@ _LONG = int(Flag.LONG)
 LIQUIDATIONS = 1 << 15
 CHAIN_SLACK_MS = 1_000
 """Update ids and times rise together: a lower id with a later time than this begins a new chain (see `trades`)."""
-OFI_MINUTES = 2048
-"""Minutes of order flow imbalance kept, a little more than a day."""
 
 QUOTE = np.dtype(
     [
@@ -64,8 +62,9 @@ class Quotes(NamedTuple):
     meta: NDArray[np.int64]
 
 
-def new_quotes(instruments: int) -> Quotes:
-    ofi = np.zeros((OFI_MINUTES, instruments), OFI_MINUTE)
+def new_quotes(instruments: int, minutes: int) -> Quotes:
+    """Nothing known yet; `minutes` of order flow imbalance are kept, a power of two."""
+    ofi = np.zeros((minutes, instruments), OFI_MINUTE)
     return Quotes(
         quotes=np.zeros(instruments, QUOTE),
         ofi=ofi,
@@ -78,7 +77,7 @@ def new_quotes(instruments: int) -> Quotes:
 
 def grow_instruments(state: Quotes, instruments: int) -> Quotes:
     """Return the state with room for more instruments."""
-    wider = new_quotes(instruments)
+    wider = new_quotes(instruments, len(state.ofi))
     n = len(state.quotes)
     for name in ("quotes", "marks", "totals"):
         getattr(wider, name)[:n] = getattr(state, name)
@@ -120,7 +119,7 @@ def on_quote(s: Quotes, row: Record) -> None:
     if q.seen and row.id > q.id:
         e = best_level_ofi(row.price, row.qty, row.price2, row.qty2, q.bid, q.bid_lots, q.ask, q.ask_lots)
         minute = row.ts_ms // 60_000
-        slot = s.ofi[minute % OFI_MINUTES, i]
+        slot = s.ofi[minute & (len(s.ofi) - 1), i]
         if slot.minute < minute:
             slot.minute = minute
             slot.ofi = 0
@@ -174,7 +173,7 @@ def rescale(s: Quotes, i: int, price_factor: int, lot_factor: int) -> None:
     q.ask *= price_factor
     q.bid_lots *= lot_factor
     q.ask_lots *= lot_factor
-    for k in range(OFI_MINUTES):
+    for k in range(len(s.ofi)):
         s.ofi[k, i].ofi *= lot_factor
     s.totals[i].notional_whole *= lot_factor
     s.totals[i].notional_e8 *= lot_factor

@@ -85,10 +85,11 @@ class HubStats:
 class _Channel:
     """A topic with its subscribers."""
 
-    def __init__(self, topic: Topic, due: float, latency: Latency | None) -> None:
-        self.topic = topic
+    def __init__(self, make: Callable[[], Topic], now: float, latency: Latency | None) -> None:
+        self._make = make
+        self.topic = make()
         self.subscriptions: set[_Subscription] = set()
-        self.due = due
+        self.due = now + self.topic.period_s
         self.failing = False
         self._latency = latency
         self._snapshot: Payloads | None = None
@@ -118,6 +119,13 @@ class _Channel:
         self._snapshot = None
         for subscription in self.subscriptions:
             subscription.renew()
+
+    def renew(self) -> None:
+        """Make the topic anew; every subscriber gets its snapshot."""
+        self.topic.close()
+        self.topic = self._make()
+        self.topic.refresh()
+        self._begin_anew()
 
     def snapshot(self, stats: HubStats) -> Payloads:
         if self._snapshot is None:
@@ -288,9 +296,8 @@ class Hub:
         """The live channel of a topic; made, with its first state, when there is none."""
         channel = self._channels.get(key)
         if channel is None:
-            topic = make()
             venue = key.split(":")[1] if ":" in key else ""
-            channel = _Channel(topic, self._clock() + topic.period_s, self.latency.get(venue))
+            channel = _Channel(make, self._clock(), self.latency.get(venue))
             channel.refresh(self.stats, self._clock)
             self._channels[key] = channel
             self._changed.set()
@@ -302,6 +309,14 @@ class Hub:
         if channel is not None and not channel.subscriptions:
             del self._channels[key]
             channel.topic.close()
+
+    def renew(self) -> None:
+        """Begin every topic anew, with a snapshot: what they show has been replaced by another state (a seek back)."""
+        for channel in self._channels.values():
+            try:
+                channel.renew()
+            except Exception as error:  # noqa: BLE001  (as in `publish_if_due`)
+                self.failed(channel, error)
 
     async def run(self) -> None:
         """Publish until cancelled: every topic at its own pace, one after the other."""

@@ -92,9 +92,17 @@ class Request:
 class Catalogue:
     """Every topic that can be asked for."""
 
-    def __init__(self, markets: Mapping[str, Market], status: Callable[[], dict[str, Any]], clock: Clock) -> None:
+    def __init__(
+        self,
+        markets: Mapping[str, Market],
+        status: Callable[[], dict[str, Any]],
+        clock: Clock,
+        *,
+        status_period_s: float = topics.Status.period_s,
+    ) -> None:
         self._markets = markets
         self._status = status
+        self._status_period_s = status_period_s
         self._clock = clock
 
     def request(self, topic: str, params: Mapping[str, Any]) -> Request:
@@ -120,7 +128,9 @@ class Catalogue:
                 key = f"{topic}:{exchange}:{name}"
                 return Request(key, lambda: STUDIES[topic](key, market, name, self._clock))
             case _:
-                return Request("status", lambda: topics.Status("status", self._status, self._clock))
+                return Request(
+                    "status", lambda: topics.Status("status", self._status, self._clock, self._status_period_s)
+                )
 
     def _footprint(self, asked: FootprintParams) -> Request:
         market = find_market(self._markets, asked.exchange)

@@ -308,8 +308,9 @@ class Status(ColumnTopic):
     topic = "status"
     period_s = 1.0
 
-    def __init__(self, key: str, read: Callable[[], dict[str, Any]], clock: Clock) -> None:
+    def __init__(self, key: str, read: Callable[[], dict[str, Any]], clock: Clock, period_s: float = period_s) -> None:
         super().__init__(key, clock)
+        self.period_s = period_s
         self._read = read
         self._status: dict[str, Any] = {}
 

@@ -156,15 +156,10 @@ async def serve(
     node = Node(config, mode)
     server = Server(create_app(node, token, hub=node.hub), config.limits)
     async with node.recording(), stop_signals() as stop, asyncio.TaskGroup() as tasks:
-        others = [tasks.create_task(node.run()), tasks.create_task(_end(server, stop))]
+        others = [tasks.create_task(node.run()), tasks.create_task(server.stop_when(stop))]
         serving = tasks.create_task(server.serve(sockets=[listener]))
         announce(url_of(listener), token, new)
         await serving
         for task in others:
             task.cancel()
     log.info("stopped")
-
-
-async def _end(server: Server, stop: asyncio.Event) -> None:
-    await stop.wait()
-    server.stop()

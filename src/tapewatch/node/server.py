@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import socket
@@ -79,3 +80,8 @@ class Server(uvicorn.Server):
 
     def stop(self) -> None:
         self.should_exit = True
+
+    async def stop_when(self, stop: asyncio.Event) -> None:
+        """Stop as soon as `stop` is set."""
+        await stop.wait()
+        self.stop()

@@ -1,6 +1,21 @@
-"""Recordings through the same codec and engine as live sockets, and the report of the state they end in."""
+"""Recorded data through the same codec and engine as live sockets: a player, and the report of the state it ends in."""
 
+from .cursor import Cursor, Step
+from .player import Player, Position, State
 from .recording import Recording
-from .replay import Replay, replay_files
+from .replay import play_out, replay_files, write_report
+from .stage import Input, Stage
 
-__all__ = ["Recording", "Replay", "replay_files"]
+__all__ = [
+    "Cursor",
+    "Input",
+    "Player",
+    "Position",
+    "Recording",
+    "Stage",
+    "State",
+    "Step",
+    "play_out",
+    "replay_files",
+    "write_report",
+]

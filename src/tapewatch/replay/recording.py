@@ -1,16 +1,25 @@
-"""A recording as a whole: its records in order, its venue, and the instruments it is about."""
+"""A recording as an input: its records in order, its venue, the instruments it is about, and what they decode to."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from pathlib import Path
 
-from ..model.errors import UsageError
+from ..config import ThresholdsConfig
+from ..model.errors import FrameError, UsageError
 from ..model.instrument import Grid, Instrument, Universe, common_grid
+from ..model.tape import Tape
 from ..venues import binance_usdm
+from ..venues.binance_usdm_codec import Codec
+from ..venues.binance_usdm_messages import Ticker24h
 from .captures import Record, read_capture
+from .stage import Stage
+
+BATCH = 1024
+"""Frames decoded together. Any number gives the same end state."""
 
 _SYMBOL = re.compile(rb'"s":"([^"]+)"')
 _PRICE_QTY = re.compile(
@@ -18,6 +27,9 @@ _PRICE_QTY = re.compile(
 )
 """A price and the quantity behind it, in levels, trades and quotes, with their significant decimals."""
 _QUOTES = (b"USDT", b"USDC", b"BUSD", b"BTC")
+_EVENT_MS = re.compile(rb'"E":(\d{13})')
+_ENDS_WITHIN = 1000
+"""Frames at either end among which the first and the last event are: streams overtake each other by far less."""
 
 
 @dataclass(slots=True)
@@ -32,6 +44,17 @@ class Recording:
     """Symbols whose depth diffs were recorded."""
     raw_trade_symbols: set[str]
     """Symbols whose raw trades were recorded; aggregate trades of these count for nothing."""
+    first_ms: int = field(init=False)
+    last_ms: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.first_ms = min(_event_times(self.records[:_ENDS_WITHIN]))
+        self.last_ms = max(_event_times(self.records[-_ENDS_WITHIN:]))
+
+    @property
+    def names(self) -> list[str]:
+        """Its files."""
+        return [str(path) for path in self.paths]
 
     @classmethod
     def load(cls, paths: Iterable[Path], progress: Callable[[str], None] | None = None) -> Recording:
@@ -50,6 +73,67 @@ class Recording:
             progress("finding instruments")
         universe, books, raw = _instruments(records)
         return cls(paths, binance_usdm.VENUE, records, universe, books, raw)
+
+    def stage(self, thresholds: ThresholdsConfig | None = None) -> Stage:
+        """A fresh stage: nothing has happened, books of recorded diffs wait for their snapshot."""
+        stage = Stage.empty(self.universe, thresholds or ThresholdsConfig(), self.last_ms - self.first_ms)
+        for instrument in self.universe:
+            if instrument.symbol in self.raw_trade_symbols:
+                stage.engine.use_raw_trades(instrument.index)
+            if instrument.symbol in self.book_symbols:
+                stage.engine.follow_book(instrument.index)
+        return stage
+
+    def play(self, stage: Stage) -> Iterator[Tape]:
+        """The recorded frames through the codec that live sockets use, REST books and daily volumes at their places."""
+        codec = Codec(self.universe)
+        for frames, answer in _runs(self.records):
+            if frames:
+                yield from _decode(codec, frames, stage)
+            if answer is None:
+                continue
+            try:
+                if answer.endpoint == "depth":
+                    yield codec.snapshot(answer.symbol, answer.payload, answer.recv_ns, answer.limit)
+                elif answer.endpoint == "klines" and (instrument := self.universe.find(answer.symbol)):
+                    now_ms, days = answer.recv_ns // 1_000_000, stage.engine.thresholds.adv_days
+                    adv = binance_usdm.average_daily_volume(answer.payload, now_ms=now_ms, days=days)
+                    stage.engine.set_adv(instrument.index, *adv)
+            except FrameError as error:
+                stage.refuse(error.reason)
+
+
+def _decode(codec: Codec, frames: list[Record], stage: Stage) -> Iterator[Tape]:
+    payloads = [record.payload for record in frames]
+    ends = list(accumulate(len(payload) for payload in payloads))
+    decoded = codec.decode(b"".join(payloads), ends, [record.recv_ns for record in frames])
+    yield decoded.tape
+    stage.frames += decoded.frames
+    stage.decoded += decoded.frames - len(decoded.rejected)
+    stage.foreign += decoded.foreign
+    stage.by_reason.update(rejected.reason for rejected in decoded.rejected)
+    stage.tickers.update((message.s, message) for message in decoded.control if isinstance(message, Ticker24h))
+
+
+def _runs(records: list[Record]) -> Iterator[tuple[list[Record], Record | None]]:
+    """Cut records into runs of at most BATCH frames, each followed by a REST answer or none."""
+    run: list[Record] = []
+    for record in records:
+        if record.url:
+            yield run, record
+            run = []
+        else:
+            run.append(record)
+            if len(run) == BATCH:
+                yield run, None
+                run = []
+    yield run, None
+
+
+def _event_times(records: list[Record]) -> list[int]:
+    """Event times of frames, ms; receive times where they name none."""
+    times = [int(found[1]) for record in records if (found := _EVENT_MS.search(record.payload[:200]))]
+    return times or [record.recv_ns // 1_000_000 for record in records]
 
 
 def _refuse_other_venues(records: list[Record]) -> None:

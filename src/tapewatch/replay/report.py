@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import MINUTES_KEPT, Engine
+from ..engine import Engine
 from ..model.instrument import Instrument
 from ..model.tape import E8
 from ..model.views import BookState
@@ -17,16 +17,23 @@ REPORT_LEVELS = 10
 
 
 def build_report(engine: Engine, inputs: list[str], integrity: dict[str, object]) -> dict[str, Any]:
-    """Contract section 8. Numbers are decimal strings on the instrument's own grid."""
+    """Contract section 8. Numbers are decimal strings on the instrument's own grid.
+
+    `trades_without_candle` in `integrity` counts trades of minutes no longer held: 0 unless the input is longer than
+    the ring of minutes (`stage.RING_BYTES`).
+    """
+    symbols = {instrument.key: _symbol(engine, instrument) for instrument in engine.universe}
+    in_candles = sum(candle["n"] for symbol in symbols.values() for candle in symbol["candles_1m"])
+    without = engine.totals()["count"] - in_candles
     return {
         "inputs": inputs,
         "state_hash": state_hash(engine),
-        "symbols": {instrument.key: _symbol(engine, instrument) for instrument in engine.universe},
-        "integrity": integrity,
+        "symbols": symbols,
+        "integrity": {**integrity, "trades_without_candle": without},
     }
 
 
-def _symbol(engine: Engine, instrument: Instrument) -> dict[str, object]:
+def _symbol(engine: Engine, instrument: Instrument) -> dict[str, Any]:
     return {
         "book": _book(engine, instrument),
         "trades": _trades(engine, instrument),
@@ -72,7 +79,7 @@ def _trades(engine: Engine, instrument: Instrument) -> dict[str, object]:
 
 def _candles(engine: Engine, instrument: Instrument) -> list[dict[str, object]]:
     tick, lot = instrument.tick.to_text, instrument.lot.to_text
-    view = engine.footprint(instrument.index, 60_000, 1, MINUTES_KEPT)
+    view = engine.footprint(instrument.index, 60_000, 1, len(engine.flow.minutes.ring))
     out: list[dict[str, object]] = []
     for candle in view.candles:
         at, n = int(candle["cell_at"]), int(candle["cells"])
@@ -119,7 +126,7 @@ def state_hash(engine: Engine) -> str:
     for instrument in sorted(engine.universe, key=lambda item: item.symbol):
         i = instrument.index
         book = engine.book(i, 10**6)
-        footprint = engine.footprint(i, 60_000, 1, MINUTES_KEPT)
+        footprint = engine.footprint(i, 60_000, 1, len(engine.flow.minutes.ring))
         add(instrument.key, instrument.tick, instrument.lot, book.state, book.last_update_id, book.bids, book.asks)
         add(engine.flow.trades[i], footprint.candles, footprint.cells)
         ofi = engine.quotes.ofi[:, i]
