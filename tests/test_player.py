@@ -244,6 +244,19 @@ def test_a_second_and_the_ends() -> None:
     assert (one.position.state, one.position.rows, one.position.epoch) == (State.PLAYING, 1, epoch + 1)
 
 
+def test_moves_add_up_while_one_is_under_way() -> None:
+    one = Player(minute_by_minute(100), playing=False)
+    for _ in range(3):
+        one.move(10 * MINUTE)
+    one.move(-5 * MINUTE)
+    settle(one)
+    assert (one.position.now_ms, one.position.rows) == (T0 + 25 * MINUTE, 26)
+    one.move(-MINUTE)
+    one.move(-MINUTE)
+    settle(one)
+    assert (one.position.now_ms, one.position.rows) == (T0 + 23 * MINUTE, 24)
+
+
 def test_what_is_shown_changes_only_when_a_seek_back_has_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(player, "SLICE_ROWS", 10)
     one = Player(minute_by_minute(100), speed=math.inf)

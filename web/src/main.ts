@@ -17,12 +17,14 @@ import { scheduler } from './core/scheduler';
 import { loadSettings, settings } from './core/settings';
 import { applyTheme, loadFonts } from './core/theme';
 import { Market } from './data/market';
+import { replay } from './data/replay';
 import { onStatusFrame } from './data/status';
 import { Dock } from './layout/dock';
 import { FootprintPanel } from './panels/footprint/panel';
 import { ImbalancePanel } from './panels/imbalance/panel';
 import App from './ui/App.svelte';
 import { tellQuote } from './ui/quote';
+import { replayKey } from './ui/replaykeys';
 
 /** Panels say their age this often. */
 const AGE_EVERY_MS = 500;
@@ -46,7 +48,7 @@ async function start(): Promise<void> {
   app.connect(dock);
 
   expose(dock);
-  installKeys(dock.panels);
+  installKeys(dock.panels, replayKey);
   listen(workspace, dock);
   workspace.feed.start();
 }
@@ -55,6 +57,7 @@ async function start(): Promise<void> {
 function listen({ feed, market }: Workspace, dock: Dock): void {
   const judge = (): void => dock.panels.forEach((panel) => panel.judge());
   feed.link.onChange(judge);
+  replay.onChange(judge);
   setInterval(judge, AGE_EVERY_MS);
   feed.subscribe('status', {}, { onFrame: (frame) => onStatusFrame(frame, performance.now()) });
   let universe = 0;

@@ -94,8 +94,10 @@ def _obey(player: Player, command: schemas.ReplayCommand) -> None:
             player.set_speed(parse_speed(f"{speed:g}" if isinstance(speed, float) else speed))
         case schemas.ReplayCommand(action="seek", ts=int() as to_ms):
             player.seek(to_ms)
+        case schemas.ReplayCommand(action="seek", by_ms=int() as by_ms):
+            player.move(by_ms)
         case schemas.ReplayCommand(action="step", step=str() as step, symbol=symbol):
             player.step(Step(step), symbol)
         case schemas.ReplayCommand(action=action):
-            missing = {"speed": "speed", "seek": "ts", "step": "step"}[action]
+            missing = {"speed": "speed", "seek": "ts or by_ms", "step": "step"}[action]
             raise UsageError(f"{action} needs {missing}; GET /docs says what it may be")

@@ -240,11 +240,12 @@ class Replay(Answer):
 
 
 class ReplayCommand(Answer):
-    """What the player shall do; each action takes the field of its name (`seek`: ts; `step`: step and symbol)."""
+    """What the player shall do; each action takes the field of its name (`seek`: ts or by_ms; `step`: step, symbol)."""
 
     action: Literal["play", "pause", "speed", "seek", "step"]
     speed: Annotated[float | str | None, Field(description="0.5, 1, 2, 5, 10, 60 or max.")] = None
     ts: Annotated[int | None, Field(ge=0, lt=1 << 53, description="Where to, ms; beyond an end means that end.")] = None
+    by_ms: Annotated[int | None, Field(gt=-(1 << 53), lt=1 << 53, description="How far from where it stands.")] = None
     step: Annotated[Literal["event", "second", "trade", "big-flow"] | None, Field(description="To the next.")] = None
     symbol: Annotated[str | None, Field(max_length=64, description="Only events of this instrument.")] = None
 

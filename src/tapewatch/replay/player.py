@@ -136,12 +136,17 @@ class Player:
             self._ahead = Cursor(self.source, self._thresholds)
         self._goal = _Seek(to_ms, (self._ahead or self._cursor).now_ms)
 
+    def move(self, by_ms: int) -> None:
+        """Seek relative to where it stands, or to where a seek under way goes: moves add up."""
+        goal = self._goal
+        self.seek((goal.to_ms if isinstance(goal, _Seek) else self._cursor.now_ms) + by_ms)
+
     def step(self, kind: Step, symbol: str | None = None) -> None:
         """Pause, and go on to the next event, trade or big flow (of one symbol, or of any), or by one second."""
         instrument = None if symbol is None else self.stage.engine.universe.get(symbol).index
         self.pause()
         if kind is Step.SECOND:
-            self.seek(self._cursor.now_ms + 1000)
+            self.move(1000)
         else:
             self._goal, self._ahead = _Step(kind, instrument), None
 

@@ -23,13 +23,22 @@ export function streamUrl(): string {
 }
 
 /** GET a JSON document; fails with the server's own sentence. */
-export async function getJson<T>(path: string, params: Record<string, string>): Promise<T> {
+export function getJson<T>(path: string, params: Record<string, string>): Promise<T> {
   const url = new URL(path, location.href);
   for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
+  return ask<T>(url, {});
+}
+
+/** POST a JSON document; fails with the server's own sentence. */
+export function postJson<T>(path: string, body: unknown): Promise<T> {
+  const headers = { 'Content-Type': 'application/json' };
+  return ask<T>(new URL(path, location.href), { method: 'POST', body: JSON.stringify(body), headers });
+}
+
+async function ask<T>(url: URL, request: RequestInit): Promise<T> {
   const known = token();
-  const response = await fetch(url, {
-    headers: known ? { Authorization: `Bearer ${known}` } : {},
-  });
+  const headers = { ...request.headers, ...(known ? { Authorization: `Bearer ${known}` } : {}) };
+  const response = await fetch(url, { ...request, headers });
   if (!response.ok) {
     const problem = (await response.json().catch(() => ({}))) as { detail?: string };
     throw new Error(problem.detail ?? `${response.status} ${response.statusText}`);

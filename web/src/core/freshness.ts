@@ -1,5 +1,6 @@
 /** Whether what a panel shows is the present. Old numbers are never painted in live colours. */
 
+import { type Replay, replayWord } from '../data/replay';
 import type { VenueStatus } from '../data/status';
 import type { Link } from './feed';
 import { span } from './format';
@@ -18,6 +19,8 @@ export interface Evidence {
   /** performance.now() of the newest status frame. */
   statusAt: number;
   venue: VenueStatus | undefined;
+  /** The player, where there is one. */
+  replay?: Replay | undefined;
   /** performance.now() of the newest frame of the panel's own topic; undefined before the first. */
   dataAt: number | undefined;
   /** Why the server refused the subscription. */
@@ -39,7 +42,7 @@ export function judge(evidence: Evidence): Health {
   const age = now - dataAt;
   if (now - evidence.statusAt > STATUS_LATE_MS) return { state: 'stale', text: `STALE ${span(Math.max(age, now - evidence.statusAt))}` };
   // A recording is as old as it is and ends when it ends: it cannot go stale, and is never called live.
-  if (venue?.mode === 'replay') return { state: 'replay', text: `REPLAY ${span(age)}` };
+  if (venue?.mode === 'replay') return { state: 'replay', text: `REPLAY ${evidence.replay ? replayWord(evidence.replay) : span(age)}` };
   if (venue && (!venue.connected || venue.state === 'down' || venue.state === 'stale')) {
     return { state: 'stale', text: `STALE ${span(age)}` };
   }

@@ -12,18 +12,19 @@ export function closeOverlay(): void {
   overlay.set({ kind: 'none' });
 }
 
-export function installKeys(panels: ReadonlyMap<string, CanvasPanel>): void {
+/** `first` is asked before the panel under the pointer. */
+export function installKeys(panels: ReadonlyMap<string, CanvasPanel>, first: (event: KeyboardEvent) => boolean): void {
   let under: string | undefined;
   const panelOf = (target: EventTarget | null): string | undefined =>
     target instanceof Element ? target.closest<HTMLElement>('[data-panel]')?.dataset['panel'] : undefined;
   document.addEventListener('pointerover', (event) => (under = panelOf(event.target)));
   document.addEventListener('keydown', (event) => {
     const panel = panels.get(panelOf(document.activeElement) ?? under ?? '') ?? panels.get(under ?? '');
-    if (handle(event, panel)) event.preventDefault();
+    if (handle(event, panel, first)) event.preventDefault();
   });
 }
 
-function handle(event: KeyboardEvent, panel: CanvasPanel | undefined): boolean {
+function handle(event: KeyboardEvent, panel: CanvasPanel | undefined, first: (event: KeyboardEvent) => boolean): boolean {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k') {
     overlay.set({ kind: 'symbols', text: '' });
     return true;
@@ -33,7 +34,7 @@ function handle(event: KeyboardEvent, panel: CanvasPanel | undefined): boolean {
     return true;
   }
   if (overlay.get().kind !== 'none' || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return false;
-  return (panel?.onKey(event) ?? false) || global(event);
+  return first(event) || (panel?.onKey(event) ?? false) || global(event);
 }
 
 function global(event: KeyboardEvent): boolean {

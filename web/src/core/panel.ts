@@ -1,5 +1,6 @@
 /** What every panel is: a root element with a header, a canvas under it, a place in the scheduler, an age. */
 
+import { replay } from '../data/replay';
 import type { Status } from '../data/status';
 import { status, statusAt } from '../data/status';
 import type { Market } from '../data/market';
@@ -118,6 +119,7 @@ export abstract class CanvasPanel implements Task {
       link: this.workspace.feed.link.get(),
       statusAt,
       venue: venues[exchange],
+      replay: replay.get(),
       dataAt: this.#dataAt,
       refused: this.#refused,
       continuous: this.continuous,

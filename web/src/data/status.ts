@@ -3,6 +3,7 @@
 import { link } from '../core/link';
 import { Store } from '../core/store';
 import type { Frame } from '../core/wire';
+import { onReplay, type Replay } from './replay';
 
 export interface VenueStatus {
   state: string;
@@ -29,6 +30,7 @@ export interface Status {
   /** Whether what comes is being recorded: `recording`, `reduced`, `stopped` or `off`; `detail` says why. */
   storage: { state: string; detail: string };
   version: string;
+  replay?: Replay | null;
 }
 
 export const status = new Store<Status>({
@@ -49,5 +51,7 @@ export let statusAt = -Infinity;
 
 export function onStatusFrame(frame: Frame, now: number): void {
   statusAt = now;
-  status.set(frame.meta as unknown as Status);
+  const told = frame.meta as unknown as Status;
+  status.set(told);
+  onReplay(told.replay ?? undefined, now);
 }

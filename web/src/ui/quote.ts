@@ -5,6 +5,7 @@ import { MISSING, money, percent } from '../core/format';
 import { link } from '../core/link';
 import { Store } from '../core/store';
 import type { Market } from '../data/market';
+import { replay } from '../data/replay';
 
 export interface Quote {
   last: string;
@@ -32,5 +33,5 @@ export function tellQuote(market: Market): void {
         }
       : NONE;
   quote.set(next);
-  document.title = `${next.last} ${symbol} · tapewatch`;
+  document.title = `${replay.get() ? 'REPLAY ' : ''}${next.last} ${symbol} · tapewatch`;
 }

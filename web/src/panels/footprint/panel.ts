@@ -136,6 +136,7 @@ export class FootprintPanel extends CanvasPanel {
   #onData(): void {
     const { candles, head } = this.#data;
     const newest = candles.at(-1);
+    if (!newest || newest.openMs < this.#newestMs) this.#rewind();
     if (!newest || !head) return this.#redraw();
     if (newest.openMs !== this.#newestMs) {
       if (this.#newestMs) this.#view.advance((newest.openMs - this.#newestMs) / head.timeframeMs);
@@ -144,6 +145,13 @@ export class FootprintPanel extends CanvasPanel {
     }
     this.#dataDirty = true;
     this.#tellContext();
+  }
+
+  /** Time went back (a replay): where the hand had moved the picture means nothing any more. */
+  #rewind(): void {
+    this.#newestMs = 0;
+    this.#scale = NO_SCALE;
+    this.#view.follow();
   }
 
   /** Decide the automatic bin once candles show how far prices range. */

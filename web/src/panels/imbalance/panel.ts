@@ -10,6 +10,7 @@ import { Store } from '../../core/store';
 import { type GridColumn, type Sort, TextGrid, type WriteRow } from '../../core/textgrid';
 import { mix, theme } from '../../core/theme';
 import { type Window, WINDOWS } from '../../data/market';
+import { rewound } from '../../data/replay';
 import { venueNow } from '../../data/status';
 import { cellAt, type HeatLayout, layoutHeat, paintHeat } from './heat';
 import { type History, paintHistory } from './history';
@@ -48,6 +49,8 @@ export class ImbalancePanel extends GridPanel {
   #history: History = { symbol: '', window: '1m', points: [], failed: undefined };
   /** Number of the newest question; the answer to an older one comes too late. */
   #asked = 0;
+  /** The venue's time when it was asked. */
+  #fetchedMs = 0;
   #heat: HeatLayout | undefined;
   #heatHover = -1;
 
@@ -58,13 +61,16 @@ export class ImbalancePanel extends GridPanel {
     this.keep(link.onChange(() => this.#onLink()));
     const timer = setInterval(() => void this.#fetchHistory(), HISTORY_EVERY_MS);
     this.keep(() => clearInterval(timer));
+    this.keep(rewound.onChange(() => void this.#fetchHistory()));
     this.#tellContext();
   }
 
   /** The workspace reads the topic once for everybody and passes the news on. */
   onMarket(now: number): void {
     if (!this.#held) this.#sort();
-    if (this.#history.symbol === '') void this.#fetchHistory();
+    // A replay may pass minutes in a second, and none.
+    const passed = venueNow(this.workspace.market.serverMs) - this.#fetchedMs;
+    if (this.#history.symbol === '' || passed > HISTORY_EVERY_MS) void this.#fetchHistory();
     this.touch(now);
   }
 
@@ -143,6 +149,7 @@ export class ImbalancePanel extends GridPanel {
     // Never another symbol's past under this one's name.
     if (this.#history.symbol !== symbol || this.#history.window !== window) this.#history = { symbol, window, points: [], failed: undefined };
     const asked = ++this.#asked;
+    this.#fetchedMs = venueNow(this.workspace.market.serverMs);
     try {
       const { points } = await getJson<{ points: History['points'] }>('/api/imbalance/history', { exchange, symbol, window });
       if (asked !== this.#asked) return;
