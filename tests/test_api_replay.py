@@ -63,7 +63,7 @@ async def deck(recording: Recording, **options: Any) -> AsyncIterator[Deck]:
     player = Player(recording, **{"playing": False, **options})
     node = ReplayNode(Config(), player)
     listener = bind("127.0.0.1", 0)
-    server = Server(create_app(node, hub=node.hub, replay=node), max_message_bytes=1 << 16)
+    server = Server(create_app(node, hub=node.hub, replay=node), node.config.limits)
     serving, playing = asyncio.create_task(server.serve(sockets=[listener])), asyncio.create_task(node.run())
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as http:
         try:

@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 from tapes import T0, Row, cuts, diff, examples, quote, snapshot, tape, trade, universe
 from tapewatch.book import microprice
 from tapewatch.book.ladder import NO_EDGE
-from tapewatch.engine import Engine, Need
+from tapewatch.engine import Engine
 from tapewatch.flow.pressure import BUCKETS, fit_line, integrated_ofi
 from tapewatch.lab.lab import MAX_STUDIED, Study
 from tapewatch.lab.table import columns_of, reason_of, window_of
 from tapewatch.model.features import BPS_DEPTHS, FEATURES, LEVEL_DEPTHS, SLOPE_BPS, TOP, UNKNOWN
 from tapewatch.model.tape import Kind, Tape
-from tapewatch.replay.recording import Recording
-from tapewatch.replay.replay import Replay
+from tapewatch.replay import Recording, Stage
 
 Side = NDArray[np.int64]
 """One side of a book, best first: rows of (tick, lots)."""
@@ -239,40 +238,28 @@ class PlainBook:
         return bids[np.argsort(-bids[:, 0])], asks[np.argsort(asks[:, 0])]
 
 
-class Watched(Replay):
-    """A replay that shows each row to a checker after the engine has taken it in, alone."""
-
-    def play(self) -> Iterator[tuple[Tape, np.void]]:
-        queue: list[Tape] = []
-        apply = self.engine.apply
-
-        def keep(tape: Tape) -> list[Need]:
-            queue.append(tape.copy())
-            return []
-
-        self.engine.apply = keep  # type: ignore[method-assign]
-        for record in self.recording.records:
-            self.feed([record])
-            for batch in queue:
-                for k in range(len(batch)):
-                    apply(batch.slice(k, k + 1))
-                    yield batch, batch.rows[k]
-            queue.clear()
+def watched(recording: Recording, stage: Stage) -> Iterator[tuple[Tape, np.void]]:
+    """Each row after the engine has taken it in, alone, with the batch its levels are in."""
+    for tape_ in recording.play(stage):
+        batch = tape_.copy()
+        for k in range(len(batch)):
+            stage.engine.apply(batch.slice(k, k + 1))
+            yield batch, batch.rows[k]
 
 
 @pytest.mark.parametrize("symbol", ["btcusdt", "ethusdt"])
 def test_every_update_of_a_recording(data_dir: Path, symbol: str) -> None:
     """Book features on every diff, and the sums of every second, against dictionaries and fractions."""
     recording = Recording.load(sorted((data_dir / "binance_usdm").glob(f"usdm_{symbol}_202407*")))
-    replay = Watched(recording)
-    study = replay.engine.lab.study(0)
-    books = replay.engine.sync.ladders.books
+    stage = recording.stage()
+    study = stage.engine.lab.study(0)
+    books = stage.engine.sync.ladders.books
     plain, last_quote, checked, seconds = PlainBook(), None, 0, 0
     sums: dict[str, int] = {}
     pending: list[tuple[Tape, np.void]] = []
     previous: tuple[Side, Side] | None = None
     taken = 0
-    for batch, row in replay.play():
+    for batch, row in watched(recording, stage):
         if study.state.meta[0] > taken:  # beats come before the row that passes them
             for name, value in sums.items():
                 sample = study.samples()[taken - int(study.state.meta[0])]

@@ -11,11 +11,11 @@ from ..api.view import FeedView, Mode, QuarantineView, StorageView
 from ..config import Config
 from ..engine import Engine
 from ..hub.hub import Hub
+from ..model.latency import Latency
 from ..replay import Player, Stage, State
 from ..venues.binance_usdm_messages import Ticker24h
 from . import log as logs
 from .access import access_token
-from .lag import LagMeter
 from .node import Announce
 from .server import Server, bind, url_of
 from .stopping import stop_signals
@@ -29,9 +29,8 @@ class ReplayVenue:
 
     def __init__(self, player: Player) -> None:
         self._player = player
-        self.lag = LagMeter()
-        self.handling = LagMeter()
-        """Both stay empty: at another pace than the market's there is no such thing as lag."""
+        self.latency = Latency()
+        """Venue to here stays empty: at another pace than the market's there is no such thing."""
 
     @property
     def _stage(self) -> Stage:
@@ -126,7 +125,7 @@ async def serve_replay(config: Config, player: Player, *, announce: Announce) ->
     token, new = access_token(config)
     node = ReplayNode(config, player)
     app = create_app(node, token, hub=node.hub, replay=node)
-    server = Server(app, max_message_bytes=config.limits.request_bytes)
+    server = Server(app, config.limits)
     async with stop_signals() as stop, asyncio.TaskGroup() as tasks:
         playing, ending = tasks.create_task(node.run()), tasks.create_task(server.stop_when(stop))
         serving = tasks.create_task(server.serve(sockets=[listener]))
