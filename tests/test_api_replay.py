@@ -19,6 +19,7 @@ from tapewatch.config import Config, ThresholdsConfig
 from tapewatch.hub.wire import Frame, decode
 from tapewatch.node.replay import ReplayNode
 from tapewatch.node.server import Server, bind
+from tapewatch.node.warm import warm_up
 from tapewatch.replay import Cursor, Player, Recording, State
 from tapewatch.replay.report import state_hash
 
@@ -27,6 +28,7 @@ MINUTE = 60_000
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    warm_up()  # a cold compile would be mistaken for a server that does not answer
     return Recording.load([write_tape(tmp_path_factory.mktemp("tape") / "tape.gz")])
 
 

@@ -106,7 +106,7 @@ def best_level_ofi(
 def fetch_quote(s: Quotes, i: int, ts_ms: int) -> None:
     """Begin to fetch what a quote of this time will change."""
     prefetch(s.quotes, i)
-    prefetch(s.ofi, ts_ms // 60_000 % OFI_MINUTES * s.ofi.shape[1] + i)
+    prefetch(s.ofi, (ts_ms // 60_000 & (len(s.ofi) - 1)) * s.ofi.shape[1] + i)
 
 
 @leaf
