@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from market_world import T0, World, perp
 from tapewatch.hub.columns import ColumnTopic, Content
 from tapewatch.hub.hub import Client, Hub, Payloads
+from tapewatch.hub.pace import Tier
 from tapewatch.hub.requests import Catalogue, Request
 from tapewatch.hub.wire import Frame, decode
 from tapewatch.model.errors import NotFoundError, NotReadyError, UsageError
@@ -660,12 +661,12 @@ def test_a_slower_pace_stretches_every_topic_alike() -> None:
     hub, topic = Hub(beat), Numbers()
     pipe = Pipe()
     hub.connect(pipe).subscribe(1, "numbers", lambda: topic)
-    hub.pace = 4.0
+    hub.governor.tier = Tier.SLOW
     for value in range(1, 10):
         topic.value = value
         publish(hub, beat)
-    assert pipe.read() == ["=0", "+1", "+5", "+9"]
-    hub.pace = 1.0
+    assert pipe.read() == ["=0", "+1", "+4", "+7"]  # no tier makes a view slower than three seconds
+    hub.governor.tier = Tier.FULL
     topic.value = 10
     publish(hub, beat, 4.0)
     topic.value = 11

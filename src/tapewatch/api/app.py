@@ -80,7 +80,7 @@ def create_app(
     app.include_router(market_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(lab_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(replay_routes(replay))
-    status = StatusReader(node, replay)
+    status = StatusReader(node, hub, replay)
     catalogue = Catalogue(node.venues, status, now_ms, status_period_s=status.period_s)
     sockets.install(app, hub, node.venues, catalogue, node.config.limits)
     app.mount("/", Page(static))

@@ -118,13 +118,14 @@ def health(node: NodeView, hub: Hub) -> tuple[bool, dict[str, Any]]:
         wrong.append("the publisher has stopped")
     wrong += [f"the view {key} fails" for key in hub.failing]
     content = {
-        "status": "; ".join(wrong) or "ok",
+        "status": "; ".join(wrong) or _ok(hub),
         "mode": node.mode,
         "version": __version__,
         "server_ts": now_ms(),
         "uptime_s": (now_ms() - node.started_ms) // 1000,
         "venues": venues,
         "storage": storage_health(node.storage),
+        "load": load(hub),
         "hub": {
             "clients": len(hub.clients),
             "topics": len(hub.topics),
@@ -141,11 +142,29 @@ STATUS_S, REPLAY_STATUS_S = 1.0, 0.2
 """How often the status topic is told; a replayed clock should be seen moving."""
 
 
+def load(hub: Hub) -> dict[str, Any]:
+    """How much the event loop carries, and what is given up for it."""
+    governor = hub.governor
+    return {
+        "tier": governor.number,
+        "name": governor.tier.name.lower(),
+        "detail": governor.tier.words,
+        "busy": round(governor.busy, 3),
+        "late_ms": round(governor.late_ms, 1),
+        "steps": governor.steps,
+    }
+
+
+def _ok(hub: Hub) -> str:
+    return f"ok, {hub.governor.tier.words}" if hub.governor.number else "ok"
+
+
 class StatusReader:
     """Meta of the `status` topic. Keeps the last frame counts, from which messages a second come."""
 
-    def __init__(self, node: NodeView, replay: ReplayControl | None = None) -> None:
+    def __init__(self, node: NodeView, hub: Hub, replay: ReplayControl | None = None) -> None:
         self._node = node
+        self._hub = hub
         self._replay = replay
         self.period_s = STATUS_S if replay is None else REPLAY_STATUS_S
         self._before: dict[str, tuple[float, int, float]] = {}
@@ -158,6 +177,7 @@ class StatusReader:
             "storage": {key: value for key, value in storage_health(self._node.storage).items() if key in STORAGE_KEYS},
             "version": __version__,
             "replay": None if self._replay is None else replay_status(self._replay.player),
+            "load": load(self._hub),
         }
 
     def _venue(self, name: str, venue: VenueView) -> dict[str, Any]:

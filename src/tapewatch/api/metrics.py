@@ -151,6 +151,11 @@ class NodeCollector(Collector):
         yield CounterMetricFamily("tapewatch_hub_snapshots", "Snapshots built.", stats.snapshots)
         yield CounterMetricFamily("tapewatch_hub_delivered", "Messages handed to clients.", stats.delivered)
         yield CounterMetricFamily("tapewatch_hub_skipped", "Updates replaced by newer state.", stats.skipped)
+        governor = self._hub.governor
+        yield GaugeMetricFamily("tapewatch_load_tier", "0 full, 1 eased, 2 slow, 3 sparse views.", governor.number)
+        yield GaugeMetricFamily("tapewatch_loop_busy_ratio", "Share of time the event loop works.", governor.busy)
+        yield GaugeMetricFamily("tapewatch_loop_late_seconds", "Longest wait of a timer.", governor.late_ms / 1000)
+        yield CounterMetricFamily("tapewatch_load_steps", "Changes of the load tier.", governor.steps)
         yield CounterMetricFamily("tapewatch_hub_faults", "Refreshes of a view that raised.", stats.faults)
         yield GaugeMetricFamily("tapewatch_hub_late_seconds", "Worst recent lateness.", stats.late_ms_max / 1000)
         answers = CounterMetricFamily("tapewatch_http_responses", "HTTP answers.", labels=["status"])

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from ..model.errors import UsageError
 from ..model.latency import Latency
+from .pace import SLOWEST_S, Governor
 
 log = logging.getLogger(__name__)
 
@@ -269,8 +270,8 @@ class Hub:
         self.clients: set[Client] = set()
         self.latency: Mapping[str, Latency] = {}
         """Where the stages behind the engines are counted, by venue."""
-        self.pace = 1.0
-        """Factor on every topic's period: above 1 where the program must save time."""
+        self.governor = Governor()
+        """Slows all topics down when the event loop cannot carry them."""
         self._channels: dict[str, _Channel] = {}
         self._changed = asyncio.Event()
         self.running = False
@@ -319,16 +320,21 @@ class Hub:
                 self.failed(channel, error)
 
     async def run(self) -> None:
-        """Publish until cancelled: every topic at its own pace, one after the other."""
+        """Publish until cancelled: every topic at its own pace, or at the one that the governor allows."""
         self.running = True
         try:
-            while True:
-                await self._until_due()
-                for channel in list(self._channels.values()):
-                    if self.publish_if_due(channel):
-                        await asyncio.sleep(0)  # sockets are read between two topics
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.governor.run())
+                tasks.create_task(self._publish())
         finally:
             self.running = False
+
+    async def _publish(self) -> None:
+        while True:
+            await self._until_due()
+            for channel in list(self._channels.values()):
+                if self.publish_if_due(channel):
+                    await asyncio.sleep(0)  # sockets are read between two topics
 
     def publish_if_due(self, channel: _Channel) -> bool:
         """Refresh a topic whose time has come; whether it had."""
@@ -337,7 +343,7 @@ class Hub:
             return False
         late_ms = (now - channel.due) * 1000
         self.stats.late_ms_max = max(self.stats.late_ms_max * LATE_FADES, late_ms)
-        period = channel.topic.period_s * self.pace
+        period = self._period(channel.topic.period_s)
         try:
             channel.refresh(self.stats, self._clock)
         except Exception as error:  # noqa: BLE001  (one topic's defect costs nobody else)
@@ -347,6 +353,9 @@ class Hub:
         beat = channel.due + period
         channel.due = beat if beat > now else now + period
         return True
+
+    def _period(self, own_s: float) -> float:
+        return max(own_s, min(own_s * self.governor.tier.pace, SLOWEST_S))
 
     def failed(self, channel: _Channel, error: Exception) -> None:
         """Count what a topic has raised; one line in the log while it lasts."""
