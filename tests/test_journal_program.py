@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,6 @@ from program import Program, run, started
 from tapewatch.journal import Damage, Reason, Record, files, read
 from tapewatch.journal.writer import Writer
 
-READY_WITHIN_S = 20.0
 LIVES = int(os.environ.get("PROGRAM_KILLS", "3"))
 
 
@@ -68,21 +69,23 @@ def test_a_killed_program_starts_again_by_itself_and_has_what_it_had(
                 acknowledged = storage(url)["journals"]["binance"]["records"]
             program.process.kill()
             program.process.wait()
-        sessions[files(folder)[-1].name.session] = acknowledged
+        (left,) = (file for file in files(folder) if not file.closed)
+        sessions[left.name.session] = acknowledged
     assert len(sessions) == LIVES
 
-    told = run(tmp_path, "run", "--data", str(tmp_path / "stored"), "--config", "none.toml")
-    assert told.returncode == 2  # only to show that nobody holds the folder: the lock is no file to be tidied up
     found = dict.fromkeys(sessions, 0)
+    with closing(sqlite3.connect(tmp_path / "stored" / "catalog.sqlite")) as catalog:
+        sealed = dict(catalog.execute("SELECT name, records FROM journal_files").fetchall())
+    for name, records in sealed.items():  # a later life has made these into segments
+        found[name.split("-")[1]] += records
     for file in files(folder):
-        for item in read(file.path):
+        for item in read(file.path) if file.path.name not in sealed else ():
             if isinstance(item, Damage):
                 assert item.reason in {Reason.TORN, Reason.UNCLOSED}
             elif item.content.numbered:
                 assert item.sequence == found[file.name.session]  # without a hole, and none twice
                 found[file.name.session] += 1
     assert {session: found[session] >= count for session, count in sessions.items()} == dict.fromkeys(sessions, True)
-    assert max(began_s[1:]) < READY_WITHIN_S  # the first may compile kernels
     with capsys.disabled():
         sys.stdout.write(f"\nstart to recording, whole program: {', '.join(f'{s:.1f}' for s in began_s)} s\n")
 
