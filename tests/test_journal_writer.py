@@ -16,8 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from disks import FaultyDisk
 from journals import entry, number, read_all
-from tapewatch.journal import Content, Damage, Reason, Record, Rotation, files, header, read, recover
+from tapewatch.journal import Content, Damage, NewerFormatError, Reason, Record, Rotation, files, header, read, recover
 from tapewatch.journal import writer as writing
+from tapewatch.journal.format import FORMAT, MAGIC
 from tapewatch.journal.writer import Writer
 
 
@@ -203,6 +204,17 @@ def test_recovery_leaves_a_torn_tail_as_it_is_and_reports_it(tmp_path: Path) -> 
     assert found.records == 1
     assert [damage.reason for damage in found.damages] == [Reason.TORN]
     assert [number(record) for record in read_all(tmp_path)[0]] == [0]
+
+
+def test_a_folder_with_files_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, "binance")
+    writer.write([entry(0)])
+    newer = tmp_path / "20270101T000000Z-00000000000000aa-000001.journal"
+    newer.write_bytes(MAGIC[:-1] + bytes([FORMAT + 1]) + b"who knows")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(NewerFormatError, match="use that version, or move the file away"):
+        recover(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def test_sessions_follow_each_other(tmp_path: Path) -> None:

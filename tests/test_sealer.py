@@ -240,3 +240,11 @@ def test_only_known_venues_are_sealed(tmp_path: Path, venue: str) -> None:
     write_journal(tmp_path, grids, rows)
     (tmp_path / "journal" / "binance").rename(tmp_path / "journal" / venue)
     assert seal_all(task_of(tmp_path)).files == (1 if venue == "binance" else 0)
+
+
+def test_a_journal_file_that_cannot_be_read_is_left_where_it_is(tmp_path: Path) -> None:
+    fill(tmp_path, 2)
+    first = journal_files(tmp_path)[0]
+    first.write_bytes(b"not ours")
+    status = seal_all(task_of(tmp_path))
+    assert (status.files, journal_files(tmp_path)) == (1, [first])

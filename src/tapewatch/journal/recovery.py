@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .disk import Disk
 from .format import CLOSED, NEW, OPEN
-from .reader import Damage, files, read
+from .reader import Damage, files, header, read
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +28,16 @@ class Recovery:
 
 
 def recover(folder: Path, disk: Disk | None = None) -> Recovery:
-    """Close what is open without changing a byte of it. The folder is made where it is missing; raises OSError."""
+    """Close what is open without changing a byte of it. The folder is made where it is missing.
+
+    Raises NewerFormatError before anything is touched, and OSError.
+    """
     disk = disk or Disk()
     found = Recovery()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for file in files(folder):
+        with contextlib.suppress(OSError):  # whoever reads it will report that
+            header(file.path)
     for stray in folder.glob(f"*{NEW}"):
         disk.remove(stray)
         found.strays += 1

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..journal import Content, Damage, JournalFile, Record, files, read
+from ..journal import Content, Damage, JournalFile, NewerFormatError, Reason, Record, files, read
 from ..model.errors import FrameError, NotFoundError, TapewatchError
 from ..model.instrument import Instrument, Universe, common_grid
 from ..model.tape import Tape
@@ -82,8 +82,8 @@ class Contents:
     damaged: int = 0
 
 
-class NoInstrumentsError(TapewatchError):
-    """A journal file does not say what its prices count, and the catalog does not know either."""
+class NotSealableError(TapewatchError):
+    """A journal file cannot be read, or does not say what its prices count and the catalog does not know either."""
 
 
 class Sealer:
@@ -136,7 +136,7 @@ class Sealer:
             self.seal(venue, file.path)
         except FileNotFoundError:
             log.warning("journal_expired_unsealed file=%s", file.path.name)
-        except NoInstrumentsError as error:
+        except (NotSealableError, NewerFormatError) as error:
             self._refused.add(file.path)
             log.error("not_sealed reason=%r", str(error))  # noqa: TRY400
         return True
@@ -199,6 +199,8 @@ def decoded(venue: str, path: Path, known: Universe) -> Contents:
     damaged = 0
     for item in read(path):
         if isinstance(item, Damage):
+            if item.reason in (Reason.UNREADABLE, Reason.FOREIGN):
+                raise NotSealableError(f"{path} is {item.reason} ({item.detail}); it is left where it is")
             damaged += 1
             log.warning("journal_damage %s", item)
         else:
@@ -207,7 +209,7 @@ def decoded(venue: str, path: Path, known: Universe) -> Contents:
     universe = _universe(venue, lists) if lists else known
     received = [record for record in records if record.content.numbered and record.content is not Content.NOTE]
     if received and not len(universe):
-        raise NoInstrumentsError(f"{path} holds no list of instruments and none is stored; it is left where it is")
+        raise NotSealableError(f"{path} holds no list of instruments and none is stored; it is left where it is")
     contents = Contents(universe, records=len(received), damaged=damaged)
     codec = CODECS[venue](universe)
     for run in _runs(received):
