@@ -22,7 +22,7 @@ from . import __version__, config
 from .model.errors import TapewatchError, UsageError
 
 if TYPE_CHECKING:
-    from .replay import Player, Position
+    from .replay import Input, Player, Position
 
 app = typer.Typer(
     name="tapewatch",
@@ -142,7 +142,16 @@ class Speed(StrEnum):
 
 @app.command()
 def replay(
-    paths: PathsArgument,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PATH...]", help="Recordings. Without any: what is stored.")
+    ] = None,
+    start: Annotated[str, typer.Option("--from", metavar="TIME", help="Stored range, such as 2026-11-20T12:00.")] = "",
+    end: Annotated[str, typer.Option("--to", metavar="TIME", help="End of it, not included; UTC.")] = "",
+    symbols: Annotated[
+        str, typer.Option("--symbols", metavar="LIST", help="Only these of the stored instruments, comma separated.")
+    ] = "",
+    exchange: Annotated[str, typer.Option("--exchange", help="Venue of the stored range.")] = "binance",
+    data: DataOption = None,
     speed: Annotated[
         Speed | None,
         typer.Option("--speed", help="Pace, as a multiple of the market's own. [default: max; with --serve 1]"),
@@ -157,11 +166,17 @@ def replay(
     port: PortOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Feed recorded market data through the same pipeline as live data, and print the hash of the state it ends in."""
-    from .replay import Player, Recording
+    """Feed recorded or stored data through the same pipeline as live data; print the hash of the state it ends in."""
+    from .replay import Player
 
+    paths = paths or []
     _must_exist(paths)
-    settings = config.load(config_file, flags=_given({"server.host": host, "server.port": port}))
+    if paths and (start or end or symbols):
+        raise UsageError("--from, --to and --symbols choose from what is stored; files are played whole")
+    if not paths and not (start and end):
+        raise UsageError("give recordings to play, or --from and --to to play what is stored")
+    flags = {"server.host": host, "server.port": port, **_storage(data, no_store=False)}
+    settings = config.load(config_file, flags=_given(flags))
     if report is not None and not report.resolve().parent.is_dir():
         raise UsageError(f"the folder of {report} does not exist")
     if serve and report is not None:
@@ -171,7 +186,7 @@ def replay(
     pace = (speed or (Speed.REAL_TIME if serve else Speed.MAX)).multiple
     _ready_kernels()
     with err.status("reading"):
-        source = Recording.load(paths)
+        source = _recorded(paths) if paths else _stored(settings, exchange, start, end, symbols)
         player = Player(source, settings.thresholds, speed=pace, playing=not paused)
     if serve:
         from .node.replay import serve_replay
@@ -179,6 +194,27 @@ def replay(
         _run(serve_replay(settings, player, announce=_announce))
     else:
         _play_out(player, report)
+
+
+def _recorded(paths: list[Path]) -> Input:
+    from .replay import Recording
+
+    return Recording.load(paths)
+
+
+def _stored(settings: config.Config, exchange: str, start: str, end: str, symbols: str) -> Input:
+    """A range of the data folder; a sentence where there is none."""
+    from .replay.stored import StoredRange, parse_utc
+    from .store.reader import Reader
+
+    start_ms, end_ms = parse_utc(start), parse_utc(end)
+    if start_ms >= end_ms:
+        raise UsageError(f"--from {start} must be before --to {end}")
+    folder = settings.store.data_path
+    if not settings.store.url and not folder.is_dir():
+        raise UsageError(f"nothing is stored at {folder}; --data names another folder")
+    wanted = [symbol.strip() for symbol in symbols.split(",") if symbol.strip()] or None
+    return StoredRange.open(Reader(folder, settings.store.url), exchange, start_ms, end_ms, wanted)
 
 
 def _play_out(player: Player, report: Path | None) -> None:

@@ -68,6 +68,20 @@ class Reader:
         """The instruments of a venue, each on a grid that holds all that is stored of it."""
         return self.catalog.universe(venue)
 
+    def span(
+        self, venue: str, start_ms: int = 0, end_ms: int = 1 << 62, kind: Kind | None = None
+    ) -> tuple[int, int] | None:
+        """Times of the first and the last row stored from `start_ms` to `end_ms`, by whole segments; None for none."""
+        table = tables.segments
+        query = (
+            sa.select(sa.func.min(table.c.first_ms), sa.func.max(table.c.last_ms))
+            .where(table.c.venue == venue, table.c.first_ms < end_ms, table.c.last_ms >= start_ms)
+            .where(sa.true() if kind is None else table.c.kind == kind.name.lower())
+        )
+        with self.catalog.read() as connection:
+            first, last = connection.execute(query).one()
+        return None if first is None else (int(first), int(last))
+
     # -- tapes --------------------------------------------------------------------------------------------------
 
     def tapes(
