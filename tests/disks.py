@@ -9,11 +9,29 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tapewatch.journal.disk import Disk
+
+
+@contextmanager
+def small_disk(place: Path, size: str) -> Iterator[None]:
+    """A real file system of a few bytes at `place`; skips the test where none can be mounted."""
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here (that takes root); the shim's budget stands for it")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 class FaultyDisk(Disk):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from disks import FaultyDisk
+from disks import FaultyDisk, small_disk
 from journals import entry, number, read_all
 from tapewatch.journal import Content, DataLock, Journal, Limits, Record, Rotation, StreamClass, files, read, recover
 from tapewatch.journal.guard import ALL_BUT_TRADES, BOOKS, Guard, expire
@@ -178,23 +178,16 @@ def test_recording_stops_loudly_and_resumes_when_the_disk_is_back(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def megabyte(tmp_path: Path) -> Iterator[Path]:
     """A real file system of one megabyte."""
-    place = tmp_path / "small"
-    place.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], check=False, capture_output=True
-    )
-    if made.returncode:
-        pytest.skip("a small file system cannot be mounted here (that takes root); the shim's budget stands for it")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with small_disk(tmp_path / "small", "1m"):
+        yield tmp_path / "small"
 
 
-def test_a_disk_that_is_really_full(small_disk: Path) -> None:
-    ballast = small_disk / "ballast"
+def test_a_disk_that_is_really_full(megabyte: Path) -> None:
+    ballast = megabyte / "ballast"
     ballast.write_bytes(bytes(600_000))
-    folder = small_disk / "journal"
+    folder = megabyte / "journal"
     journal = journal_on(folder)
     n = 0
 

@@ -8,14 +8,15 @@ import random
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from disks import small_disk
 from journals import entry
 from program import Program, run, started
 from tapewatch.journal import Damage, Reason, Record, files, read
@@ -112,6 +113,47 @@ def test_a_second_program_is_refused_and_the_first_goes_on(tmp_path: Path, venue
     assert metrics.returncode == 0
     assert "1 files" in metrics.stdout
     assert "no damages" in metrics.stdout
+
+
+def wait_for(url: str, program: Program, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Ask /health until it says what is wanted; fails with what was printed."""
+    deadline = time.monotonic() + 90
+    while True:
+        told: dict[str, Any] = httpx.get(f"{url}health", timeout=10).json()
+        if true(told):
+            return told
+        assert time.monotonic() < deadline, f"{told['storage']}\n{''.join(program.output)}"
+        time.sleep(0.05)
+
+
+def test_a_full_disk_stops_the_recording_and_nothing_else(tmp_path: Path, venue: dict[str, str]) -> None:
+    with small_disk(tmp_path / "small", "8m"):
+        venue["TAPEWATCH_STORE__PATH"] = str(tmp_path / "small" / "data")
+        ballast = tmp_path / "small" / "ballast"
+        with started(tmp_path, "run", "--port", "0", **venue) as program:
+            url = program.url()
+            recording(program, url)
+            with suppress(OSError), ballast.open("wb") as filling:
+                while True:
+                    filling.write(bytes(4_096))
+            told = wait_for(url, program, lambda told: told["storage"]["state"] == "stopped")
+            assert "No space left on device" in told["storage"]["detail"]
+            heard = told["venues"]["binance"]["frames"]
+            told = wait_for(
+                url,
+                program,
+                lambda told: (told["venues"]["binance"]["frames"] > heard + 200) and told["venues"]["binance"]["fresh"],
+            )
+            assert told["storage"]["state"] == "stopped"
+            ballast.unlink()
+            wait_for(url, program, lambda told: told["storage"]["state"] == "reduced")  # so small a disk has no room
+            before = storage(url)["journals"]["binance"]
+            assert before["dropped_reads"] == 0  # it all waited in the queue
+            assert program.stop() == 0
+        assert "journal_write_failed" in "".join(program.output)
+        assert "journal_goes_on" in "".join(program.output)
+        for file in files(tmp_path / "small" / "data" / "journal" / "binance"):
+            assert [item for item in read(file.path) if isinstance(item, Damage)] == []
 
 
 def test_without_a_store_nothing_is_written(tmp_path: Path, venue: dict[str, str]) -> None:
