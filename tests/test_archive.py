@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable
@@ -13,11 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from program import run
 from tapewatch.engine import Engine
 from tapewatch.model.errors import UsageError
 from tapewatch.model.instrument import Grid, Instrument, Universe
 from tapewatch.model.tape import Flag
 from tapewatch.model.views import Footprint
+from tapewatch.replay import Player
 from tapewatch.replay import archive as room
 from tapewatch.replay.archive import Archive, Archives
 
@@ -281,3 +284,34 @@ def test_days_and_instruments_join_in_order_of_time(tmp_path: Path) -> None:
         assert_is(engine.footprint(i, 60_000, 1, 2_000), prints)
         assert int(engine.flow.trades[i]["gaps"]) == 0
     assert engine.totals()["duplicates"] == 100
+
+
+def test_archives_are_played_like_any_recording(tmp_path: Path) -> None:
+    """Days of two instruments: paused, sought back and played on, the state is that of one straight run."""
+    btc, eth = market(3_000), market(2_000, seed=2, first_id=1)
+    paths = [
+        write(tmp_path, (p.aggregate() for p in eth), "ETHUSDT-aggTrades-1"),
+        zipped(write(tmp_path, [*(p.aggregate() for p in btc), "nonsense\n"], "BTCUSDT-aggTrades-1")),
+    ]
+    source = Archives(paths)
+    straight = Player(source, speed=math.inf)
+    while straight.tick(0.0):
+        pass
+    other = Player(source, playing=False)
+    for share in (0.8, 0.2, 1.0):
+        other.seek(source.first_ms + int(share * (source.last_ms - source.first_ms)))
+        while other.tick(0.0):
+            pass
+        played = [p for p in (*btc, *eth) if p.ts_ms <= other.position.now_ms]
+        assert other.position.rows == len(played)
+    assert other.state_hash() == straight.state_hash()
+    report = straight.stage.report(source.names)
+    assert report["integrity"] == {
+        "frames": 5_001,
+        "decoded": 5_000,
+        "quarantined": 1,
+        "by_reason": report["integrity"]["by_reason"],
+        "trades_without_candle": 0,
+    }
+    told = run(tmp_path, "replay", *map(str, paths))
+    assert told.stdout == f"5000 events, state {straight.state_hash()}\n"

@@ -72,7 +72,9 @@ SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the simulated m
 FaultsOption = Annotated[
     str, typer.Option("--faults", metavar="LIST", help="Faults to inject, comma separated; see docs/simulator.md.")
 ]
-PathsArgument = Annotated[list[Path], typer.Argument(metavar="PATH...", help="Recordings or archive files.")]
+
+
+ARCHIVE_SUFFIXES = (".csv", ".zip")
 
 
 @app.callback()
@@ -143,7 +145,8 @@ class Speed(StrEnum):
 @app.command()
 def replay(
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PATH...]", help="Recordings. Without any: what is stored.")
+        list[Path] | None,
+        typer.Argument(metavar="[PATH...]", help="Recordings or archive files. Without any: what is stored."),
     ] = None,
     start: Annotated[str, typer.Option("--from", metavar="TIME", help="Stored range, such as 2026-11-20T12:00.")] = "",
     end: Annotated[str, typer.Option("--to", metavar="TIME", help="End of it, not included; UTC.")] = "",
@@ -197,9 +200,14 @@ def replay(
 
 
 def _recorded(paths: list[Path]) -> Input:
+    """Archive files by their suffix, raw captures otherwise."""
     from .replay import Recording
+    from .replay.archive import Archives
 
-    return Recording.load(paths)
+    archives = [path for path in paths if path.suffix.lower() in ARCHIVE_SUFFIXES]
+    if archives and len(archives) < len(paths):
+        raise UsageError("archive files (.csv, .zip) and raw captures cannot be played together")
+    return Archives(archives) if archives else Recording.load(paths)
 
 
 def _stored(settings: config.Config, exchange: str, start: str, end: str, symbols: str) -> Input:

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled import entry
+from ..config import ThresholdsConfig
 from ..flow.history import Adder, History, Part, continues, history
 from ..model.errors import FrameError, OffGridError, UsageError
 from ..model.instrument import Grid, Instrument, Universe, common_grid
@@ -44,6 +45,7 @@ from ..venues.binance_archive import (
 )
 from ..venues.binance_archive_kernel import DONE, LEFT, read_trades
 from ..venues.scan import PADDING
+from .stage import Stage
 
 BLOCK_BYTES = 4 << 20
 MAX_LINE = 4096
@@ -511,6 +513,21 @@ class Archives:
             whole.join(archive.account)
             whole.sorted = whole.sorted and archive.account.sorted
         return whole
+
+    def stage(self, thresholds: ThresholdsConfig) -> Stage:
+        """A fresh stage. Archives hold no books and no daily volumes."""
+        stage = Stage.empty(self.universe, thresholds, self.last_ms - self.first_ms)
+        for symbol in self.raw_trade_symbols:
+            stage.engine.use_raw_trades(self.universe.get(symbol).index)
+        return stage
+
+    def play(self, stage: Stage) -> Iterator[Tape]:
+        """All trades in order of time; lines that are none are counted when all have been played."""
+        yield from self.tapes()
+        read = sum(archive.history().trades + archive.history().duplicates for archive in self.files)
+        stage.decoded += read
+        stage.frames += read + self.account.wrong
+        stage.by_reason.update(self.account.by_reason)
 
     def tapes(self) -> Iterator[Tape]:
         """All trades in order of time, those of an instrument in order of id."""
