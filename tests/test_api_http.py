@@ -15,6 +15,7 @@ from yarl import URL
 
 from market_world import STATUS, T0, Feed, Served, World, serve
 from tapewatch.api import lab_schemas, schemas
+from tapewatch.api.coverage import Coverage
 from tapewatch.config import Config, ServerConfig
 from tapewatch.feed.status import FeedStatus
 from tapewatch.model.views import FeedState
@@ -72,6 +73,7 @@ async def test_answers_are_what_the_openapi_document_says(world: World) -> None:
         "/api/liquidations": schemas.Liquidations,
         "/api/liquidations/clusters": schemas.Clusters,
         "/api/book": schemas.Book,
+        "/api/coverage": Coverage,
         "/api/impact?size=1": lab_schemas.Impact,
         "/api/features": lab_schemas.Features,
     }

@@ -306,11 +306,17 @@ def venue(
 def doctor(
     config_file: ConfigOption = None,
     warm: Annotated[bool, typer.Option("--warm", help="Only compile the kernels and keep them.")] = False,
+    url: Annotated[str, typer.Option(help="Ask a running server what it has lost, http://127.0.0.1:8000.")] = "",
+    token: Annotated[str, typer.Option(envvar="TAPEWATCH_SERVER__TOKEN", help="Its access token.")] = "",
     debug: DebugOption = False,
 ) -> None:
-    """Check configuration, venues, clock, rate limits, disk and kernels; say what is wrong and the mend."""
+    """Check configuration, venues, clock, rate limits, disk and kernels; say what is wrong and the mend.
+
+    With --url: whether a running server's account balances, what is missing and why.
+    """
     from rich.table import Table
 
+    from .node.accounts import examine_server
     from .node.doctor import Verdict, examine
     from .node.warm import warm_up
     from .sim.simulation import warm_up as warm_up_venue
@@ -322,7 +328,8 @@ def doctor(
             warm_up_venue()
         out.print(f"kernels ready in {seconds:.1f} s", highlight=False)
         return
-    findings = asyncio.run(examine(settings, config.find_file(config_file)))
+    checks = examine_server(url, token) if url else examine(settings, config.find_file(config_file))
+    findings = asyncio.run(checks)
     colours = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
     table = Table("check", "", "what", "mend", box=None, header_style="dim")
     for finding in findings:

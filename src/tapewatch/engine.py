@@ -421,6 +421,11 @@ class Engine:
         """What is missing in the id chain of instrument `i` now, as `GAP` rows, oldest first."""
         return holes.listed(self.flow.holes, i)
 
+    def counted_since_ms(self, i: int) -> int | None:
+        """From when on the trades of instrument `i` are held, its CVD counted; None before the first."""
+        trades = self.flow.trades[i]
+        return None if trades["last_id"] == EMPTY else int(trades["first_ms"])
+
     def instruments_with_gaps(self) -> NDArray[np.intp]:
         """Indices of the instruments of which ids are missing."""
         return np.flatnonzero(self.flow.holes.chains["count"])
@@ -516,12 +521,30 @@ class Engine:
         return int(self.flow.trades[i]["seq"])
 
     def totals(self) -> dict[str, int]:
-        """Sums over all instruments: trades, excluded, duplicates, gaps, missing and filled ids, depth, resyncs."""
+        """Sums over all instruments of the accounts of trades and, as `depth_…`, of books."""
         trades, books = self.flow.trades, self.sync.ladders.books
         sums = {
-            name: int(trades[name].sum()) for name in ("count", "excluded", "duplicates", "gaps", "missing", "filled")
+            name: int(trades[name].sum())
+            for name in (
+                "received",
+                "count",
+                "excluded",
+                "duplicates",
+                "other_source",
+                "too_late",
+                "backfilled",
+                "gaps",
+                "missing",
+                "filled",
+                "absent",
+            )
         }
-        sums.update({f"depth_{name}": int(books[name].sum()) for name in ("applied", "dropped", "gaps", "resyncs")})
+        sums.update(
+            {
+                f"depth_{name}": int(books[name].sum())
+                for name in ("received", "applied", "dropped", "discarded", "gaps", "resyncs")
+            }
+        )
         return sums
 
     def books_by_state(self) -> Counter[BookState]:

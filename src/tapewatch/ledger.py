@@ -26,6 +26,7 @@ from .flow.trades import EMPTY
 from .model.gaps import GAP
 
 HOUR_MS = 3_600_000
+TRADE_CHANNELS = ("aggTrade", "trade")
 GAPS_KEPT = 10_000
 """Decided gaps kept for whoever stores them; beyond it the oldest goes, counted."""
 
@@ -42,6 +43,10 @@ class Ledger:
     gaps_dropped: int = 0
     violations: list[str] = field(default_factory=list)
     """What did not balance at the last check: a defect of ours, always."""
+
+    def quarantined_trades(self) -> int:
+        """Refused frames that named a trade stream."""
+        return sum(n for (_, channel), n in self.quarantined.items() if channel in TRADE_CHANNELS)
 
     def decided(self, gaps: Rows) -> None:
         """Take note of gaps that nobody will fill."""
@@ -102,7 +107,7 @@ def trade_account(engine: Engine, ledger: Ledger, i: int) -> dict[str, int]:
     """The trades of one instrument. `received` counts quarantined frames too."""
     row = engine.flow.trades[i]
     symbol = engine.universe[i].symbol
-    quarantined = ledger.quarantined[symbol, "aggTrade"] + ledger.quarantined[symbol, "trade"]
+    quarantined = sum(ledger.quarantined[symbol, channel] for channel in TRADE_CHANNELS)
     figures = {name: int(row[name]) for name in ("excluded", "other_source", "backfilled", "too_late")}
     return figures | {
         "received": int(row["received"]) + quarantined,

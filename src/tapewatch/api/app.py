@@ -19,6 +19,7 @@ from ..hub.requests import Catalogue
 from ..model.errors import UsageError
 from . import metrics, problems, sockets
 from .access import Door
+from .coverage import coverage_routes
 from .docs import docs_page
 from .health import StatusReader, health
 from .lab import lab_routes
@@ -78,6 +79,7 @@ def create_app(
     problems.install(app)
     _own_routes(app, node, hub, answers)
     app.include_router(market_routes(node.venues), dependencies=[Depends(_known_parameters)])
+    app.include_router(coverage_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(lab_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(replay_routes(replay))
     status = StatusReader(node, hub, replay)

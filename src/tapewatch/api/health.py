@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -16,6 +17,7 @@ from .view import NodeView, StorageView, VenueView
 
 STORAGE_KEYS = ("state", "detail")
 """What of the storage's figures the status bar shows."""
+VIOLATIONS_SHOWN = 5
 FRESH = (FeedState.LIVE, FeedState.QUIET)
 """States in which what is shown is the market as it is now."""
 
@@ -36,6 +38,20 @@ def venue_health(venue: VenueView, feed: FeedStatus | None, mode: str) -> dict[s
         "instruments": len(venue.engine.universe),
         "gaps_found": totals["missing"],
         "gaps_filled": totals["filled"],
+        "missing": totals["absent"],
+        "given_up": feed.trades_given_up if feed else 0,
+        "history": history_health(feed),
+        "ledger": {
+            "balanced": not venue.ledger.violations,
+            "violations": venue.ledger.violations[:VIOLATIONS_SHOWN],
+            "received": totals["received"] + venue.ledger.quarantined_trades(),
+            "accepted": totals["count"] + totals["too_late"],
+            "backfilled": totals["backfilled"],
+            "duplicate": totals["duplicates"],
+            "excluded": totals["excluded"],
+            "other_source": totals["other_source"],
+            "quarantined": venue.ledger.quarantined_trades(),
+        },
         "depth_gaps": totals["depth_gaps"],
         "resyncs": totals["depth_resyncs"],
         "books_in_sync": books[BookState.LIVE],
@@ -51,6 +67,18 @@ def venue_health(venue: VenueView, feed: FeedStatus | None, mode: str) -> dict[s
         "frames": venue.frames,
         "trades": totals["count"],
         "trades_excluded": totals["excluded"],
+    }
+
+
+def history_health(feed: FeedStatus | None) -> dict[str, Any]:
+    """How far today's trades of before the start are loaded, over the symbols it is done for."""
+    if feed is None:
+        return {"percent": None, "symbols": 0, "complete": 0, "trades": 0}
+    return {
+        "percent": math.floor(feed.history_share * 100),
+        "symbols": feed.history_symbols,
+        "complete": feed.history_complete,
+        "trades": feed.history_trades,
     }
 
 
@@ -116,6 +144,9 @@ def health(node: NodeView, hub: Hub) -> tuple[bool, dict[str, Any]]:
         wrong.append("no venue is enabled")
     if not hub.running:
         wrong.append("the publisher has stopped")
+    wrong += [
+        f"the account of {name} does not balance" for name, venue in node.venues.items() if venue.ledger.violations
+    ]
     wrong += [f"the view {key} fails" for key in hub.failing]
     content = {
         "status": "; ".join(wrong) or _ok(hub),
@@ -183,7 +214,19 @@ class StatusReader:
     def _venue(self, name: str, venue: VenueView) -> dict[str, Any]:
         feed = self._node.feeds.get(name)
         figures = venue_health(venue, feed.status if feed else None, self._node.mode)
-        same = ("state", "detail", "connected", "gaps_found", "gaps_filled", "dropped", "reconnects", "silent")
+        same = (
+            "state",
+            "detail",
+            "connected",
+            "gaps_found",
+            "gaps_filled",
+            "missing",
+            "given_up",
+            "history",
+            "dropped",
+            "reconnects",
+            "silent",
+        )
         return {key: figures[key] for key in same} | {
             "gaps": figures["gaps_found"],
             "lag_ms_p50": figures["latency_p50_ms"],

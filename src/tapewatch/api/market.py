@@ -111,6 +111,7 @@ def market_routes(venues: Mapping[str, VenueView]) -> APIRouter:
                 "tf_ms": TIMEFRAMES_MS[tf],
                 "step": exact(text),
                 "server_ts": now_ms(),
+                "cvd_since": venue.engine.counted_since_ms(instrument.index),
                 "candles": candles,
             }
         )

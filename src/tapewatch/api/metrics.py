@@ -26,12 +26,16 @@ from .view import NodeView
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 TOTALS = {
+    "received": ("trades_received", "Trades received as rows, live and by request."),
     "count": ("trades", "Market trades applied."),
+    "backfilled": ("trades_by_request", "Trades taken that came by request: into gaps and as history."),
     "excluded": ("trades_excluded", "Prints that are no market trades; in no candle."),
     "duplicates": ("trades_duplicate", "Trades received again and not counted again."),
     "gaps": ("trade_gaps", "Breaks of a trade id chain."),
     "missing": ("trade_ids_missing", "Trade ids that went missing in gaps."),
     "filled": ("trade_ids_filled", "Missing trade ids that came after all."),
+    "depth_received": ("depth_received", "Depth rows received."),
+    "depth_discarded": ("depth_discarded", "Depth diffs kept for a snapshot and given up when their chain broke."),
     "depth_applied": ("depth_applied", "Depth diffs applied to live books."),
     "depth_dropped": ("depth_dropped", "Depth diffs older than their book, dropped by the venue's rule."),
     "depth_gaps": ("depth_gaps", "Breaks of a depth chain; each resynchronises its book."),
@@ -48,6 +52,8 @@ FEED_GAUGES: tuple[FeedFigure, ...] = (
 FEED_COUNTERS: tuple[FeedFigure, ...] = (
     ("reconnects", "Websockets opened again.", lambda feed: feed.reconnects),
     ("snapshots_failed", "Book snapshots that failed.", lambda feed: feed.snapshots_failed),
+    ("trades_given_up", "Trades in gaps that the venue cannot fill.", lambda feed: feed.trades_given_up),
+    ("history_trades", "Today's trades of before the start, brought in.", lambda feed: feed.history_trades),
     ("trades_backfilled", "Trades fetched to fill gaps.", lambda feed: feed.trades_backfilled),
 )
 
@@ -106,6 +112,15 @@ class NodeCollector(Collector):
                 books.add_metric([name, state.value], by_state[state])
         yield refused
         yield books
+        yield _gauge("trade_ids_absent", "Trade ids missing now.", {n: sums["absent"] for n, sums in totals.items()})
+        yield _gauge(
+            "ledger_violations", "Accounts that do not balance; above 0 is a defect.",
+            {name: len(venue.ledger.violations) for name, venue in venues.items()},
+        )  # fmt: skip
+        yield _gauge(
+            "frames_refused_of_trades", "Refused frames that named a trade stream.",
+            {name: venue.ledger.quarantined_trades() for name, venue in venues.items()},
+        )  # fmt: skip
         yield _gauge("instruments", "Instruments known.", {n: len(v.engine.universe) for n, v in venues.items()})
         yield from self._latency()
 

@@ -170,6 +170,7 @@ class Footprint(Answer):
     tf_ms: int
     step: Price
     server_ts: ServerMs
+    cvd_since: Annotated[TimeMs | None, Field(description="The oldest trade held: before it CVD counts nothing.")]
     candles: list[Candle]
 
 

@@ -10,6 +10,7 @@ from ..config import Config
 from ..feed.status import FeedStatus
 from ..hub.columns import Market
 from ..journal import JournalStatus
+from ..ledger import Ledger
 from ..model.latency import Latency
 
 Mode = Literal["live", "demo", "replay"]
@@ -33,6 +34,8 @@ class VenueView(Market, Protocol):
     def latency(self) -> Latency: ...
     @property
     def quarantine(self) -> QuarantineView: ...
+    @property
+    def ledger(self) -> Ledger: ...
 
 
 class FeedView(Protocol):

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine import Engine
+from ..model.gaps import Cause, Fate
 from ..model.instrument import Grid, Instrument
 from ..model.tape import E8
 from ..model.views import BIG_FLOW, CANDLE, CELL, LIQUIDATION, WINDOWS_S, Footprint
@@ -230,6 +231,8 @@ class Liquidations(ColumnTopic):
 
 
 CANDLE_COLUMNS = ("open_ms", "open", "high", "low", "close", "bid", "ask", "n", "cvd", "poc", "vah", "val", "quote")
+GAPS_SHOWN = 64
+"""Newest gaps told beside a footprint; /api/coverage tells all."""
 CELL_COLUMNS = {"p": "price", "bid": "bid", "ask": "ask", "n": "n"}
 _COMPARED = [name for name in CANDLE.names or () if name != "cell_at"]
 """Every trade changes its candle's `n`, so cells differ only where these differ."""
@@ -283,14 +286,33 @@ class FootprintTopic(ColumnTopic):
         cells = np.concatenate(runs) if runs else np.zeros(0, CELL)
         columns = [(f"c_{name}", candles[name].astype(np.float64)) for name in (*CANDLE_COLUMNS, "gap", "cells")]
         columns += [(short, cells[name].astype(np.float64)) for short, name in CELL_COLUMNS.items()]
+        engine, i = self._market.engine, shown.instrument.index
+        since_ms = int(shown.candles["open_ms"][0]) if len(shown.candles) else 0
         meta = {
             "symbol": self._symbol,
+            "cvd_since": engine.counted_since_ms(i),
+            "gaps": gap_list(engine.gaps(i), since_ms)[-GAPS_SHOWN:],
             "tf_ms": shown.tf_ms,
             "step_ticks": shown.step_ticks,
             "tick": grid_pair(shown.instrument.tick),
             "lot": grid_pair(shown.instrument.lot),
         }
         return Content(columns, meta)
+
+
+def gap_list(gaps: Rows, since_ms: int = 0) -> list[dict[str, Any]]:
+    """`GAP` rows that end at or after `since_ms`, as plain data."""
+    return [
+        {
+            "from_ts": int(gap["from_ms"]),
+            "to_ts": int(gap["to_ms"]),
+            "first_id": int(gap["first_id"]),
+            "last_id": int(gap["last_id"]),
+            "cause": Cause(gap["cause"]).name.lower(),
+            "fate": Fate(gap["fate"]).name.lower(),
+        }
+        for gap in gaps[gaps["to_ms"] >= since_ms]
+    ]
 
 
 def changed_candles(before: Rows, now: Rows) -> NDArray[np.intp]:

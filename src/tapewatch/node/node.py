@@ -89,6 +89,7 @@ class Node:
                 tasks.create_task(feed.run())
             tasks.create_task(self._keep_refused())
             tasks.create_task(self._books_in_sight())
+            tasks.create_task(self._balance())
             if self.storage is not None:
                 tasks.create_task(self.storage.watch())
             if self.sealing is not None:
@@ -101,6 +102,16 @@ class Node:
             for venue in self.venues.values():
                 if rows := venue.quarantine.take():
                     await asyncio.to_thread(_write, venue.quarantine, rows)
+
+    async def _balance(self) -> None:
+        """Check every account once a second. One that does not balance is a defect of ours: /health is then 503."""
+        while True:
+            await asyncio.sleep(1.0)
+            for name, venue in self.venues.items():
+                known = set(venue.ledger.violations)
+                for sentence in venue.ledger.check(venue.engine):
+                    if sentence not in known:
+                        log.error("ledger_violation venue=%s what=%r", name, sentence)
 
     async def _books_in_sight(self) -> None:
         """Let books that somebody looks at be synchronised before all others."""

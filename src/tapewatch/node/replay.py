@@ -11,6 +11,7 @@ from ..api.view import FeedView, Mode, QuarantineView, StorageView
 from ..config import Config
 from ..engine import Engine
 from ..hub.hub import Hub
+from ..ledger import Ledger
 from ..model.latency import Latency
 from ..replay import Player, Stage, State
 from ..venues.binance_usdm_messages import Ticker24h
@@ -31,6 +32,8 @@ class ReplayVenue:
         self._player = player
         self.latency = Latency()
         """Venue to here stays empty: at another pace than the market's there is no such thing."""
+        self.ledger = Ledger()
+        """What is read here was accounted for where it was recorded."""
 
     @property
     def _stage(self) -> Stage:

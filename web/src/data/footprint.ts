@@ -37,8 +37,20 @@ export interface FootprintHead {
   lot: Grid;
 }
 
+/** Trades that are missing: when they happened, how many, how they were lost and what becomes of them. */
+export interface Gap {
+  from_ts: number;
+  to_ts: number;
+  first_id: number;
+  last_id: number;
+  cause: string;
+  fate: string;
+}
+
 interface Meta {
   symbol: string;
+  cvd_since: number | null;
+  gaps: Gap[];
   tf_ms: number;
   step_ticks: number;
   tick: [number, number];
@@ -51,6 +63,10 @@ export class FootprintData {
   candles: Candle[] = [];
   revision = 0;
   serverMs = 0;
+  /** The newest gaps that touch what is shown, oldest first. */
+  gaps: Gap[] = [];
+  /** The oldest trade held: before it CVD counts nothing. */
+  cvdSince: number | null = null;
   #version = 0;
   readonly #lookback: number;
 
@@ -59,8 +75,10 @@ export class FootprintData {
   }
 
   onFrame(frame: Frame): void {
+    const meta = frame.meta as unknown as Meta;
+    this.gaps = meta.gaps ?? this.gaps;
+    this.cvdSince = meta.cvd_since ?? this.cvdSince;
     if (frame.type === 'snapshot') {
-      const meta = frame.meta as unknown as Meta;
       this.candles = [];
       this.head = {
         symbol: meta.symbol,

@@ -13,6 +13,11 @@ export interface VenueStatus {
   msg_per_s: number;
   gaps: number;
   gaps_filled: number;
+  /** Trade ids missing now, and those of them that the venue cannot give any more. */
+  missing: number;
+  given_up: number;
+  /** Today's trades of before the start: how far they are loaded. */
+  history: { percent: number | null; symbols: number; complete: number; trades: number };
   depth_gaps: number;
   dropped: number;
   reconnects: number;

@@ -3,7 +3,7 @@
 import { stepText, toNumber, toText } from '../../core/decimal';
 import { clockSeconds, day, quantity, signed } from '../../core/format';
 import { charWidth, font, mix, type Theme } from '../../core/theme';
-import type { Candle, FootprintHead } from '../../data/footprint';
+import type { Candle, FootprintHead, Gap } from '../../data/footprint';
 import { chip } from './axes';
 import { diagonalImbalances, RATIO } from './diagonal';
 
@@ -25,7 +25,7 @@ export function cellAt(candle: Candle, price: number, step: number): number {
   return -1;
 }
 
-export function tooltipLines(candle: Candle, price: number, head: FootprintHead, minQuantity: number, theme: Theme): Line[] {
+export function tooltipLines(candle: Candle, price: number, head: FootprintHead, minQuantity: number, theme: Theme, gaps: readonly Gap[] = []): Line[] {
   const text = (ticks: number): string => (ticks < 0 ? '—' : toText(ticks, head.tick));
   const amount = (lots: number): string => quantity(toNumber(lots, head.lot), head.lot.decimals);
   const delta = (lots: number): string => signed(toNumber(lots, head.lot), head.lot.decimals);
@@ -50,8 +50,27 @@ export function tooltipLines(candle: Candle, price: number, head: FootprintHead,
     ['POC', text(candle.poc), theme.poc],
     ['VA', `${text(candle.val)} – ${text(candle.vah < 0 ? -1 : candle.vah)}`],
   ];
-  if (candle.gap > 0) lines.push(['gap', `${candle.gap} known, totals are ≈`, theme.amber]);
+  if (candle.gap > 0) lines.push(['gap', `${candle.gap} known, totals are ≈`, theme.amber], ...gapLines(candle, head, gaps, theme));
   return lines;
+}
+
+const FATE: Record<string, string> = {
+  open: 'being filled',
+  beyond_horizon: 'older than the venue tells',
+  refused: 'the venue does not give it',
+  forgotten: 'given up',
+  unfillable: 'cannot be asked for',
+};
+const GAP_LINES = 3;
+
+/** Why something is missing, for the first few gaps that touch the candle. */
+export function gapLines(candle: Candle, head: FootprintHead, gaps: readonly Gap[], theme: Theme): Line[] {
+  const touching = gaps.filter((gap) => gap.to_ts >= candle.openMs && gap.from_ts < candle.openMs + head.timeframeMs);
+  return touching.slice(0, GAP_LINES).map((gap) => {
+    const trades = gap.last_id - gap.first_id + 1;
+    const what = trades > 0 ? `${trades} trade${trades === 1 ? '' : 's'} ` : '';
+    return [gap.cause.replaceAll('_', ' '), `${what}${clockSeconds(gap.from_ts)}, ${FATE[gap.fate] ?? gap.fate}`, theme.amber];
+  });
 }
 
 function cellLines(

@@ -249,7 +249,7 @@ export class FootprintPanel extends CanvasPanel {
     const top = this.#panes.delta.top;
     context.fillStyle = frame.theme.bg;
     context.fillRect(0, top, this.width, this.height - top);
-    paintSubPanes(frame, this.#panes, placed, this.#unit());
+    paintSubPanes(frame, this.#panes, placed, this.#unit(), this.#data.cvdSince);
   }
 
   /** Candles on screen with their places. */
@@ -314,7 +314,7 @@ export class FootprintPanel extends CanvasPanel {
     const column = this.#view.x(index) + Math.round(this.#view.candleWidth / 2);
     const time = clockSeconds(this.#newestMs + index * head.timeframeMs);
     paintCrosshair(frame, pointer, inChart ? toText(price, head.tick) : undefined, time, column);
-    if (candle) paintTooltip(frame, pointer, tooltipLines(candle, price, head, this.#scale.minQuantity, frame.theme));
+    if (candle) paintTooltip(frame, pointer, tooltipLines(candle, price, head, this.#scale.minQuantity, frame.theme, this.#data.gaps));
   }
 
   #candleAt(index: number): Candle | undefined {

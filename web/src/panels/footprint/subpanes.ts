@@ -1,7 +1,7 @@
 /** Under the footprint, on the same time axis: delta and volume of each candle, cumulative volume delta. */
 
 import { toNumber } from '../../core/decimal';
-import { quantity, signed } from '../../core/format';
+import { clockSeconds, quantity, signed } from '../../core/format';
 import { charWidth, font, mix, type Theme } from '../../core/theme';
 import type { Candle, FootprintHead } from '../../data/footprint';
 
@@ -52,7 +52,7 @@ export function divide(height: number): { chart: number; panes: SubPanes } {
   };
 }
 
-export function paintSubPanes(frame: Frame, panes: SubPanes, placed: readonly Placed[], unit: string): void {
+export function paintSubPanes(frame: Frame, panes: SubPanes, placed: readonly Placed[], unit: string, cvdSince: number | null): void {
   for (const pane of [panes.delta, panes.volume, panes.cvd]) {
     frame.context.fillStyle = frame.theme.border;
     frame.context.fillRect(0, pane.top, frame.edge, 1);
@@ -62,7 +62,7 @@ export function paintSubPanes(frame: Frame, panes: SubPanes, placed: readonly Pl
   paintCvd(frame, panes.cvd, placed);
   label(frame, panes.delta, `Δ ${unit}`);
   label(frame, panes.volume, `VOL ${unit}`);
-  label(frame, panes.cvd, `CVD ${unit} since 00:00 UTC`);
+  label(frame, panes.cvd, `CVD ${unit} since ${sinceText(placed, cvdSince)} UTC`);
 }
 
 function paintDelta(frame: Frame, pane: Pane, placed: readonly Placed[]): void {
@@ -130,6 +130,12 @@ function paintCvd(frame: Frame, pane: Pane, placed: readonly Placed[]): void {
   context.fillStyle = theme.neutral;
   context.fillRect(newest.x + candleWidth / 2 - 2, y(newest.candle.cvd) - 2, 4, 4);
   axisLabel(frame, Math.min(pane.top + pane.height - 4, Math.max(pane.top + 12, y(newest.candle.cvd) + 4)), signed(toNumber(newest.candle.cvd, head.lot), head.lot.decimals), theme.neutral);
+}
+
+/** The sum begins at midnight, or with the oldest trade held of the day, and says which. */
+function sinceText(placed: readonly Placed[], cvdSince: number | null): string {
+  const newest = placed.at(-1)?.candle.openMs ?? 0;
+  return cvdSince !== null && cvdSince > newest - (newest % DAY_MS) ? clockSeconds(cvdSince) : '00:00';
 }
 
 const about = (candle: Candle): string => (candle.gap > 0 ? '≈' : '');
