@@ -175,6 +175,39 @@ liquidations = Table(
     sqlite_with_rowid=False,
 )
 
+bars = Table(
+    "bars",
+    metadata,
+    Column("venue", Text, primary_key=True),
+    Column("symbol", Text, primary_key=True),
+    _key("tf_ms"),
+    _key("open_ms"),
+    *(Column(name, Text, nullable=False) for name in ("open", "high", "low", "close", "volume")),
+    *(Column(name, Text) for name in ("quote_volume", "buy_volume", "buy_quote_volume")),
+    Column("trades", Int64),
+    sqlite_with_rowid=False,
+)
+
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("venue", Text, primary_key=True),
+    Column("symbol", Text, primary_key=True),
+    _key("ts_ms"),
+    *(
+        Column(name, Text)
+        for name in (
+            "open_interest",
+            "open_interest_value",
+            "top_trader_account_ratio",
+            "top_trader_position_ratio",
+            "account_ratio",
+            "taker_volume_ratio",
+        )
+    ),
+    sqlite_with_rowid=False,
+)
+
 layouts = Table(
     "layouts",
     metadata,

@@ -1,0 +1,1 @@
+"""Into the store and out of it: archive files, OHLC and our own exports; CSV, JSON, Excel, Parquet."""
