@@ -15,7 +15,7 @@ import pytest
 import tapewatch
 from program import STOP_WITHIN_S, run, started
 
-COMMANDS = ("run", "demo", "replay", "venue", "doctor")
+COMMANDS = ("run", "demo", "replay", "import", "export", "venue", "doctor")
 
 
 @pytest.fixture

@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import openpyxl
+import openpyxl  # type: ignore[import-untyped]
 import pyarrow.parquet
 import pytest
+from msgspec import structs
 
+from market_world import World, serve
+from program import run
 from tapes import T0, liquidation, tape, trade, universe
+from tapewatch.config import Config, StoreConfig
 from tapewatch.model.errors import UsageError
 from tapewatch.model.instrument import Grid, Universe
 from tapewatch.model.tape import Flag, Kind, Tape
@@ -80,6 +84,11 @@ def lines_of(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
+def query(sql: str) -> list[Any]:
+    """Answered by another's tool."""
+    return duckdb.connect().execute(sql).fetchall()
+
+
 # ---------------------------------------------------------------- out and in again
 
 
@@ -118,9 +127,7 @@ def test_other_tools_read_what_was_exported(full: Store, tmp_path: Path) -> None
     reader.close()
     wish = {"symbols": (symbol,), "tf": "5m", "step": f"{tick.value * 5:f}"}
     cells = exported(full, tmp_path / "cells.parquet", what=What.FOOTPRINTS, **wish)
-    found = duckdb.sql(
-        f"SELECT open_ms, price, bid, ask, trades FROM '{cells}' ORDER BY open_ms, price DESC"
-    ).fetchall()
+    found = query(f"SELECT open_ms, price, bid, ask, trades FROM '{cells}' ORDER BY open_ms, price DESC")
     expected = [
         (int(c["open_ms"]), tick.to_decimal(p), lot.to_decimal(bid), lot.to_decimal(ask), n)
         for c in view.candles
@@ -128,7 +135,7 @@ def test_other_tools_read_what_was_exported(full: Store, tmp_path: Path) -> None
     ]
     assert found == expected
     candles = exported(full, tmp_path / "candles.csv", what=What.CANDLES, **wish)
-    closes = duckdb.sql(f"SELECT close, cvd, gaps FROM read_csv('{candles}', all_varchar = true)").fetchall()
+    closes = query(f"SELECT close, cvd, gaps FROM read_csv('{candles}', all_varchar = true)")
     assert [Decimal(row[0]) for row in closes] == [tick.to_decimal(c) for c in view.candles["close"]]
     assert [Decimal(row[1]) for row in closes] == [lot.to_decimal(c) for c in view.candles["cvd"]]
     balance = json.loads(exported(full, tmp_path / "b.json", what=What.IMBALANCES, **wish).read_text(encoding="utf-8"))
@@ -297,3 +304,47 @@ def test_uploads_that_make_no_sense_are_refused_with_a_sentence(store: Store) ->
     with pytest.raises(UsageError, match="give a symbol"):
         Importer(store).ohlc(b"1780272000,1,2,1,2,3\n", "upload", venue="binance", symbol="")
     assert HEADER.startswith("agg_trade_id")
+
+
+# ---------------------------------------------------------------- over HTTP and from the command line
+
+
+async def test_downloads_and_uploads_over_http(full: Store, tmp_path: Path) -> None:
+    settings = structs.replace(Config(), store=StoreConfig(path=str(full.folder)))
+    async with serve(World(tmp_path, settings)) as served:
+        url = f"{served.url}/api/export?what=trades&format=json&symbol=AUSDT&to={T0 + 60_000}"
+        async with served.http.get(url) as answer:
+            assert (answer.status, answer.content_type) == (200, "application/json")
+            assert "binance-trades.json" in answer.headers["content-disposition"]
+            told = json.loads(await answer.text())
+        assert told["about"]["rows"] == len(told["rows"]) == 54
+        assert told["rows"][0]["symbol"] == "AUSDT"
+        upload = f"{served.url}/api/ohlc?symbol=MINE&tf=1m"
+        good = "".join(f"{1_780_272_000 + 60 * k},1,2,1,2,3\n" for k in range(5_000))  # more than other bodies may have
+        async with served.http.post(upload, data=good) as answer:
+            assert json.loads(await answer.text()) == {"exchange": "binance", "symbol": "MINE", "rows": 5_000}
+        cases = {
+            ("POST", upload, "1,2\n"): "nothing was stored: line 1: columns",
+            ("POST", upload.replace("1m", "7y"), "1780272000,1,2,1,2,3\n"): "is no length of candles",
+            ("GET", f"{served.url}/api/export?what=trades&symbol=NOPE", ""): "unknown symbol",
+            ("GET", f"{served.url}/api/export?what=everything", ""): "what = 'everything' is refused",
+            ("GET", f"{served.url}/api/export?what=trades&fmt=csv", ""): "unknown parameter 'fmt'",
+        }
+        for (method, address, data), sentence in cases.items():
+            async with served.http.request(method, address, data=data or None) as answer:
+                assert answer.status in {404, 422}
+                assert sentence in json.loads(await answer.text())["detail"]
+
+
+def test_import_and_export_from_the_command_line(tmp_path: Path) -> None:
+    path = zipped(write(tmp_path, [p.aggregate() for p in market(500)]))
+    told = run(tmp_path, "import", str(path), "--data", "store")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout == f"{path.name}: aggTrades of BTCUSDT, 500 stored\n"
+    told = run(tmp_path, "export", "candles", "c.csv", "--data", "store", "--tf", "5m")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout == f"{len(lines_of(tmp_path / 'c.csv')) - 1} rows written to c.csv\n"
+    bad = run(tmp_path, "import", str(write(tmp_path, ["1,2,3\n"], "odd")), "--data", "store", "--symbol", "ODD")
+    assert bad.returncode == 2
+    assert bad.stderr.count("\n") == 1
+    assert "nothing was stored" in bad.stderr

@@ -1,4 +1,4 @@
-"""The command line: ``tapewatch run | demo | replay | venue | journal | doctor``.
+"""The command line: ``tapewatch run | demo | replay | import | export | venue | journal | doctor``.
 
 Exit codes: 0 done, 2 the command or the configuration is wrong, 1 it could not be done; with one sentence on standard
 error for either, and a traceback only with ``--debug``. Heavy modules are imported by the command that needs them, so
@@ -11,6 +11,7 @@ import asyncio
 import math
 import sys
 from collections.abc import Coroutine
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -300,6 +301,106 @@ def venue(
         speed=speed.multiple,
     )
     _run(demonstration.serve_venue(options, announce=told, child=announce))
+
+
+@app.command("import")
+def import_(
+    paths: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Archive files, OHLC (CSV, JSON), exports.")],
+    exchange: Annotated[str, typer.Option("--exchange", help="Venue that OHLC is of.")] = "binance",
+    symbol: Annotated[str, typer.Option("--symbol", help="Instrument that OHLC is of.")] = "",
+    tf: Annotated[str, typer.Option("--tf", help="Length of its candles, such as 5m; else told by their times.")] = "",
+    exchange_info: Annotated[
+        Path | None, typer.Option("--exchange-info", metavar="FILE", help="Binance exchangeInfo: increments.")
+    ] = None,
+    config_file: ConfigOption = None,
+    data: DataOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Put archive files, OHLC and exports into the store; a file with a wrong row is refused whole."""
+    from .store.writer import Store
+    from .transfer.importing import Importer
+    from .venues.binance_usdm import parse_exchange_info
+
+    _must_exist(paths)
+    _must_exist([exchange_info] if exchange_info else [])
+    listed = parse_exchange_info(exchange_info.read_bytes(), dated=True) if exchange_info else []
+    settings = config.load(config_file, flags=_given(_storage(data, no_store=False)))
+    with closing(Store(settings.store.data_path).open()) as store, _bar() as progress:
+        for path in paths:
+            task = progress.add_task(path.name, total=None)
+
+            def told(what: str, done: int, total: int, name: str = path.name, task: Any = task) -> None:
+                progress.update(task, description=f"{name}: {what}", completed=done, total=total)
+
+            done = Importer(store, listed, told).file(path, venue=exchange, symbol=symbol, tf=tf)
+            progress.remove_task(task)
+            counts = {
+                "stored": done.rows,
+                "already there": done.duplicates,
+                "of another source": done.other_source,
+                "missing in the file": done.missing,
+            }
+            said = [f"{n:,} {what}" for what, n in counts.items() if n or what == "stored"]
+            line = f"{done.path}: {done.what} of {', '.join(done.symbols)}, {', '.join([*said, *done.remarks])}"
+            out.print(line, highlight=False, soft_wrap=True)
+
+
+class ExportKind(StrEnum):
+    TRADES = "trades"
+    CANDLES = "candles"
+    FOOTPRINTS = "footprints"
+    LIQUIDATIONS = "liquidations"
+    IMBALANCES = "imbalances"
+    GAPS = "gaps"
+    OHLC = "ohlc"
+
+
+@app.command()
+def export(
+    what: Annotated[ExportKind, typer.Argument(help="What to export.")],
+    file: Annotated[Path, typer.Argument(help="Where to; .csv, .json, .xlsx or .parquet says the format.")],
+    exchange: Annotated[str, typer.Option("--exchange", help="Venue.")] = "binance",
+    symbol: Annotated[
+        list[str] | None, typer.Option("--symbol", help="Only this instrument; repeatable. Else all.")
+    ] = None,
+    start: Annotated[str, typer.Option("--from", metavar="TIME", help="ISO 8601 or ms, UTC; else all.")] = "",
+    end: Annotated[str, typer.Option("--to", metavar="TIME", help="Not included.")] = "",
+    tf: Annotated[str, typer.Option("--tf", help="Length of candles: 1s, 1m, 5m, 15m, 1h, 4h, 1d.")] = "1m",
+    step: Annotated[str, typer.Option("--step", help="Width of a footprint's bins; else the tick.")] = "",
+    config_file: ConfigOption = None,
+    data: DataOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Write what is stored to CSV, JSON, Excel or Parquet, with a sheet or sidecar that says what it is."""
+    from .store.reader import Reader
+    from .transfer import exporting
+    from .transfer.files import save
+
+    if not file.resolve().parent.is_dir():
+        raise UsageError(f"the folder of {file} does not exist")
+    settings = config.load(config_file, flags=_given(_storage(data, no_store=False)))
+    wish = exporting.Wish(
+        what=exporting.What(what.value),
+        venue=exchange,
+        symbols=tuple(symbol or ()),
+        start_ms=exporting.time_of(start) if start else 0,
+        end_ms=exporting.time_of(end) if end else exporting.FOREVER_MS,
+        tf=tf,
+        step=step or None,
+    )
+    with closing(Reader(settings.store.data_path)) as reader, _bar() as progress:
+        task = progress.add_task(f"export {what}", total=None)
+        table = exporting.export(reader, wish, lambda done, total: progress.update(task, completed=done, total=total))
+        rows = save(table, file)
+    out.print(f"{rows:,} rows written to {file}", highlight=False, soft_wrap=True)
+
+
+def _bar() -> Any:
+    """A progress bar where somebody can see it."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    return Progress(*columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal)
 
 
 @app.command()

@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import ipaddress
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -56,14 +57,17 @@ class Door:
     """ASGI middleware around everything."""
 
     def __init__(
-        self, app: ASGIApp, *, token: str, allowed_origins: tuple[str, ...], max_body_bytes: int, answers: Counter[int]
-    ) -> None:
+        self, app: ASGIApp, *, token: str, allowed_origins: tuple[str, ...], max_body_bytes: int, answers: Counter[int],
+        larger_bodies: Mapping[str, int] | None = None,
+    ) -> None:  # fmt: skip
+        """`larger_bodies`: paths whose requests may have more bytes than `max_body_bytes`, and how many."""
         self._app = app
         self._token = token.encode()
         self._cookie = hmac.new(self._token, b"tapewatch page", hashlib.sha256).hexdigest()
         self._origins = frozenset(map(_origin_key, allowed_origins))
         self._hosts = frozenset(urlsplit(origin).netloc.lower() for origin in allowed_origins)
         self._max_body_bytes = max_body_bytes
+        self._larger_bodies = larger_bodies or {}
         self._answers = answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +87,7 @@ class Door:
             await self._enter(scope, receive, send)
         else:
             try:
-                await self._app(scope, _bounded(receive, self._max_body_bytes), send)
+                await self._app(scope, _bounded(receive, self._body_bytes(scope)), send)
             except Exception:
                 self._answers[500] += 1  # answered further out, by the server's own last resort
                 raise
@@ -100,9 +104,12 @@ class Door:
         preflight = scope["type"] == "http" and scope["method"] == "OPTIONS" and listed
         if self._token and scope["path"] not in OPEN_PATHS and not preflight and not self._knows(headers, shown):
             return Refusal(401, "the access token is missing or wrong; send it as Authorization: Bearer or ?token=")
-        if int(_digits(headers.get("content-length", "0"))) > self._max_body_bytes:
-            return Refusal(413, f"a request may have {self._max_body_bytes} bytes at most")
+        if int(_digits(headers.get("content-length", "0"))) > self._body_bytes(scope):
+            return Refusal(413, f"a request may have {self._body_bytes(scope)} bytes at most")
         return None
+
+    def _body_bytes(self, scope: Scope) -> int:
+        return self._larger_bodies.get(scope["path"], self._max_body_bytes)
 
     @staticmethod
     def _foreign(scope: Scope, headers: Headers, host: str) -> str:

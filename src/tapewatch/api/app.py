@@ -27,6 +27,7 @@ from .market import market_routes
 from .numbers import answer, now_ms
 from .page import STATIC, Page
 from .replay import ReplayControl, replay_routes
+from .transfer import UPLOAD_BYTES, UPLOAD_PATH, transfer_routes
 from .view import NodeView
 
 DESCRIPTION = (
@@ -74,6 +75,7 @@ def create_app(
         token=token,
         allowed_origins=node.config.server.allowed_origins,
         max_body_bytes=node.config.limits.request_bytes,
+        larger_bodies={UPLOAD_PATH: UPLOAD_BYTES},
         answers=answers,
     )
     problems.install(app)
@@ -84,6 +86,7 @@ def create_app(
     app.include_router(replay_routes(replay))
     status = StatusReader(node, hub, replay)
     catalogue = Catalogue(node.venues, status, now_ms, status_period_s=status.period_s)
+    app.include_router(transfer_routes(node.config.store), dependencies=[Depends(_known_parameters)])
     sockets.install(app, hub, node.venues, catalogue, node.config.limits)
     app.mount("/", Page(static))
     return app

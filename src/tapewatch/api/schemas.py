@@ -257,3 +257,9 @@ class ReplayHash(Answer):
     ts: TimeMs
     events: Count
     state_hash: str
+
+
+class Uploaded(Answer):
+    exchange: str
+    symbol: str
+    rows: Annotated[Count, Field(description="Candles stored; those of the same time and length were replaced.")]
