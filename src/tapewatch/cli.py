@@ -325,7 +325,7 @@ def import_(
     _must_exist([exchange_info] if exchange_info else [])
     listed = parse_exchange_info(exchange_info.read_bytes(), dated=True) if exchange_info else []
     settings = config.load(config_file, flags=_given(_storage(data, no_store=False)))
-    with closing(Store(settings.store.data_path).open()) as store, _bar() as progress:
+    with closing(Store(settings.store.data_path, settings.store.url).open()) as store, _bar() as progress:
         for path in paths:
             task = progress.add_task(path.name, total=None)
 
@@ -388,7 +388,7 @@ def export(
         tf=tf,
         step=step or None,
     )
-    with closing(Reader(settings.store.data_path)) as reader, _bar() as progress:
+    with closing(Reader(settings.store.data_path, settings.store.url)) as reader, _bar() as progress:
         task = progress.add_task(f"export {what}", total=None)
         table = exporting.export(reader, wish, lambda done, total: progress.update(task, completed=done, total=total))
         rows = save(table, file)

@@ -73,11 +73,11 @@ def transfer_routes(config: StoreConfig) -> APIRouter:
         """Stored trades, candles, footprints, liquidations, imbalances, gaps or OHLC as a file."""
         span = time_of(start) if start else 0, time_of(end) if end else FOREVER_MS
         wish = Wish(what, exchange, tuple(symbol or ()), *span, tf, step or None)
-        if not (config.data_path / FILE_NAME).exists():
+        if not config.url and not (config.data_path / FILE_NAME).exists():
             raise UsageError("nothing is stored yet")
         folder = tempfile.TemporaryDirectory(prefix="tapewatch-export-")
         try:
-            with turn(), closing(Reader(config.data_path)) as reader:
+            with turn(), closing(Reader(config.data_path, config.url)) as reader:
                 path = Path(folder.name) / f"{exchange}-{what}.{format}"
                 save(export(reader, wish), path)
         except BaseException:
@@ -99,7 +99,7 @@ def transfer_routes(config: StoreConfig) -> APIRouter:
         """Store candles: CSV or JSON of timestamp, open, high, low, close, volume; all of them or none."""
 
         def work(body: bytes) -> Response:
-            with closing(Store(config.data_path).open()) as store:
+            with closing(Store(config.data_path, config.url).open()) as store:
                 done = Importer(store).ohlc(body, "the upload", venue=exchange, symbol=symbol, tf=tf)
             return answer({"exchange": exchange, "symbol": symbol, "rows": done.rows})
 

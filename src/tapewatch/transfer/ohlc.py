@@ -14,7 +14,7 @@ from math import gcd
 import msgspec
 
 from ..model.errors import FrameError, UsageError
-from ..venues.binance_usdm_kernel import EARLIEST_MS, LATEST_MS
+from ..venues.binance_usdm_fields import EARLIEST_MS, LATEST_MS
 
 COLUMNS = ("timestamp", "open", "high", "low", "close", "volume")
 ALIASES = {"time": "timestamp", "date": "timestamp", "datetime": "timestamp", "open_time": "timestamp"} | {
