@@ -1,7 +1,7 @@
 """Programs killed without a word: what they had acknowledged is there, once, and the next start needs no help.
 
-`KILLS=100 pytest tests/test_journal_crash.py` kills more often than 30 times. All of them use one folder, so that each
-start recovers what the one before left.
+`TAPEWATCH_KILLS=100 pytest tests/test_journal_crash.py` kills more often than 30 times. All of them use one folder, so
+that each start recovers what the one before left.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 from journals import number, read_all
 from tapewatch.journal import Reason
 
-KILLS = int(os.environ.get("KILLS", "30"))
+KILLS = int(os.environ.get("TAPEWATCH_KILLS", "30"))
 READY_WITHIN_MS = 20_000
 CHILD = Path(__file__).parent / "journal_child.py"
 LEFT_BY_THE_DEAD = {Reason.TORN, Reason.UNCLOSED}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import sqlite3
 import sys
@@ -22,7 +21,7 @@ from program import Program, run, started
 from tapewatch.journal import Damage, Reason, Record, files, read
 from tapewatch.journal.writer import Writer
 
-LIVES = int(os.environ.get("PROGRAM_KILLS", "3"))
+LIVES = 3
 
 
 @pytest.fixture
