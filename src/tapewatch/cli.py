@@ -11,7 +11,7 @@ import asyncio
 import math
 import sys
 from collections.abc import Coroutine
-from contextlib import closing
+from contextlib import closing, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -227,22 +227,32 @@ def _stored(settings: config.Config, exchange: str, start: str, end: str, symbol
 
 
 def _play_out(player: Player, report: Path | None) -> None:
-    """Play to the end under a progress bar; print the hash, write the report."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    """Play to the end under a progress bar, which a terminal's keys drive; print the hash, write the report."""
+    from rich.progress import BarColumn, Progress, TextColumn
 
     from .replay import play_out, write_report
+    from .replay.keys import HELP, keyboard, press
+    from .replay.player import speed_name
+    from .replay.stored import utc
 
+    by_hand = err.is_terminal and sys.stdin.isatty()
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(
-        *columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal
-    ) as progress:
+    with (
+        Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress,
+        keyboard() if by_hand else nullcontext() as keys,
+    ):
         task = progress.add_task("replay", total=None)
+        if by_hand:
+            progress.console.print(HELP, style="dim", highlight=False)
 
         def watch(at: Position) -> None:
-            progress.update(task, completed=at.now_ms - at.first_ms, total=max(1, at.last_ms - at.first_ms))
+            while keys is not None and (key := keys.pressed()):
+                press(player, key)
+            done, total = at.now_ms - at.first_ms, max(1, at.last_ms - at.first_ms)
+            told = f"{at.state} {speed_name(at.speed):>3}  {utc(at.now_ms)} UTC"
+            progress.update(task, completed=done, total=total, description=told)
 
         stage = play_out(player, watch)
-        progress.update(task, description="report")
         told = stage.report(player.source.names)
     out.print(f"{player.position.rows} events, state {told['state_hash']}", highlight=False, soft_wrap=True)
     if report is not None:
