@@ -417,6 +417,11 @@ class Engine:
         trades = self.flow.trades[i]
         trades["lost_after"], trades["lost_cause"] = trades["last_id"], cause
 
+    def history_loaded(self) -> None:
+        """Today's stored trades are in: what is missing between them and the live ones, we were not there for."""
+        for i in self.instruments_with_gaps():
+            holes.rename(self.flow.holes, int(i), Cause.NOT_LOADED, Cause.PROCESS_DOWN)
+
     def gaps(self, i: int) -> NDArray[np.void]:
         """What is missing in the id chain of instrument `i` now, as `GAP` rows, oldest first."""
         return holes.listed(self.flow.holes, i)

@@ -295,6 +295,16 @@ def decide(h: Holes, i: int, first: int, last: int, fate: int) -> NDArray[np.voi
     return np.array(rows, GAP)
 
 
+def rename(h: Holes, i: int, cause: int, to: int) -> None:
+    """Give another cause to an instrument's holes of one cause."""
+    at = int(h.chains[i]["oldest"])
+    while at != NONE:
+        hole = h.pool[at]
+        if hole["cause"] == cause:
+            hole["cause"] = to
+        at = int(hole["newer"])
+
+
 def _gap(hole: NDArray[np.void], fate: int) -> tuple[int, ...]:
     return (
         int(hole["instrument"]),

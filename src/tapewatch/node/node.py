@@ -23,6 +23,7 @@ from .recorder import Recorder
 from .sealing import Sealing
 from .server import Server, bind, url_of
 from .stopping import stop_signals
+from .today import load_stored_day
 from .venue import VenueNode
 from .warm import is_cached, warm_up
 
@@ -90,6 +91,8 @@ class Node:
             tasks.create_task(self._keep_refused())
             tasks.create_task(self._books_in_sight())
             tasks.create_task(self._balance())
+            if self.sealing is not None:
+                tasks.create_task(load_stored_day(self.venues, self.config.store, self.sealing))
             if self.storage is not None:
                 tasks.create_task(self.storage.watch())
             if self.sealing is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -47,6 +48,11 @@ class VenueNode:
         self.recorder: VenueRecorder | None = None
         """Where what comes is kept, before anything has looked at it; None where nothing is stored."""
         self.ledger = Ledger()
+        self._owed: list[Need] = []
+        self.told = asyncio.Event()
+        """Set once the venue has told its instruments."""
+        self.loading = False
+        """Today's stored trades are being read: nothing that they may hold is asked of the venue."""
         self.tickers: dict[str, Ticker24h] = {}
         """Newest 24 h figures by symbol."""
         self.latency = Latency()
@@ -85,6 +91,7 @@ class VenueNode:
         needs += self._follow_books()
         self._study()
         self._tell_recorder()
+        self.told.set()
         return needs
 
     def _study(self) -> None:
@@ -120,7 +127,7 @@ class VenueNode:
         if self.recorder is not None:
             self.recorder.frames(buffer, ends, received_ns)
         decoded = self.codec.decode(buffer, ends, received_ns)
-        needs: list[Need] = []
+        needs, self._owed = self._owed, []
         while decoded.off_grid:
             # What came before the frame belongs to the old grid; the frame and what follows, to the finer one.
             refused = next(rejected for rejected in decoded.rejected if rejected.reason == "off_grid")
@@ -228,6 +235,23 @@ class VenueNode:
         tape = self._refining(lambda: self.codec.agg_trades(symbol, body, received_ns), needs)
         return needs + self.engine.apply(tape)
 
+    def refine(self, error: OffGridError) -> bool:
+        """Move an instrument to a grid on which `error` lies; False where that is not done.
+
+        The snapshot that its book then wants is asked for with the next read.
+        """
+        return self._refine(error, self._owed)
+
+    def take_stored(self, tape: Tape) -> None:
+        """Take stored trades of today; those of the other source than the one that counts are no history of ours."""
+        stored = Tape(tape.rows.copy(), tape.levels)
+        stored.rows["flags"] |= int(Flag.BACKFILLED)
+        self.engine.apply(stored)
+
+    def venue_ms(self) -> int:
+        """The venue's clock, as the feed measures it."""
+        return time.time_ns() // 1_000_000 + round(self.clock_offset_ms() or 0.0)
+
     def on_disconnect(self, symbols: Sequence[str], channel: str) -> list[Need]:
         """Books whose diffs stopped coming are stale from this moment; trades that follow leave a gap behind."""
         lost = [instrument for symbol in symbols if (instrument := self.universe.find(symbol))]
@@ -246,7 +270,7 @@ class VenueNode:
             for i in self.engine.instruments_with_gaps()
             if not trades[i]["raw"]
             for gap in self.engine.gaps(int(i))
-            if gap["fate"] == Fate.OPEN
+            if gap["fate"] == Fate.OPEN and not (self.loading and gap["cause"] == Cause.NOT_LOADED)
         ]
 
     def give_up(self, hole: TradeHole, fate: Fate) -> None:
@@ -256,7 +280,7 @@ class VenueNode:
 
     def history_edges(self) -> list[HistoryEdge]:
         """The oldest aggregate trade of every instrument that has one."""
-        trades = self.engine.flow.trades[: len(self.universe)]
+        trades = self.engine.flow.trades[: 0 if self.loading else len(self.universe)]
         return [
             HistoryEdge(self.universe[int(i)].symbol, int(row["first_id"]), int(row["first_ms"]), int(row["chain_ms"]))
             for i in np.flatnonzero((trades["last_id"] != EMPTY) & (trades["raw"] == 0))

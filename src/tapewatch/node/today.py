@@ -1,0 +1,90 @@
+"""Today's stored trades into the engines: CVD and footprints do not begin when the program does.
+
+The sockets open meanwhile. A chain takes history in any order and each id once, so what is stored slips in under what
+comes live; between the two remains a gap with the cause that we were not there, which is filled like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from ..config import StoreConfig
+from ..feed.pages import midnight
+from ..flow.trades import EMPTY
+from ..model.errors import OffGridError, TapewatchError
+from ..model.gaps import Cause
+from ..model.instrument import Universe
+from ..model.tape import Kind
+from ..store.reader import Reader
+from .sealing import Sealing
+from .venue import VenueNode
+
+log = logging.getLogger(__name__)
+
+SEALED_WITHIN_S = 60.0
+"""Longest wait for the sealer to catch up with the journals of the run before; what is late stays a gap."""
+ROWS_AT_A_TIME = 4_096
+"""Applied in one turn of the event loop: some milliseconds."""
+
+
+async def load_stored_day(venues: Mapping[str, VenueNode], config: StoreConfig, sealing: Sealing) -> None:
+    """Load what is stored of today into every venue; a store that cannot be read costs the history, not the market."""
+    for venue in venues.values():
+        venue.loading = True
+    try:
+        async with asyncio.timeout(SEALED_WITHIN_S):
+            await sealing.caught_up.wait()
+    except TimeoutError:
+        log.warning("history_incomplete reason='the sealer has not caught up within %d s'", SEALED_WITHIN_S)
+    for venue in venues.values():
+        await venue.told.wait()
+        try:
+            trades = await _load(venue, config)
+        except (TapewatchError, OSError) as error:
+            log.warning("history_not_read venue=%s reason=%r", venue.name, str(error))
+        else:
+            log.info("history_read venue=%s trades=%d", venue.name, trades)
+        finally:
+            venue.engine.history_loaded()
+            venue.loading = False
+
+
+async def _load(venue: VenueNode, config: StoreConfig) -> int:
+    reader = await asyncio.to_thread(Reader, config.data_path, config.url)
+    try:
+        now_ms = venue.venue_ms()
+        silent = {one.index for one in venue.universe if venue.engine.counted_since_ms(one.index) is None}
+        taken = 0
+        while True:
+            universe = Universe(venue.name, list(venue.universe))
+            try:
+                taken += await _apply(venue, reader, universe, now_ms)
+            except OffGridError as error:
+                if not venue.refine(error):
+                    raise
+                continue
+            if list(universe) == list(venue.universe):
+                break  # else a grid changed meanwhile: again, what is there already counts as a repetition
+        for i in silent:
+            if venue.engine.flow.trades[i]["last_id"] != EMPTY:
+                venue.engine.expect_gap(i, Cause.PROCESS_DOWN)
+        return taken
+    finally:
+        await asyncio.to_thread(reader.close)
+
+
+async def _apply(venue: VenueNode, reader: Reader, universe: Universe, now_ms: int) -> int:
+    """Read in a thread, apply in the event loop; end early when the grids are no longer those of `universe`."""
+    tapes = reader.tapes(venue.name, midnight(now_ms), now_ms, kinds=(Kind.TRADE,), universe=universe)
+    taken = 0
+    while (tape := await asyncio.to_thread(next, tapes, None)) is not None:
+        for at in range(0, len(tape), ROWS_AT_A_TIME):
+            if list(universe) != list(venue.universe):
+                return taken
+            part = tape.slice(at, min(at + ROWS_AT_A_TIME, len(tape)))
+            venue.take_stored(part)
+            taken += len(part)
+            await asyncio.sleep(0)
+    return taken
