@@ -18,6 +18,7 @@ from ..feed.binance_usdm import BinanceUsdmFeed
 from ..hub.hub import Hub
 from . import log as logs
 from .access import access_token
+from .gapbook import keep_gaps
 from .quarantine import Quarantine, Refused
 from .recorder import Recorder
 from .sealing import Sealing
@@ -93,6 +94,7 @@ class Node:
             tasks.create_task(self._balance())
             if self.sealing is not None:
                 tasks.create_task(load_stored_day(self.venues, self.config.store, self.sealing))
+                tasks.create_task(keep_gaps(self.venues, self.config.store, self.sealing))
             if self.storage is not None:
                 tasks.create_task(self.storage.watch())
             if self.sealing is not None:
