@@ -216,11 +216,11 @@ def check_parts(store: Store, data: st.DataObject) -> None:
             for step in (1, 7):
                 live = engine.footprint(i, TIMEFRAMES_MS[tf], step, MINUTES_KEPT)
                 same(reader.footprint("binance", instrument.symbol, TIMEFRAMES_MS[tf], step, *span(live)), live)
-        deltas = reader.deltas("binance", *ALWAYS)[instrument.symbol]
         live = engine.footprint(i, MINUTE, 1, MINUTES_KEPT)
-        traded = live.candles[live.candles["n"] > 0]
-        of_trades = deltas[np.isin(deltas[:, 0], traded["open_ms"])]
-        assert of_trades.tolist() == np.stack([traded["open_ms"], traded["ask"] - traded["bid"]], 1).tolist()
+        deltas = reader.deltas("binance", *span(live))
+        place = [one.symbol for one in deltas.instruments].index(instrument.symbol)
+        assert deltas.open_ms.tolist() == live.candles["open_ms"].tolist()
+        assert deltas.lots[place].tolist() == (live.candles["ask"] - live.candles["bid"]).tolist()
     check_days(store, rows)
     reader.close()
     store.close()
@@ -286,7 +286,9 @@ def test_a_finer_tick_joins_what_was_stored_before_it_exactly(store: Store) -> N
     engine.apply(tape([*moved, trade(3, T0 + 2, 101, 5), trade(4, T0 + 3, 100, 6)]))
     reader = reader_of(store)
     same(reader.footprint("binance", "BTCUSDT", MINUTE, 1, T0, T0 + MINUTE), engine.footprint(0, MINUTE, 1, 1))
-    assert reader.deltas("binance", *ALWAYS)["BTCUSDT"].tolist() == [[T0, 1]]
+    assert reader.deltas("binance", T0, T0 + 2 * MINUTE).lots.tolist() == [[30 - 40 + 5 + 6, 0]]
+    with pytest.raises(UsageError, match="up to a week"):
+        reader.deltas("binance", *ALWAYS)
     reader.close()
     with pytest.raises(OffGridError, match="not a multiple"):
         read_back(store, grids=coarse)

@@ -123,21 +123,33 @@ def _replace_candles(
     excluded: dict[Key, int], held: set[Key],
 ) -> None:  # fmt: skip
     """Write candles and cells in the place of those that were there."""
-    rows = candle_rows(candles, ids, excluded)
+    for table in (tables.candles, tables.volume_profile):
+        _delete(connection, table, "open_ms", held)
+    # Minutes with nothing but prints that are no market trades have no numbers of a candle; the prints are counted.
+    present = {(int(row["open_ms"]), ids[int(row["i"])]) for row in candles}
+    for open_ms, stored_id in sorted(excluded.keys() - present):
+        key = {"open_ms": open_ms, "instrument_id": stored_id}
+        zeroes = dict.fromkeys(CANDLE_COLUMNS, 0) | {"excluded": excluded[open_ms, stored_id]}
+        connection.execute(sa.insert(tables.candles).values(key | zeroes))
+        connection.execute(sa.insert(tables.volume_profile).values(key | {"cells": b""}))
+    insert_candles(connection, ids, candles, cells, excluded)
+
+
+def insert_candles(
+    connection: Connection, ids: Sequence[int], candles: NDArray[np.void], cells: NDArray[np.void],
+    excluded: dict[Key, int] | None = None,
+) -> None:  # fmt: skip
+    """Write candles (STORED; `i` is the position in `ids`) of which none is there yet, and their cells."""
+    if not len(candles):
+        return
     blobs = pack(cells, candles["base"]["cells"].astype(np.int64))
+    rows = candle_rows(candles, ids, excluded or {})
     profiles = [
         {"open_ms": row["open_ms"], "instrument_id": row["instrument_id"], "cells": blob}
         for row, blob in zip(rows, blobs, strict=True)
     ]
-    # Minutes with nothing but prints that are no market trades have no numbers of a candle; the prints are counted.
-    present = {(row["open_ms"], row["instrument_id"]) for row in rows}
-    for open_ms, stored_id in sorted(excluded.keys() - present):
-        key = {"open_ms": open_ms, "instrument_id": stored_id}
-        rows.append({**key, **dict.fromkeys(CANDLE_COLUMNS, 0), "excluded": excluded[open_ms, stored_id]})
-        profiles.append({**key, "cells": b""})
-    for table, values in ((tables.candles, rows), (tables.volume_profile, profiles)):
-        _delete(connection, table, "open_ms", held)
-        connection.execute(sa.insert(table), values)
+    connection.execute(sa.insert(tables.candles), rows)
+    connection.execute(sa.insert(tables.volume_profile), profiles)
 
 
 def candle_rows(candles: NDArray[np.void], ids: Sequence[int], excluded: dict[Key, int]) -> list[dict[str, Any]]:
@@ -165,59 +177,58 @@ def _delete(connection: Connection, table: sa.Table, time_name: str, keys: set[K
 def fold_days(connection: Connection, grids: Grids, rows: NDArray[np.void]) -> None:
     """Add trades to the statistics of their UTC days."""
     table = tables.daily_stats
-    used, places = np.unique(rows["instrument"], return_inverse=True)
-    ids = [grids.id_of(int(i)) for i in used]
-    days = rows["ts_ms"] // DAY_MS
-    for day in np.unique(days).tolist():
-        here = days == day
-        added = _days(rows[here], places[here])
-        for i in np.unique(places[here][rows["flags"][here] & Flag.OFF_BOOK != 0]).tolist():
-            added.setdefault(i, dict.fromkeys(CANDLE_COLUMNS, 0) | {"excluded": 0})
-        for i, stats in added.items():
-            mine = rows[here & (places == i)]
-            stats["excluded"] = int((mine["flags"] & Flag.OFF_BOOK != 0).sum())
-            stats["aggregate"] = bool(mine["flags"][0] & Flag.AGGREGATE)
-        stored_ids = [ids[i] for i in added]
+    added = _days(grids, rows)
+    for day_ms in sorted({key[0] for key in added}):
+        mine = {stored_id: stats for (day, stored_id), stats in added.items() if day == day_ms}
         before: dict[int, Any] = {}
-        for some in chunks(stored_ids):
-            query = sa.select(table).where(table.c.day_ms == day * DAY_MS, table.c.instrument_id.in_(some))
+        for some in chunks(sorted(mine)):
+            query = sa.select(table).where(table.c.day_ms == day_ms, table.c.instrument_id.in_(some))
             before.update({row["instrument_id"]: row for row in connection.execute(query).mappings()})
-        _delete(connection, table, "day_ms", {(day * DAY_MS, one) for one in before})
+        _delete(connection, table, "day_ms", {(day_ms, one) for one in before})
         values = [
-            {"day_ms": day * DAY_MS, "instrument_id": ids[i], **merged(before.get(ids[i]), stats)}
-            for i, stats in added.items()
+            {"day_ms": day_ms, "instrument_id": stored_id, **merged(before.get(stored_id), stats)}
+            for stored_id, stats in mine.items()
         ]
         connection.execute(sa.insert(table), values)
 
 
-def _days(rows: NDArray[np.void], places: NDArray[np.intp]) -> dict[int, dict[str, Any]]:
-    """One candle an instrument over all of these market trades."""
+def _days(grids: Grids, rows: NDArray[np.void]) -> dict[Key, dict[str, Any]]:
+    """One candle a day and instrument over these trades."""
+    used, places = np.unique(rows["instrument"], return_inverse=True)
+    pairs, group = np.unique(rows["ts_ms"] // DAY_MS * len(used) + places, return_inverse=True)
     market = rows["flags"] & Flag.OFF_BOOK == 0
-    rows, places = rows[market], places[market]
-    out: dict[int, dict[str, Any]] = {}
-    order = np.lexsort((rows["id"], places))
-    rows, places = rows[order], places[order]
-    if not len(rows):
+    excluded = np.bincount(group[~market], minlength=len(pairs)).tolist()
+    aggregate = np.zeros(len(pairs), bool)
+    aggregate[group] = rows["flags"] & Flag.AGGREGATE != 0
+    out: dict[Key, dict[str, Any]] = {}
+    for pair, count, of_aggregates in zip(pairs.tolist(), excluded, aggregate.tolist(), strict=True):
+        key = (pair // len(used) * DAY_MS, grids.id_of(int(used[pair % len(used)])))
+        out[key] = dict.fromkeys(CANDLE_COLUMNS, 0) | {"excluded": count, "aggregate": of_aggregates}
+    if not market.any():
         return out
-    starts = np.flatnonzero(np.concatenate([[True], np.diff(places) != 0]))
-    ends = np.concatenate([starts[1:], [len(rows)]])
-    sell = rows["flags"] & Flag.SELL != 0
-    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        mine, sold = rows[start:end], sell[start:end]
-        quote = mine["price"] * mine["qty"]
-        out[int(places[start])] = {
-            "open": int(mine["price"][0]),
-            "high": int(mine["price"].max()),
-            "low": int(mine["price"].min()),
-            "close": int(mine["price"][-1]),
-            "open_id": int(mine["id"][0]),
-            "close_id": int(mine["id"][-1]),
-            "bid": int(mine["qty"][sold].sum()),
-            "ask": int(mine["qty"][~sold].sum()),
-            "bid_quote": int(quote[sold].sum()),
-            "ask_quote": int(quote[~sold].sum()),
-            "n": len(mine),
-        }
+    order = np.flatnonzero(market)
+    order = order[np.lexsort((rows["id"][order], group[order]))]
+    rows, group = rows[order], group[order]
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(group) != 0]))
+    last = np.concatenate([starts[1:], [len(rows)]]) - 1
+    sold = np.where(rows["flags"] & Flag.SELL != 0, rows["qty"], 0)
+    bought = rows["qty"] - sold
+    columns = {
+        "open": rows["price"][starts],
+        "high": np.maximum.reduceat(rows["price"], starts),
+        "low": np.minimum.reduceat(rows["price"], starts),
+        "close": rows["price"][last],
+        "open_id": rows["id"][starts],
+        "close_id": rows["id"][last],
+        "bid": np.add.reduceat(sold, starts),
+        "ask": np.add.reduceat(bought, starts),
+        "bid_quote": np.add.reduceat(sold * rows["price"], starts),
+        "ask_quote": np.add.reduceat(bought * rows["price"], starts),
+        "n": last - starts + 1,
+    }
+    keys = list(out)
+    for k, at in enumerate(group[starts].tolist()):
+        out[keys[at]].update({name: int(column[k]) for name, column in columns.items()})
     return out
 
 

@@ -31,10 +31,20 @@ MAX_MINUTES = 1 << 16
 """Minutes of one footprint at most: 45 days."""
 MAX_SECONDS = 1 << 12
 """Seconds of one footprint at most, which are read from the trades themselves: an hour and some."""
+MAX_DELTA_MINUTES = 7 * 1440
 HOUR_MS = 3_600_000
 _TRIES = 5
 
 SEGMENT_KINDS = tuple(kind for kind in KINDS.values() if kind is not Kind.LIQUIDATION)
+
+
+@dataclass(frozen=True, slots=True)
+class Deltas:
+    """Buy minus sell lots: `lots[k, m]` is that of `instruments[k]` in the minute that opens at `open_ms[m]`."""
+
+    instruments: list[Instrument]
+    open_ms: NDArray[np.int64]
+    lots: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,32 +246,34 @@ class Reader:
             store = fold(store, rows, np.zeros(len(rows), np.int64))
         return store
 
-    def deltas(self, venue: str, start_ms: int, end_ms: int) -> dict[str, NDArray[np.int64]]:
-        """Per symbol an array of (open_ms, delta in lots) rows of all stored minutes of a range."""
+    def deltas(self, venue: str, start_ms: int, end_ms: int) -> Deltas:
+        """Delta of every symbol in every minute of a range of up to a week, in lots; 0 where nothing traded."""
+        first, count = start_ms // MINUTE_MS, -(-end_ms // MINUTE_MS) - start_ms // MINUTE_MS
+        if not 0 < count <= MAX_DELTA_MINUTES:
+            raise UsageError("minute deltas of all symbols are given for up to a week")
         table = tables.candles
-        text = sa.Text
+        # A row a minute, its numbers as text: a row a candle would cost several times as much to take over.
         query = (
             sa.select(
-                table.c.instrument_id,
-                sa.func.aggregate_strings(sa.cast(table.c.open_ms // MINUTE_MS, text), ","),
-                sa.func.aggregate_strings(sa.cast(table.c.ask - table.c.bid, text), ","),
+                table.c.open_ms,
+                sa.func.aggregate_strings(sa.cast(table.c.instrument_id, sa.Text), ","),
+                sa.func.aggregate_strings(sa.cast(table.c.ask - table.c.bid, sa.Text), ","),
             )
-            .where(table.c.open_ms >= start_ms, table.c.open_ms < end_ms)
-            .group_by(table.c.instrument_id)
+            .where(table.c.open_ms >= first * MINUTE_MS, table.c.open_ms < (first + count) * MINUTE_MS)
+            .group_by(table.c.open_ms)
         )
-        out: dict[str, list[NDArray[np.int64]]] = {}
         with self.catalog.read() as connection:
-            ids = _ids(versions_of(connection, venue), None)
-            wholes = {symbol: whole(versions) for symbol, versions in versions_of(connection, venue).items()}
-            for stored_id, minutes, deltas in connection.execute(query):
-                if stored_id in ids:
-                    instrument = ids[stored_id].instrument
-                    pair = np.empty((minutes.count(",") + 1, 2), np.int64)
-                    pair[:, 0] = np.fromstring(minutes, np.int64, sep=",") * MINUTE_MS
-                    lots = np.fromstring(deltas, np.int64, sep=",")
-                    pair[:, 1] = moved(lots, instrument.lot, wholes[instrument.symbol].lot, "delta", instrument.symbol)
-                    out.setdefault(instrument.symbol, []).append(pair)
-        return {symbol: _summed(np.concatenate(parts)) for symbol, parts in out.items()}
+            versions = versions_of(connection, venue)
+            found = connection.execute(query).all()
+        wholes = [whole(several) for several in versions.values()]
+        place, factor = _places(versions, wholes)
+        out = np.zeros((len(wholes), count), np.int64)
+        for open_ms, ids_text, deltas_text in found:
+            ids, lots = np.fromstring(ids_text, np.int64, sep=","), np.fromstring(deltas_text, np.int64, sep=",")
+            mine = (ids < len(place)) & (place[np.minimum(ids, len(place) - 1)] >= 0)
+            ids, lots = ids[mine], lots[mine]
+            np.add.at(out[:, open_ms // MINUTE_MS - first], place[ids], lots * factor[ids])
+        return Deltas(wholes, np.arange(first, first + count) * MINUTE_MS, out)
 
     # -- liquidations, gaps, coverage ---------------------------------------------------------------------------
 
@@ -399,13 +411,17 @@ def _ids(versions: dict[str, list[Version]], symbols: Sequence[str] | None) -> d
     return {version.id: version for several in chosen.values() for version in several}
 
 
-def _summed(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows of one time added up (a minute in which the grid changed has two), in order of time."""
-    times, place = np.unique(pairs[:, 0], return_inverse=True)
-    out = np.zeros((len(times), 2), np.int64)
-    out[:, 0] = times
-    np.add.at(out[:, 1], place, pairs[:, 1])
-    return out
+def _places(
+    versions: dict[str, list[Version]], wholes: Sequence[Instrument]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """By instrument id: position of its symbol (-1: of another venue) and the lots of the whole in one of its own."""
+    top = max((version.id for several in versions.values() for version in several), default=0)
+    place, factor = np.full(top + 1, -1, np.int64), np.ones(top + 1, np.int64)
+    for k, (several, one) in enumerate(zip(versions.values(), wholes, strict=True)):
+        for version in several:
+            place[version.id] = k
+            factor[version.id] = int(version.instrument.lot.value / one.lot.value)
+    return place, factor
 
 
 def _minutes(connection: Connection, versions: Sequence[Version], start_ms: int, end_ms: int) -> Candles:
