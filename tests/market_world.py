@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from tapewatch.api import create_app
-from tapewatch.api.view import FeedView, Mode, StorageView
+from tapewatch.api.view import FeedView, HistoryView, Mode, StorageView
 from tapewatch.config import Config
 from tapewatch.feed.status import FeedStatus
 from tapewatch.model.instrument import Grid, Instrument
@@ -75,6 +75,7 @@ class World:
     feeds: dict[str, FeedView] = field(default_factory=lambda: {"binance": Feed()})
     instruments: list[Instrument] | None = None
     storage: StorageView | None = None
+    history: HistoryView | None = None
 
     def __post_init__(self) -> None:
         quarantine = Quarantine(self.state_dir / "quarantine.jsonl")

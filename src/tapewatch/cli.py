@@ -477,6 +477,14 @@ def seal(debug: DebugOption = False) -> None:
     run_sealer()
 
 
+@app.command(hidden=True)
+def query(debug: DebugOption = False) -> None:
+    """Answer questions about stored data; started by `run`, which asks them."""
+    from .store.query import main as answer_queries
+
+    answer_queries()
+
+
 def _storage(data: Path | None, no_store: bool) -> dict[str, Any]:
     return {"store.path": None if data is None else str(data.absolute()), "store.enabled": False if no_store else None}
 

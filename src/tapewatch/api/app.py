@@ -80,7 +80,7 @@ def create_app(
     )
     problems.install(app)
     _own_routes(app, node, hub, answers)
-    app.include_router(market_routes(node.venues), dependencies=[Depends(_known_parameters)])
+    app.include_router(market_routes(node.venues, node.history), dependencies=[Depends(_known_parameters)])
     app.include_router(coverage_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(lab_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(replay_routes(replay))

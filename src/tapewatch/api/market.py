@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,10 +19,12 @@ from ..model.views import TIMEFRAMES_MS, WINDOWS_S, BookState, Footprint, Rule
 from . import schemas
 from .candles import candle_texts
 from .clusters import clusters
-from .history import WindowName, history
+from .history import WindowName, history, history_before
 from .numbers import answer, exact, grid_printer, now_ms, quote_printer, ratio, trimmed
+from .past import footprints
+from .past import liquidations as past_liquidations
 from .top import level_pairs
-from .view import VenueView
+from .view import HistoryView, VenueView
 
 Exchange = Annotated[str, Query(description="Venue, such as `binance`.", max_length=40)]
 SymbolName = Annotated[str, Query(description="Instrument as the venue prints it.", min_length=1, max_length=64)]
@@ -34,6 +36,12 @@ TimeframeName = Annotated[Timeframe, Query(description="Length of a candle.")]
 Step = Annotated[str, Query(description="Width of a price bin, a multiple of the tick size.", max_length=24)]
 Lookback = Annotated[int, Query(ge=1, le=MAX_LOOKBACK, description="Candles, counted back from the newest trade.")]
 Bucket = Annotated[str | None, Query(description="Width of a price bucket, a multiple of the tick.", max_length=24)]
+Before = Annotated[
+    int | None,
+    Query(
+        ge=1, le=1 << 43, description="Only what opens or happens before this time, ms; older than memory: stored data."
+    ),
+]
 Depth = Annotated[int, Query(ge=1, le=5000, description="Levels a side.")]
 
 PROBLEM = {"model": schemas.Problem, "content": {"application/problem+json": {}}}
@@ -48,8 +56,11 @@ def _returns(model: type[schemas.Answer], words: str) -> dict[int | str, dict[st
     return {200: {"model": model, "description": words}, **UNKNOWN}
 
 
-def market_routes(venues: Mapping[str, VenueView]) -> APIRouter:
-    """Routes that read the engines. Handlers run in the event loop, so a view is of one moment."""
+def market_routes(venues: Mapping[str, VenueView], stored: HistoryView | None = None) -> APIRouter:
+    """Routes that read the engines, and stored data for times before what those hold.
+
+    Handlers run in the event loop, so a view of an engine is of one moment.
+    """
     api = APIRouter(prefix="/api", default_response_class=Response)
 
     @api.get("/symbols", responses=_returns(schemas.Symbols, "Instruments in the order of the stream's columns."))
@@ -80,12 +91,15 @@ def market_routes(venues: Mapping[str, VenueView]) -> APIRouter:
 
     @api.get("/imbalance/history", responses=_returns(schemas.ImbalanceHistory, "Oldest first."))
     async def imbalance_history(
-        exchange: Exchange = "binance", symbol: SymbolName = "BTCUSDT", window: Window = "1m"
+        exchange: Exchange = "binance", symbol: SymbolName = "BTCUSDT", window: Window = "1m", before: Before = None
     ) -> Response:
-        """One instrument's trade imbalance over time, from the candles that are held."""
+        """One instrument's trade imbalance over time, from the candles that are held or, with `before`, stored."""
         venue = find_market(venues, exchange)
         instrument = find_instrument(venue, symbol)
-        content = history(venue.engine, instrument, window)
+        if before is None:
+            content = history(venue.engine, instrument, window)
+        else:
+            content = await history_before(venue.engine, stored, instrument, window, before)
         head = {"exchange": exchange, "symbol": instrument.symbol, "server_ts": now_ms()}
         return answer(head | content)
 
@@ -96,12 +110,16 @@ def market_routes(venues: Mapping[str, VenueView]) -> APIRouter:
         tf: TimeframeName = "1m",
         step: Step = "0.5",
         lookback: Lookback = 30,
+        before: Before = None,
     ) -> Response:
-        """Footprint candles of any timeframe and bin, computed from the tick-level original."""
+        """Footprint candles of any timeframe and bin, computed from the tick-level original.
+
+        With `before` the last ones that open before that time, of up to 44 days; stored ones where memory ends.
+        """
         venue = find_market(venues, exchange)
         instrument = find_instrument(venue, symbol)
         text = step_text(instrument, step)
-        shown = venue.engine.footprint(instrument.index, TIMEFRAMES_MS[tf], instrument.step_ticks(text), lookback)
+        shown = await footprints(venue.engine, stored, instrument, TIMEFRAMES_MS[tf], text, lookback, before)
         # The view is a copy: its text, which may be megabytes, is written outside the event loop.
         candles = await asyncio.to_thread(_candles, shown)
         return answer(
@@ -117,11 +135,14 @@ def market_routes(venues: Mapping[str, VenueView]) -> APIRouter:
         )
 
     @api.get("/liquidations", responses=_returns(schemas.Liquidations, "Newest first."))
-    async def liquidations(exchange: Exchange = "binance", symbol: AnySymbol = None, limit: Limit = 100) -> Response:
+    async def liquidations(
+        exchange: Exchange = "binance", symbol: AnySymbol = None, limit: Limit = 100, before: Before = None
+    ) -> Response:
         """Liquidations as the venue reports them (Binance reports the largest of each 1000 ms a symbol, not all)."""
         venue = find_market(venues, exchange)
-        rows = _of_symbol(venue, venue.engine.liquidations(0, 1 << 20), symbol)[::-1][:limit]
-        feed = [_liquidation(venue.engine.universe[int(row["instrument"])], row) for row in rows]
+        wanted = None if symbol is None else find_instrument(venue, symbol)
+        found = await past_liquidations(venue.engine, stored, exchange, wanted, limit, before)
+        feed = [_liquidation(instrument, row) for instrument, row in found]
         return answer({"exchange": exchange, "server_ts": now_ms(), "liquidations": feed})
 
     @api.get("/liquidations/clusters", responses=_returns(schemas.Clusters, "Buckets from the highest price down."))
@@ -168,8 +189,9 @@ def _bucket_ticks(instrument: Instrument, bucket: str) -> int:
         raise UsageError(str(error).replace("step", "bucket", 1)) from None
 
 
-def _candles(shown: Footprint) -> Any:
-    return exact("[" + ",".join(candle_texts(shown, range(len(shown.candles)), full=True)) + "]")
+def _candles(parts: Sequence[Footprint]) -> Any:
+    texts = [text for shown in parts for text in candle_texts(shown, range(len(shown.candles)), full=True)]
+    return exact("[" + ",".join(texts) + "]")
 
 
 def _of_symbol(venue: VenueView, rows: NDArray[np.void], symbol: str | None) -> NDArray[np.void]:

@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..config import Config
 from ..feed.status import FeedStatus
 from ..hub.columns import Market
 from ..journal import JournalStatus
 from ..ledger import Ledger
+from ..model.instrument import Instrument
 from ..model.latency import Latency
+from ..model.views import Footprint
 
 Mode = Literal["live", "demo", "replay"]
 
@@ -53,6 +58,17 @@ class StorageView(Protocol):
     def status(self) -> Mapping[str, JournalStatus]: ...
 
 
+class HistoryView(Protocol):
+    """Stored data, for times before what the engines hold."""
+
+    async def footprint(
+        self, venue: str, symbol: str, tf_ms: int, step: str, start_ms: int, end_ms: int
+    ) -> Footprint | None: ...
+    async def liquidations(
+        self, venue: str, symbol: str | None, before_ms: int, newest: int
+    ) -> tuple[list[Instrument], NDArray[np.void]]: ...
+
+
 class NodeView(Protocol):
     """Everything that is served. Venues and feeds are read in the event loop's thread only."""
 
@@ -68,3 +84,5 @@ class NodeView(Protocol):
     def feeds(self) -> Mapping[str, FeedView]: ...
     @property
     def storage(self) -> StorageView | None: ...
+    @property
+    def history(self) -> HistoryView | None: ...

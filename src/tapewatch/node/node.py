@@ -20,6 +20,7 @@ from . import log as logs
 from .access import access_token
 from .gapbook import keep_gaps
 from .quarantine import Quarantine, Refused
+from .queries import Queries
 from .recorder import Recorder
 from .sealing import Sealing
 from .server import Server, bind, url_of
@@ -49,6 +50,7 @@ class Node:
         self.feeds: dict[str, BinanceUsdmFeed] = {}
         self.storage = Recorder(config.store) if config.store.enabled else None
         self.sealing = Sealing(config.store) if config.store.enabled else None
+        self.history = Queries(config.store) if config.store.enabled else None
         if config.venues.binance.enabled:
             self._add("binance")
 
@@ -78,6 +80,8 @@ class Node:
                 self.venues[name].recorder = recorder
             yield
         finally:
+            if self.history is not None:
+                await self.history.close()
             await asyncio.to_thread(storage.close)
 
     async def run(self) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 
 from ..api import create_app
-from ..api.view import FeedView, Mode, QuarantineView, StorageView
+from ..api.view import FeedView, HistoryView, Mode, QuarantineView, StorageView
 from ..config import Config
 from ..engine import Engine
 from ..hub.hub import Hub
@@ -77,6 +77,7 @@ class ReplayNode:
         self.venues: Mapping[str, ReplayVenue] = {venue.name: venue}
         self.feeds: Mapping[str, FeedView] = {}
         self.storage: StorageView | None = None
+        self.history: HistoryView | None = None
         """What is played was stored once; it is not stored again."""
         self._asked = asyncio.Event()
         self._settled = asyncio.Event()

@@ -1,0 +1,85 @@
+"""Answers about times before what the engines hold: the newer part from memory, the older part from stored data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine import Engine
+from ..hub.requests import MAX_LOOKBACK
+from ..model.instrument import Instrument, common_grid
+from ..model.views import Footprint
+from .view import HistoryView
+
+LONGEST_MS = 44 * 86_400_000
+"""Of stored candles in one answer; those before are a next question's."""
+
+Liquidations = list[tuple[Instrument, np.void]]
+
+
+async def footprints(
+    engine: Engine, history: HistoryView | None, instrument: Instrument, tf_ms: int, step: str, lookback: int,
+    before_ms: int | None,
+) -> list[Footprint]:  # fmt: skip
+    """The last `lookback` candles that open before a time (None: the newest), in parts, the older first.
+
+    A part has the grid of its own instrument: what is stored may need a finer one.
+    """
+    ticks = instrument.step_ticks(step)
+    if before_ms is None:
+        return [engine.footprint(instrument.index, tf_ms, ticks, lookback)]
+    held = engine.footprint(instrument.index, tf_ms, ticks, MAX_LOOKBACK)
+    early = held.candles[held.candles["open_ms"] < before_ms][-lookback:]
+    held = replace(held, candles=early)
+    missing = lookback - len(early)
+    if not missing or history is None:
+        return [held]
+    until_ms = int(early["open_ms"][0]) if len(early) else -(-before_ms // tf_ms) * tf_ms
+    start_ms = max(until_ms - missing * tf_ms, until_ms - LONGEST_MS, 0)
+    stored = await history.footprint(instrument.venue, instrument.symbol, tf_ms, step, start_ms, until_ms)
+    return [held] if stored is None else [stored, held]
+
+
+async def deltas(
+    engine: Engine, history: HistoryView | None, instrument: Instrument, tf_ms: int, count: int, before_ms: int
+) -> tuple[Instrument, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Open times, bought and sold lots of `count` candles in a row that end before a time, on the instrument's grid."""
+    one_bin = instrument.tick.to_text(1 << 40)
+    parts = await footprints(engine, history, instrument, tf_ms, one_bin, count, before_ms)
+    lot = instrument.lot
+    for part in parts:
+        lot = common_grid(lot, part.instrument.lot)
+    opens = [part.candles["open_ms"] for part in parts if len(part.candles)]
+    if not opens:
+        none = np.zeros(0, np.int64)
+        return instrument, none, none, none
+    first = int(opens[0][0])
+    times = np.arange(first, int(opens[-1][-1]) + tf_ms, tf_ms)
+    bought, sold = np.zeros(len(times), np.int64), np.zeros(len(times), np.int64)
+    for part in parts:
+        at = (part.candles["open_ms"] - first) // tf_ms
+        factor = int(part.instrument.lot.value / lot.value)
+        bought[at], sold[at] = part.candles["ask"] * factor, part.candles["bid"] * factor
+    return replace(instrument, lot=lot), times, bought, sold
+
+
+async def liquidations(
+    engine: Engine, history: HistoryView | None, venue: str, instrument: Instrument | None, limit: int,
+    before_ms: int | None,
+) -> Liquidations:  # fmt: skip
+    """The newest `limit` liquidations before a time (None: now), newest first; what memory lacks is stored."""
+    held = engine.liquidations(0, 1 << 20)
+    oldest_ms = int(held["ts_ms"].min()) if len(held) else None
+    if instrument is not None:
+        held = held[held["instrument"] == instrument.index]
+    if before_ms is not None:
+        held = held[held["ts_ms"] < before_ms]
+    out = [(engine.universe[int(row["instrument"])], row) for row in held[::-1][:limit]]
+    if len(out) == limit or history is None or before_ms is None:
+        return out
+    until_ms = before_ms if oldest_ms is None else min(before_ms, oldest_ms)
+    symbol = None if instrument is None else instrument.symbol
+    instruments, rows = await history.liquidations(venue, symbol, until_ms, limit - len(out))
+    return out + [(instruments[int(row["instrument"])], row) for row in rows[::-1]]

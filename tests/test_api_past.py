@@ -1,0 +1,136 @@
+"""Times before memory: what the API answers from stored data equals what memory would say."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from market_world import INSTRUMENTS, T0, World, serve
+from tapes import Row, liquidation, tape, trade
+from tapewatch.config import StoreConfig
+from tapewatch.model.errors import NotReadyError, UsageError
+from tapewatch.model.instrument import Universe
+from tapewatch.model.tape import Flag, Kind
+from tapewatch.node import queries
+from tapewatch.node.queries import Queries
+from tapewatch.store.writer import Store
+
+DAY = 86_400_000
+MIDNIGHT = T0 // DAY * DAY
+HOUR = 3_600_000
+
+
+def rows() -> list[Row]:
+    """Trades from six hours before midnight to two after it, every 50 s; a liquidation an hour."""
+    out = [
+        trade(k, MIDNIGHT - 6 * HOUR + k * 50_000, 425_000 + k * 37 % 60, 1 + k % 50, sell=k % 3 == 0)
+        for k in range(1, 570)
+    ]
+    out += [liquidation(MIDNIGHT + h * HOUR, 10**12 + h, 5 + h % 3, long=h % 2 == 0) for h in range(-6, 3)]
+    return sorted(out, key=lambda row: row.columns["ts_ms"])
+
+
+@dataclass
+class Past:
+    """One market twice: all of it in memory, and what was before midnight only on disk."""
+
+    whole: World
+    late: World
+    history: Queries
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    store = Store(folder).open()
+    before = [row for row in rows() if row.columns["ts_ms"] < MIDNIGHT + HOUR]
+    store.write(Universe("binance", INSTRUMENTS), tape(before), name="before")
+    store.close()
+    return folder
+
+
+@pytest.fixture
+async def past(data: Path, tmp_path: Path) -> AsyncIterator[Past]:
+    history = Queries(StoreConfig(path=str(data)))
+    whole, late = World(tmp_path / "whole"), World(tmp_path / "late", history=history)
+    whole.venue.engine.apply(tape(rows()))
+    late.venue.engine.apply(tape(row for row in rows() if row.columns["ts_ms"] >= MIDNIGHT))
+    yield Past(whole, late, history)
+    await history.close()
+
+
+@pytest.mark.parametrize("before", [MIDNIGHT - 2 * HOUR, MIDNIGHT, MIDNIGHT + HOUR + 90_000])
+@pytest.mark.parametrize("tf", ["1m", "5m", "1h"])
+async def test_footprints_before_a_time(past: Past, tf: str, before: int) -> None:
+    query = f"/api/footprint?tf={tf}&step=0.5&lookback=150&before={before}"
+    wanted, got = await both(past, query)
+    assert len(wanted["candles"]) >= 4
+    assert got["candles"] == wanted["candles"][-len(got["candles"]) :]
+    assert len(wanted["candles"]) - len(got["candles"]) <= 1, "the first minute of memory may be one of two days"
+
+
+@pytest.mark.parametrize(("window", "length_ms"), [("10s", 10_000), ("15m", 900_000)])
+async def test_imbalance_history_before_a_time(past: Past, window: str, length_ms: int) -> None:
+    """Against a plain count of the trades in each window."""
+    async with serve(past.late) as served:
+        _, got = await served.get(f"/api/imbalance/history?window={window}&before={MIDNIGHT - HOUR}")
+    trades = [row.columns for row in rows() if row.kind is Kind.TRADE]
+    assert len(got["points"]) >= 200
+    assert MIDNIGHT - HOUR - 60_000 < got["points"][-1]["ts"] <= MIDNIGHT - HOUR
+    for point in got["points"][::7]:
+        inside = [one for one in trades if point["ts"] - length_ms <= one["ts_ms"] < point["ts"]]
+        bought = sum(one["qty"] for one in inside if not one["flags"] & Flag.SELL)
+        sold = sum(one["qty"] for one in inside if one["flags"] & Flag.SELL)
+        assert (point["buy"], point["sell"]) == (bought / 1000, sold / 1000)
+
+
+async def test_liquidations_before_a_time(past: Past) -> None:
+    for limit in (1, 100):
+        wanted, got = await both(past, f"/api/liquidations?limit={limit}&before={MIDNIGHT + 2 * HOUR}")
+        assert got["liquidations"] == wanted["liquidations"]
+        assert len(got["liquidations"]) == min(limit, 8)
+    _, got = await both(past, f"/api/liquidations?symbol=ETHUSDT&before={MIDNIGHT}")
+    assert got["liquidations"] == []
+
+
+async def both(past: Past, query: str) -> tuple[Any, Any]:
+    answers = []
+    for world in (past.whole, past.late):
+        async with serve(world) as served:
+            status, answer = await served.get(query)
+            assert status == 200, answer
+            answers.append(answer)
+    return answers[0], answers[1]
+
+
+async def test_what_is_not_stored_is_empty_and_what_is_wrong_is_refused(past: Past) -> None:
+    async with serve(past.late) as served:
+        status, answer = await served.get(f"/api/footprint?symbol=ETHUSDT&step=0.01&before={MIDNIGHT}")
+        assert (status, answer["candles"]) == (200, [])
+        status, answer = await served.get("/api/footprint?before=0")
+        assert status == 422
+    with pytest.raises(UsageError, match="too long"):
+        await past.history.footprint("binance", "BTCUSDT", 1_000, "0.5", MIDNIGHT - DAY, MIDNIGHT)
+
+
+async def test_a_question_that_takes_too_long_ends_its_process_and_nothing_else(
+    past: Past, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "ANSWER_WITHIN_S", 0.001)
+    with pytest.raises(NotReadyError, match="did not answer within"):
+        await past.history.liquidations("binance", None, MIDNIGHT, 5)
+    monkeypatch.setattr(queries, "ANSWER_WITHIN_S", 30.0)
+    _, found = await past.history.liquidations("binance", None, MIDNIGHT, 5)
+    assert len(found) == 5
+
+
+async def test_too_many_questions_are_refused(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "MAX_WAITING", 0)
+    async with serve(past.late) as served:
+        status, answer = await served.get(f"/api/liquidations?before={MIDNIGHT}")
+    assert status == 503
+    assert "waiting already" in answer["detail"]
