@@ -6,12 +6,19 @@ makes arrays of its own.
 
 Compiled code is kept in the user's cache folder under a hash of the sources a function is built from. Numba by itself
 only looks at the file a function stands in, so a change to a leaf would leave callers in other files with the old code.
+What no start has used for a month is removed.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
+import os
+import re
+import shutil
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -24,6 +31,10 @@ from numba.extending import intrinsic as _intrinsic
 from platformdirs import user_cache_path
 
 PACKAGE = Path(__file__).parent
+KEPT_DAYS = 30
+_folders: set[Path] = set()
+"""Folders from which this process takes its kernels."""
+_is_digest = re.compile(r"[0-9a-f]{16}").fullmatch
 
 Record = Any
 """One record of a structured array inside a kernel: its fields are attributes there."""
@@ -39,7 +50,10 @@ F = TypeVar("F", bound=Callable[..., object])
 
 @cache
 def digest(*modules: str) -> str:
-    """Hash of the sources of these modules of ours and of all they import from each other."""
+    """Hash of the sources of these modules of ours and of all they import from each other, and of the compiler.
+
+    Where they lie counts too: numba keeps code by the path of its source.
+    """
     sources: set[Path] = set()
     waiting = [_source(name.split(".")) for name in modules]
     while waiting:
@@ -47,7 +61,7 @@ def digest(*modules: str) -> str:
         if source is not None and source not in sources:
             sources.add(source)
             waiting.extend(_imports(source))
-    summary = hashlib.sha256()
+    summary = hashlib.sha256(f"{PACKAGE} {numba.__version__} {sys.implementation.cache_tag}".encode())
     for source in sorted(sources):
         summary.update(source.read_bytes())
     return summary.hexdigest()[:16]
@@ -69,13 +83,36 @@ def _imports(source: Path) -> Iterator[Path | None]:
 
 def cache_folder(module: str) -> Path:
     """Where the machine code is kept that comes from exactly these sources."""
-    return user_cache_path("tapewatch") / "kernels" / digest(module)
+    return _kernels() / digest(module)
+
+
+def _kernels() -> Path:
+    return user_cache_path("tapewatch") / "kernels"
+
+
+def remove_unused() -> int:
+    """Mark the folders of this program's kernels as used now and remove those unused for `KEPT_DAYS`; returns how many.
+
+    What cannot be marked or removed (a read-only folder, another process at it) is left as it is.
+    """
+    for folder in _folders:
+        with contextlib.suppress(OSError):
+            os.utime(folder)
+    removed = 0
+    with contextlib.suppress(FileNotFoundError):
+        for folder in _kernels().iterdir():
+            if _is_digest(folder.name) and time.time() - folder.stat().st_mtime > KEPT_DAYS * 86_400:
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
+    return removed
 
 
 def _compile(function: F, **options: bool) -> F:
     # The folder is a process-wide setting of numba's, read when a function is decorated: set it only for ours.
     before = config.CACHE_DIR
-    config.CACHE_DIR = str(cache_folder(function.__module__))
+    folder = cache_folder(function.__module__)
+    _folders.add(folder)
+    config.CACHE_DIR = str(folder)
     try:
         compiled: F = jit(nopython=True, cache=True, nogil=True, error_model="numpy", **options)(function)
     finally:
@@ -102,15 +139,27 @@ def maker(function: F) -> F:
     return _compile(function)
 
 
+class _Entry:
+    __slots__ = ("_code", "_function", "_types")
+
+    def __init__(self, function: Any, types: tuple[Any, ...]) -> None:
+        self._function, self._types = function, types
+        self._code: Callable[..., Any] | None = None
+
+    def __call__(self, *arguments: object) -> Any:
+        if self._code is None:
+            self._code = self._function.compile(self._types)
+        return self._code(*arguments)
+
+
 def entry(function: Callable[..., object], *arguments: object) -> Callable[..., Any]:
     """The machine code of a kernel for arguments of these types, without numba's look at the types of every call.
 
     That look costs microseconds where state is named tuples of arrays: more than the work on a short read. Whoever
-    calls the entry vouches for the types: arrays of the same dtype and layout.
+    calls the entry vouches for the types: arrays of the same dtype and layout. It is compiled at its first call, so
+    that building an engine costs nothing.
     """
-    compiled: Any = function
-    code: Callable[..., Any] = compiled.compile(tuple(typeof(argument) for argument in arguments))
-    return code
+    return _Entry(function, tuple(typeof(argument) for argument in arguments))
 
 
 CACHE_LINE = 64

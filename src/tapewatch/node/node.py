@@ -7,7 +7,6 @@ import contextlib
 import gc
 import logging
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 
@@ -27,7 +26,7 @@ from .server import Server, bind, url_of
 from .stopping import stop_signals
 from .today import load_stored_day
 from .venue import VenueNode
-from .warm import is_cached, warm_up
+from .warm import compile_apart, is_cached, warm_up
 
 log = logging.getLogger(__name__)
 
@@ -143,15 +142,8 @@ def symbols_of(topics: Iterable[str], exchange: str) -> list[str]:
 async def _ready_kernels() -> None:
     """Load the kernels before the first frame; the page is served meanwhile."""
     if not is_cached():
-        log.info("kernels_compiling once=true reason='first start of this version; data follows in about a minute'")
-        # In a process of its own: the compiler holds the interpreter lock for seconds, in which no loop would turn.
-        command = (sys.executable, "-m", "tapewatch", "doctor", "--warm")
-        compiler = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.DEVNULL)
-        try:
-            await compiler.wait()
-        finally:
-            if compiler.returncode is None:
-                compiler.kill()
+        log.info("kernels_compiling once=true reason='first start of this version; data follows in half a minute'")
+        await compile_apart()
     seconds = await asyncio.to_thread(warm_up)
     log.info("kernels_ready seconds=%.1f", seconds)
 

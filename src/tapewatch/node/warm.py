@@ -1,20 +1,27 @@
 """Compile the kernels, or load them from numba's cache, before the first frame needs them.
 
 The very path of a frame is walked once with a market of one instrument, so that every signature that live data uses is
-ready. Compilation must never happen inside the event loop: call this in a thread.
+ready. Compilation must never happen inside the event loop, and not in a thread beside it: the compiler holds the
+interpreter's lock for seconds. `compile_apart` does it in processes, one for the decoder and one for the engine, which
+take about the same time; `warm_up` then loads what they kept.
+
+    python -m tapewatch.node.warm decoder|engine        one of the two
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import sys
 import time
 from array import array
 from decimal import Decimal
 
-from ..compiled import cache_folder
+from ..compiled import cache_folder, remove_unused
 from ..engine import Engine
 from ..feed.streams import READ_PADDING, StreamCounter
 from ..model.instrument import Grid, Instrument, Universe
+from ..model.tape import Tape
 from ..model.thresholds import Thresholds
 from ..venues.binance_usdm_codec import Codec
 
@@ -62,34 +69,63 @@ FRAMES = (
 )
 
 
+PARTS = ("decoder", "engine")
+
+
+async def compile_apart() -> None:
+    """Compile what is not kept yet, each part in a process of its own. What one fails to do, `warm_up` does again."""
+    commands = [(sys.executable, "-m", __name__, part) for part in PARTS]
+    running = [await asyncio.create_subprocess_exec(*command) for command in commands]
+    try:
+        await asyncio.gather(*(process.wait() for process in running))
+    finally:
+        for process in running:
+            if process.returncode is None:
+                process.kill()
+
+
 def warm_up() -> float:
     """Make every kernel ready; returns the seconds it took."""
     began = time.perf_counter()
+    _use_engine(_use_decoder(kernel=True))
+    _remember()
+    remove_unused()
+    return time.perf_counter() - began
+
+
+def _universe() -> Universe:
     instrument = Instrument(0, "binance", "WUSDT", "W", "USDT", "perp", tick=Grid.parse("0.1"), lot=Grid.parse("1"))
-    universe = Universe("binance", [instrument])
-    engine, codec = Engine(universe, Thresholds()), Codec(universe)
-    recv_ns = NOW_MS * 1_000_000
-    engine.set_adv(0, Decimal(1_000_000), 30)
-    engine.follow_book(0)
-    engine.lab.study(0)
+    return Universe("binance", [instrument])
+
+
+def _use_decoder(*, kernel: bool) -> list[Tape]:
+    """Decode all there is: a diff, a snapshot, then every frame."""
+    codec, recv_ns = Codec(_universe(), kernel=kernel), NOW_MS * 1_000_000
     buffer, ends = bytearray(), array("q")
     for frame in FRAMES:
         buffer += frame
         ends.append(len(buffer))
-    StreamCounter([b"wusdt@aggTrade"]).count(buffer + READ_PADDING, ends, 0)
-    decoded = codec.decode(buffer, ends[:1], recv_ns)
-    engine.apply(decoded.tape)
-    engine.apply(codec.snapshot("WUSDT", SNAPSHOT, recv_ns))
+    if kernel:
+        StreamCounter([b"wusdt@aggTrade"]).count(buffer + READ_PADDING, ends, 0)
+    first = codec.decode(buffer, ends[:1], recv_ns).tape.copy()
     decoded = codec.decode(buffer, ends, recv_ns)
     if decoded.rejected:
         raise AssertionError(f"the warm-up frames are not understood: {decoded.rejected[0].reason}")
-    engine.apply(decoded.tape)
+    return [first, codec.snapshot("WUSDT", SNAPSHOT, recv_ns).copy(), decoded.tape]
+
+
+def _use_engine(tapes: list[Tape]) -> None:
+    """Apply tapes and look at what comes of them."""
+    engine = Engine(_universe(), Thresholds())
+    engine.set_adv(0, Decimal(1_000_000), 30)
+    engine.follow_book(0)
+    engine.lab.study(0)
+    for tape in tapes:
+        engine.apply(tape)
     engine.imbalance()
     engine.book(0)
     for tf_ms in (1_000, 60_000, 300_000):
         engine.footprint(0, tf_ms, 5, 30)
-    _remember()
-    return time.perf_counter() - began
 
 
 def is_cached() -> bool:
@@ -103,3 +139,10 @@ def _remember() -> None:
         folder = cache_folder(__name__)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / COMPLETE).touch()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "decoder":
+        _use_decoder(kernel=True)
+    else:
+        _use_engine(_use_decoder(kernel=False))  # the general decoder's rows: this process compiles no decoder
