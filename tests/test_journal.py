@@ -6,6 +6,7 @@ import asyncio
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -210,6 +211,24 @@ def test_a_disk_that_is_really_full(megabyte: Path) -> None:
     records, damages = read_all(folder)
     assert damages == []
     assert [number(record) for record in records] == list(range(n))
+
+
+def test_a_data_folder_that_somebody_removes_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tapewatch.journal.journal.GUARD_S", 0.01)
+    monkeypatch.setattr("tapewatch.journal.journal.RETRY_S", 0.01)
+    journal = journal_on(tmp_path / "journal")
+    journal.add(entry(0))
+    until(lambda: journal.status.synced == 1)
+    shutil.rmtree(tmp_path / "journal")
+    until(lambda: journal.status.failures == 1)
+    journal.add(entry(1))
+    until(lambda: journal.status.synced == 2)
+    assert journal.status.state == "recording"
+    journal.close()
+    assert numbers(tmp_path / "journal") == [1]
+    assert {"journal_look_failed", "journal_removed"} <= {record.getMessage().split()[0] for record in caplog.records}
 
 
 def test_a_defect_in_the_thread_is_not_silent(tmp_path: Path) -> None:

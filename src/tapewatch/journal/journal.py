@@ -248,7 +248,7 @@ class Journal:
                 self._look_at_disk()
                 guard_at = now + GUARD_S
             if now >= retention_at:
-                self._size = expire(self.folder, self._limits, self._disk)
+                self._expire()
                 retention_at = now + RETENTION_S
             if writer.trouble:
                 retry_at = time.monotonic() + RETRY_S
@@ -271,7 +271,14 @@ class Journal:
         with self._lock:
             self._unsafe = unsafe
 
+    def _expire(self) -> None:
+        try:
+            self._size = expire(self.folder, self._limits, self._disk)
+        except OSError as error:
+            log.warning("journal_not_expired folder=%s error=%r", self.folder, str(error))
+
     def _look_at_disk(self) -> None:
+        self._writer.look()
         try:
             self._free = self._disk.free_bytes(self.folder)
         except OSError as error:

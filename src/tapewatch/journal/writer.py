@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import threading
 import time
@@ -194,6 +195,12 @@ class Writer:
             except OSError as error:
                 self._fail("close", error)
 
+    def look(self) -> None:
+        """Notice that somebody has removed the file under our hands: what goes there is nowhere."""
+        if self._file is not None and not self._file.path.exists():
+            self._file.failed = True  # its fsync would succeed
+            self._fail("look", FileNotFoundError(errno.ENOENT, f"{self._file.path} was removed"))
+
     def close(self) -> None:
         """Write what is left and close the file; after a fault it stays as a dead program would leave it."""
         self.write()
@@ -250,7 +257,10 @@ class Writer:
     def _name_left(self) -> None:
         """Give files that are over their final name."""
         while self._left:
-            self._disk.rename(self._left[0], _closed_name(self._left[0]))
+            try:
+                self._disk.rename(self._left[0], _closed_name(self._left[0]))
+            except FileNotFoundError:
+                log.error("journal_removed venue=%s file=%s", self.venue, self._left[0])  # noqa: TRY400
             del self._left[0]
 
     def _sync(self, file: _File) -> None:
