@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.setup-done
 
-.PHONY: setup web demo test check browser bench bench-peers bench-history clean help
+.PHONY: setup web demo test check browser bench bench-live bench-peers bench-history clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -62,6 +62,12 @@ bench-peers: setup
 bench-history: setup
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m bench.history
+
+# Sockets, fan-out and ten minutes of the whole program against the simulated venue.
+bench-live: setup
+	$(BIN)/python -m bench.sockets --save
+	$(BIN)/python -m bench.fanout --save
+	$(BIN)/python -m bench.live --save live
 
 clean:
 	rm -rf $(VENV) src/tapewatch/api/static web/node_modules build dist .mypy_cache .ruff_cache .pytest_cache

@@ -217,9 +217,74 @@ def history_report(results: Results) -> str:
     return "\n".join([machine_line(results["machine"]), "", size, "", table(head, rows), "", verdict])
 
 
+def sockets_report(results: Results) -> str:
+    """Flat out: messages a second; paced: share of a core and delay. Best of the rounds, then the median."""
+    rows = []
+    for pace, by_name in results["paces"].items():
+        for name, figures in by_name.items():
+            pairs = {key: [figures[key]["best"], figures[key]["median"]] for key in figures}
+            paced = "p50_ms" in pairs
+            rows.append([
+                f"{pace}: {name}",
+                "" if paced else _pair(pairs["per_s"], ",.0f"),
+                _pair(pairs["cpu_ns"], ",.0f"),
+                _pair(pairs["cpu_percent"], ".1f") if paced else "",
+                _pair(pairs["p50_ms"], ".2f") if paced else "",
+                _pair(pairs["p99_ms"], ".2f") if paced else "",
+            ])  # fmt: skip
+    head = ["best / median of the rounds", "messages/s", "CPU ns a message", "% of a core", "p50 ms", "p99 ms"]
+    ours = {pace: by_name[OURS] for pace, by_name in results["paces"].items()}
+    checks = [
+        ("flat out: messages/s", ours["flat out"]["per_s"], "≥", 220_000.0),
+        ("whole market: % of a core", ours["whole market"]["cpu_percent"], "≤", 18.0),
+        ("whole market: p50 ms", ours["whole market"]["p50_ms"], "≤", 0.4),
+        ("whole market: p99 ms", ours["whole market"]["p99_ms"], "≤", 1.5),
+        ("ten times: p99 ms", ours["ten times"]["p99_ms"], "≤", 25.0),
+    ]
+    return "\n".join([machine_line(results["machine"]), "", table(head, rows), "", _checks(checks)])
+
+
+def fanout_report(results: Results) -> str:
+    """CPU microseconds a client and update, ours beside the raw write."""
+    rows, checks = [], []
+    for clients, by_name in results["clients"].items():
+        ours, raw = by_name.values()
+        ratio = {key: ours[f"{key}_us"] / raw[f"{key}_us"] for key in ("best", "median")}
+        rows += [
+            [f"{clients}: {name}", f"{took['best_us']:.2f}", f"{took['median_us']:.2f}"]
+            for name, took in by_name.items()
+        ]
+        if clients != "1":
+            checks.append((f"{clients} clients: ours / raw write", ratio, "≤", 1.2))
+    head = [f"clients, {results['bytes']} bytes an update", "CPU us a send, best", "median"]
+    return "\n".join([machine_line(results["machine"]), "", table(head, rows), "", _checks(checks)])
+
+
+def _pair(best_and_median: list[float], form: str) -> str:
+    return " / ".join(format(value, form) for value in best_and_median)
+
+
+def _checks(checks: list[tuple[str, dict[str, float], str, float]]) -> str:
+    rows = []
+    for what, value, sign, figure in checks:
+        met = value["best"] <= figure if sign == "≤" else value["best"] >= figure
+        shown = [f"{value[key]:,.2f}" for key in ("best", "median")]
+        rows.append([what, f"{sign} {figure:,g}", *shown, _verdict(met)])
+    return table(["", "target", "best", "median", ""], rows)
+
+
+REPORTS = {
+    "core": core_report,
+    "peers": peers_report,
+    "history": history_report,
+    "sockets": sockets_report,
+    "fanout": fanout_report,
+}
+
+
 def update_readme(text: str) -> str:
     """`text` with the tables between its marks made anew from the result files."""
-    for name, render in (("core", core_report), ("peers", peers_report), ("history", history_report)):
+    for name, render in REPORTS.items():
         path = RESULTS / f"{name}.json"
         if path.exists():
             body = render(json.loads(path.read_text(encoding="utf-8")))

@@ -47,7 +47,7 @@ def test_two_strained_seconds_cost_a_tier_and_one_costs_nothing() -> None:
 def test_a_late_loop_is_strained_however_little_it_works() -> None:
     """Another program has the processor."""
     governor = Governor()
-    assert seconds(governor, (0.1, 400.0), 2)[-1] is Tier.EASED
+    assert seconds(governor, (0.1, 1_200.0), 2)[-1] is Tier.EASED
 
 
 def test_a_tier_is_given_back_after_calm_seconds_in_a_row() -> None:

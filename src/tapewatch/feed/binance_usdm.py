@@ -30,7 +30,7 @@ from .sink import Sink
 from .socket import LIFETIME_S, Socket
 from .status import FeedStatus
 from .taps import LiquidationsOnce, last_trade_ids, volumes
-from .watchdog import Action, Tap, Watchdog, worst
+from .watchdog import Action, Remedy, Tap, Watchdog, worst
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,8 @@ DAY_S = 86_400.0
 PRINTS_PER_AGGREGATE = 2.5
 """Raw trades in the 24 h counts for each aggregate trade on the stream."""
 SECOND = 1.0
+RECORDING_OFFSET_MS = DAY_S * 1000
+"""A venue whose clock is further from ours than this plays a recording."""
 
 
 class BinanceUsdmFeed:
@@ -235,7 +237,7 @@ class BinanceUsdmFeed:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(SECOND)
-            for remedy in self.watchdog.tick(loop.time()):
+            for remedy in self._remedies(loop.time()):
                 socket = self.sockets[remedy.socket]
                 action = remedy.action
                 log.warning("silence socket=%s remedy=%s reason=%r", remedy.socket, action.value, remedy.reason)
@@ -247,6 +249,11 @@ class BinanceUsdmFeed:
                     socket.reconnect(remedy.reason)
             for socket in self.sockets.values():
                 socket.tick(SECOND)
+
+    def _remedies(self, now_s: float) -> list[Remedy]:
+        """What the watchdog prescribes; nothing to a recording, whose streams end where they end."""
+        remedies = self.watchdog.tick(now_s)
+        return [] if abs(self.rest.offset.ms or 0.0) > RECORDING_OFFSET_MS else remedies
 
     # -- what sockets tell --------------------------------------------------------------------------------------
 

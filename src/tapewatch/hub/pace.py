@@ -17,9 +17,10 @@ log = logging.getLogger(__name__)
 
 SLOWEST_S = 3.0
 """No tier makes a view slower than this: the page calls what is older stale."""
-STRAINED_BUSY, STRAINED_LATE_MS = 0.9, 250.0
-"""The event loop works for this share of a second, or lets a timer wait so long: it cannot carry more."""
-CALM_BUSY, CALM_LATE_MS = 0.6, 100.0
+STRAINED_BUSY, STRAINED_LATE_MS = 0.9, 1000.0
+"""The event loop works for this share of a second, or lets a timer wait so long (other programs have the processor):
+it cannot carry more."""
+CALM_BUSY, CALM_LATE_MS = 0.6, 300.0
 """There is room to give back what was taken. Between the two nothing changes."""
 STEP_UP_AFTER_S = 2
 STEP_DOWN_AFTER_S = 10

@@ -10,6 +10,8 @@ export interface VenueStatus {
   connected: boolean;
   lag_ms_p50: number | null;
   lag_ms_p99: number | null;
+  /** Delay by stage, in the order an event passes them. */
+  stages: Record<string, { p50_ms: number | null; p99_ms: number | null }>;
   msg_per_s: number;
   gaps: number;
   gaps_filled: number;
@@ -34,6 +36,8 @@ export interface Status {
   clock_offset_ms: number | null;
   /** Whether what comes is being recorded: `recording`, `reduced`, `stopped` or `off`; `detail` says why. */
   storage: { state: string; detail: string };
+  /** How much the server's event loop carries; above tier 0 views come less often. */
+  load: { tier: number; name: string; detail: string; busy: number };
   version: string;
   replay?: Replay | null;
 }
@@ -42,6 +46,7 @@ export const status = new Store<Status>({
   venues: {},
   clock_offset_ms: null,
   storage: { state: '', detail: '' },
+  load: { tier: 0, name: 'full', detail: '', busy: 0 },
   version: '',
 });
 
