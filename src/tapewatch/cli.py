@@ -24,6 +24,7 @@ from . import __version__, config
 from .model.errors import TapewatchError, UsageError
 
 if TYPE_CHECKING:
+    from .model.instrument import Instrument
     from .replay import Input, Player, Position
 
 app = typer.Typer(
@@ -54,6 +55,10 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
+ExchangeInfoOption = Annotated[
+    Path | None,
+    typer.Option("--exchange-info", metavar="FILE", help="Binance exchangeInfo: increments of archived instruments."),
+]
 DebugOption = Annotated[
     bool, typer.Option("--debug", callback=_debug, is_eager=True, help="Show the traceback of a failure.")
 ]
@@ -166,6 +171,7 @@ def replay(
     ] = None,
     serve: Annotated[bool, typer.Option("--serve", help="Show it on the page, with a player.")] = False,
     paused: Annotated[bool, typer.Option("--paused", help="With --serve: wait at the beginning.")] = False,
+    exchange_info: ExchangeInfoOption = None,
     config_file: ConfigOption = None,
     host: HostOption = None,
     port: PortOption = None,
@@ -191,7 +197,7 @@ def replay(
     pace = (speed or (Speed.REAL_TIME if serve else Speed.MAX)).multiple
     _ready_kernels()
     with err.status("reading"):
-        source = _recorded(paths) if paths else _stored(settings, exchange, start, end, symbols)
+        source = _recorded(paths, _listed(exchange_info)) if paths else _stored(settings, exchange, start, end, symbols)
         player = Player(source, settings.thresholds, speed=pace, playing=not paused)
     if serve:
         from .node.replay import serve_replay
@@ -201,15 +207,15 @@ def replay(
         _play_out(player, report)
 
 
-def _recorded(paths: list[Path]) -> Input:
-    """Archive files by their suffix, raw captures otherwise."""
+def _recorded(paths: list[Path], listed: list[Instrument]) -> Input:
+    """Archive files by their suffix, with the increments of `listed` instruments; raw captures otherwise."""
     from .replay import Recording
     from .replay.archive import Archives
 
     archives = [path for path in paths if path.suffix.lower() in ARCHIVE_SUFFIXES]
     if archives and len(archives) < len(paths):
         raise UsageError("archive files (.csv, .zip) and raw captures cannot be played together")
-    return Archives(archives) if archives else Recording.load(paths)
+    return Archives(archives, listed) if archives else Recording.load(paths)
 
 
 def _stored(settings: config.Config, exchange: str, start: str, end: str, symbols: str) -> Input:
@@ -320,9 +326,7 @@ def import_(
     exchange: Annotated[str, typer.Option("--exchange", help="Venue that OHLC is of.")] = "binance",
     symbol: Annotated[str, typer.Option("--symbol", help="Instrument that OHLC is of.")] = "",
     tf: Annotated[str, typer.Option("--tf", help="Length of its candles, such as 5m; else told by their times.")] = "",
-    exchange_info: Annotated[
-        Path | None, typer.Option("--exchange-info", metavar="FILE", help="Binance exchangeInfo: increments.")
-    ] = None,
+    exchange_info: ExchangeInfoOption = None,
     config_file: ConfigOption = None,
     data: DataOption = None,
     debug: DebugOption = False,
@@ -330,11 +334,9 @@ def import_(
     """Put archive files, OHLC and exports into the store; a file with a wrong row is refused whole."""
     from .store.writer import Store
     from .transfer.importing import Importer
-    from .venues.binance_usdm import parse_exchange_info
 
     _must_exist(paths)
-    _must_exist([exchange_info] if exchange_info else [])
-    listed = parse_exchange_info(exchange_info.read_bytes(), dated=True) if exchange_info else []
+    listed = _listed(exchange_info)
     settings = config.load(config_file, flags=_given(_storage(data, no_store=False)))
     with closing(Store(settings.store.data_path, settings.store.url).open()) as store, _bar() as progress:
         for path in paths:
@@ -490,6 +492,16 @@ def query(debug: DebugOption = False) -> None:
 
 def _storage(data: Path | None, no_store: bool) -> dict[str, Any]:
     return {"store.path": None if data is None else str(data.absolute()), "store.enabled": False if no_store else None}
+
+
+def _listed(exchange_info: Path | None) -> list[Instrument]:
+    """The instruments of an exchangeInfo file."""
+    from .venues.binance_usdm import parse_exchange_info
+
+    if exchange_info is None:
+        return []
+    _must_exist([exchange_info])
+    return parse_exchange_info(exchange_info.read_bytes(), dated=True)
 
 
 def _must_exist(paths: list[Path]) -> None:
