@@ -21,6 +21,9 @@ from postgres import Server
 from sealing import run_for, seal_all, sealer_that_dies, task_of, write_journal
 from tapes import T0, Row, liquidation, tape, trade, universe
 from tapewatch.engine import Engine
+from tapewatch.journal import Journal
+from tapewatch.journal.format import instruments_entry
+from tapewatch.journal.journal import note
 from tapewatch.replay.report import state_hash
 from tapewatch.store import tables
 from tapewatch.store.reader import Reader, concatenated
@@ -248,3 +251,20 @@ def test_a_journal_file_that_cannot_be_read_is_left_where_it_is(tmp_path: Path) 
     first.write_bytes(b"not ours")
     status = seal_all(task_of(tmp_path))
     assert (status.files, journal_files(tmp_path)) == (1, [first])
+
+
+def test_what_the_journal_could_not_take_is_a_hole_in_the_catalog(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal" / "binance", "binance")
+    journal.start()
+    journal.add(instruments_entry(list(universe("BTCUSDT")), T0 * 10**6))
+    lost = {"from_ns": T0 * 10**6, "to_ns": (T0 + 900) * 10**6, "reads": 7, "frames": 9, "bytes": 500}
+    journal.add(note("dropped", (T0 + 900) * 10**6, **lost, classes={"trades": 5, "liquidations": 2}))
+    journal.add(note("stopped", (T0 + 950) * 10**6, classes=["depth"], reason="the disk is nearly full"))
+    journal.close()
+    seal_all(task_of(tmp_path))
+    reader = Reader(tmp_path)
+    holes = reader.gaps("binance", T0, T0 + 1_000).to_pylist()
+    assert [(hole["stream"], hole["from_ms"], hole["to_ms"], hole["cause"], hole["missing"]) for hole in holes] == [
+        ("trades", T0, T0 + 900, "not_recorded", 0),
+        ("liquidations", T0, T0 + 900, "not_recorded", 0),
+    ]

@@ -28,6 +28,8 @@ class Cause(IntEnum):
     """Older than what was read so far: history is being loaded around it."""
     SOURCE_CHANGED = 7
     """Raw trades took over from aggregates, or the reverse; the two count differently."""
+    NOT_RECORDED = 8
+    """They came, and the disk could not take them: in what is stored, all symbols may miss some."""
 
 
 class Fate(IntEnum):

@@ -21,12 +21,13 @@ import msgspec
 
 from ..journal import Content, Damage, JournalFile, NewerFormatError, Reason, Record, files, read
 from ..model.errors import FrameError, NotFoundError, TapewatchError
+from ..model.gaps import Cause, Fate
 from ..model.instrument import Instrument, Universe, common_grid
 from ..model.tape import Tape
 from ..venues import binance_usdm
 from ..venues.binance_usdm_codec import Codec
 from . import crash
-from .catalog import StoreUnavailableError
+from .catalog import GapRow, StoreUnavailableError
 from .reader import concatenated
 from .upkeep import compact, expire
 from .writer import Consumed, Store, Written
@@ -77,6 +78,8 @@ class Contents:
 
     universe: Universe
     tapes: list[Tape] = field(default_factory=list)
+    holes: list[GapRow] = field(default_factory=list)
+    """Stretches of time in which not everything was recorded."""
     records: int = 0
     rejected: int = 0
     damaged: int = 0
@@ -112,6 +115,7 @@ class Sealer:
     def seal(self, venue: str, path: Path) -> Written:
         """Seal one file, and delete it."""
         contents = decoded(venue, path, self.store.catalog.universe(venue))
+        self.store.catalog.put_gaps(contents.holes)  # first: done again, it changes nothing
         consumed = Consumed(path.name, contents.records, contents.damaged, contents.rejected)
         tape = concatenated(contents.tapes)
         written = self.store.write(contents.universe, tape, name=path.stem, consumed=consumed)
@@ -211,6 +215,9 @@ def decoded(venue: str, path: Path, known: Universe) -> Contents:
     if received and not len(universe):
         raise NotSealableError(f"{path} holds no list of instruments and none is stored; it is left where it is")
     contents = Contents(universe, records=len(received), damaged=damaged)
+    for record in records:
+        if record.content is Content.NOTE:
+            contents.holes += _holes(venue, msgspec.json.decode(record.payload, type=_Note))
     codec = CODECS[venue](universe)
     for run in _runs(received):
         if run[0].content is Content.FRAMES:
@@ -218,6 +225,24 @@ def decoded(venue: str, path: Path, known: Universe) -> Contents:
         else:
             _answer(codec, run[0], contents)
     return contents
+
+
+class _Note(msgspec.Struct):
+    """What a journal says about itself: reads that it could not take."""
+
+    event: str
+    from_ns: int = 0
+    to_ns: int = 0
+    classes: dict[str, int] | list[str] = []
+
+
+def _holes(venue: str, note: _Note) -> list[GapRow]:
+    """A hole for each class of what was dropped; ids are not known, and for liquidations and marks there are none."""
+    if note.event != "dropped":
+        return []
+    from_ms, to_ms = note.from_ns // 1_000_000, note.to_ns // 1_000_000
+    cause, fate = Cause.NOT_RECORDED.name.lower(), Fate.UNFILLABLE.name.lower()
+    return [GapRow(venue, "", name, 0, -1, from_ms, to_ms, cause, fate, found_ms=to_ms) for name in note.classes]
 
 
 def _universe(venue: str, lists: list[bytes]) -> Universe:
