@@ -75,6 +75,11 @@ class Workload:
         frames = [frame for frame in self.frames if mark not in frame[:80]]
         return Workload(self.name, self.symbols, self.snapshots, frames, self.recv_ns, self.raw_trades)
 
+    def only(self, mark: bytes) -> Workload:
+        """The same set with only the frames whose first bytes hold `mark`."""
+        frames = [frame for frame in self.frames if mark in frame[:80]]
+        return Workload(self.name, self.symbols, self.snapshots, frames, self.recv_ns, self.raw_trades)
+
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "frames.bin").write_bytes(b"".join(self.frames))
