@@ -192,6 +192,38 @@ def test_flow_is_net_of_the_other_side() -> None:
     assert [row[name] for name in ("sell", "levels", "trades", "low", "high")] == [0, 0, 4, 10_000, 10_010]
 
 
+@examples(60)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0, 0, 200, 900, 3_000, 12_000]),
+            st.integers(9_990, 10_010),
+            st.sampled_from([1_000, 9_000, 40_000]),
+            st.booleans(),
+            st.sampled_from([0, 0, 0, 4_000]),
+        ),
+        max_size=40,
+    )
+)
+def test_a_row_that_grows_tells_every_print_of_its_window(prints: list[tuple[int, int, int, bool, int]]) -> None:
+    """Also of prints that come late, and after the window has moved on."""
+    engine, now, before = armed(1_000_000), T0 + 7, dict[int, float]()
+    seen: list[tuple[int, int]] = []
+    for number, (wait, price, lots, sell, late) in enumerate(prints, 1):
+        now += wait
+        ts = now - late
+        engine.apply(tape([trade(number, ts, price, lots, sell=sell)]))
+        seen.append((ts // 1000, price))
+        head = max(second for second, _ in seen)
+        for row in rows_of(engine):
+            grew = row["ts_ms"] == ts and row["quote"] != before.get(int(row["id"]))
+            before[int(row["id"])] = row["quote"]
+            if row["rule"] != Rule.PARENT and grew:
+                length = FLOW_WINDOWS_S[int(row["rule"]) - 1]
+                window = [p for second, p in seen if head - length < second <= head]
+                assert (row["trades"], row["low"], row["high"]) == (len(window), min(window), max(window))
+
+
 def test_each_window_fires_for_what_it_sees() -> None:
     """A steady seller, too slow for ten seconds, is found by the minute and the five minutes."""
     engine = armed(1_000_000)

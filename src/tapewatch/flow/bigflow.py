@@ -54,9 +54,14 @@ WINDOW = np.dtype(
         ("buy_quote", np.int64),
         ("sell_quote", np.int64),
         ("event", np.int64),
+        ("trades", np.int64),
+        ("low", np.int64),
+        ("high", np.int64),
     ]
 )
-"""Running sums over one of `WINDOWS_S`; `event` is the open episode's id or -1."""
+"""Running sums over one of `WINDOWS_S`; `event` is the open episode's id or -1. `trades`, `low` and `high` are looked
+up in the candles when an episode grows, then kept up print by print until the window moves on (`trades` UNKNOWN)."""
+UNKNOWN = -1
 
 
 class BigFlow(NamedTuple):
@@ -79,6 +84,7 @@ def new_big_flow(instruments: int) -> BigFlow:
     parents["event"] = -1
     windows = np.zeros((instruments, len(WINDOWS_S)), WINDOW)
     windows["event"] = -1
+    windows["trades"] = UNKNOWN
     events = np.zeros(EVENTS, BIG_FLOW)
     events["id"] = -1
     return BigFlow(
@@ -204,6 +210,10 @@ def on_flow_print(s: BigFlow, seconds: Candles, i: int, ts_ms: int, price: int, 
         else:
             window.buy += lots
             window.buy_quote += price * lots
+        if window.trades != UNKNOWN:
+            window.trades += 1
+            window.low = min(window.low, price)
+            window.high = max(window.high, price)
         if w < _RULES:
             _judge(s, seconds, i, w, ts_ms)
 
@@ -215,6 +225,7 @@ def _advance(s: BigFlow, seconds: Candles, i: int, second: int) -> None:
     for w in range(len(_WINDOWS)):
         length = _WINDOWS[w]
         window = s.windows[i, w]
+        window.trades = UNKNOWN
         if second - head >= length:
             window.buy = 0
             window.sell = 0
@@ -258,18 +269,29 @@ def _judge(s: BigFlow, seconds: Candles, i: int, w: int, ts_ms: int) -> None:
     event.qty = abs(window.buy - window.sell)
     event.vwap = window.sell_quote / window.sell if sell else window.buy_quote / window.buy
     event.pct_of_adv = 100.0 * size / s.adv[i]
+    if window.trades == UNKNOWN:
+        _look_up(s, seconds, i, w)
     event.levels = 0
-    event.trades = 0
-    event.low = NEVER
-    event.high = 0
+    event.trades = window.trades
+    event.low = window.low
+    event.high = window.high
+    _touch(s, window.event)
+
+
+@kernel
+def _look_up(s: BigFlow, seconds: Candles, i: int, w: int) -> None:
+    """Count the trades of a window and find its lowest and highest price in its candles."""
+    window = s.windows[i, w]
+    window.trades = 0
+    window.low = NEVER
+    window.high = 0
     for number in range(s.head_s[i] - _WINDOWS[w] + 1, s.head_s[i] + 1):
         slot = find(seconds, i, number)
         if slot >= 0 and seconds.ring[slot, i].n:
             candle = seconds.ring[slot, i]
-            event.trades += candle.n
-            event.low = min(event.low, candle.low)
-            event.high = max(event.high, candle.high)
-    _touch(s, window.event)
+            window.trades += candle.n
+            window.low = min(window.low, candle.low)
+            window.high = max(window.high, candle.high)
 
 
 @kernel
@@ -305,6 +327,7 @@ def rescale(s: BigFlow, i: int, price_factor: int, lot_factor: int) -> None:
         window = s.windows[i, w]
         _close_event(s, window.event)
         window.event = -1
+        window.trades = UNKNOWN
         window.buy *= lot_factor
         window.sell *= lot_factor
         window.buy_quote *= price_factor * lot_factor

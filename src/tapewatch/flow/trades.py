@@ -169,7 +169,8 @@ def fetch_flow(s: Flow, i: int, ts_ms: int) -> None:
     prefetch(s.trades, i)
     fetch_candle(s.minutes, i, ts_ms // MINUTE_MS)
     fetch_candle(s.seconds, i, ts_ms // SECOND_MS)
-    prefetch(s.big.windows, i * s.big.windows.shape[1])
+    for w in range(s.big.windows.shape[1]):
+        prefetch(s.big.windows, i * s.big.windows.shape[1] + w)
     prefetch(s.big.parents, i)
 
 
