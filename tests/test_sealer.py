@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -20,12 +21,14 @@ import sqlalchemy as sa
 from postgres import Server
 from sealing import run_for, seal_all, sealer_that_dies, task_of, write_journal
 from tapes import T0, Row, liquidation, tape, trade, universe
+from tapewatch.config import StoreConfig
 from tapewatch.engine import Engine
 from tapewatch.journal import Journal
 from tapewatch.journal.format import instruments_entry
 from tapewatch.journal.journal import note
+from tapewatch.node.sealing import Sealing
 from tapewatch.replay.report import state_hash
-from tapewatch.store import tables
+from tapewatch.store import crash, tables
 from tapewatch.store.reader import Reader, concatenated
 from tapewatch.store.sealer import Sealer, Status
 from tapewatch.store.segments import distinct
@@ -234,6 +237,23 @@ def test_the_process_seals_tells_and_ends_with_its_parent(tmp_path: Path) -> Non
     assert (status.files, status.waiting_files) == (2, 0)
     process.stdin.close()
     assert process.wait(WITHIN_S) == 0
+
+
+async def test_a_sealer_that_dies_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, 3)
+    monkeypatch.setenv(crash.VARIABLE, "after_commit:2")
+    sealing = Sealing(StoreConfig(path=str(tmp_path), retention="forever"))
+    running = asyncio.create_task(sealing.run())
+    async with asyncio.timeout(WITHIN_S):
+        await sealing.caught_up.wait()
+    running.cancel()
+    await asyncio.wait([running])
+    assert sealing.restarts == 1
+    assert journal_files(tmp_path) == []
+    reader = Reader(tmp_path)
+    stored = concatenated(list(reader.tapes("binance", 0, 1 << 60)))
+    reader.close()
+    assert len(stored) == 3 * (2 * 90 + 100) + 3 * 7
 
 
 @pytest.mark.parametrize("venue", ["binance", "nobody-knows"])

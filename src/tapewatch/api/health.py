@@ -6,6 +6,8 @@ import math
 import time
 from typing import Any
 
+from msgspec import structs
+
 from .. import __version__
 from ..feed.status import FeedStatus
 from ..hub.hub import Hub
@@ -13,7 +15,7 @@ from ..journal import JournalStatus
 from ..model.views import BookState, FeedState
 from .numbers import now_ms
 from .replay import ReplayControl, replay_status
-from .view import NodeView, StorageView, VenueView
+from .view import NodeView, SealingView, StorageView, VenueView
 
 STORAGE_KEYS = ("state", "detail")
 """What of the storage's figures the status bar shows."""
@@ -103,7 +105,13 @@ def storage_health(storage: StorageView | None) -> dict[str, Any]:
         "path": str(storage.path),
         "disk_free_bytes": min(free, default=None),
         "journals": {venue: journal_health(journal) for venue, journal in journals.items()},
+        "sealing": None if storage.sealing is None else sealing_health(storage.sealing),
     }
+
+
+def sealing_health(sealing: SealingView) -> dict[str, Any]:
+    """Counts since the sealer's last start; `error` says why it waits, empty while it goes on."""
+    return {**structs.asdict(sealing.status), "restarts": sealing.restarts}
 
 
 def journal_health(journal: JournalStatus) -> dict[str, Any]:

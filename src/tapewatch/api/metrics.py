@@ -156,6 +156,14 @@ class NodeCollector(Collector):
             yield _gauge(metric, words, {name: read(journal) for name, journal in journals.items()})
         for metric, words, read in JOURNAL_COUNTERS:
             yield _counter(metric, words, {name: read(journal) for name, journal in journals.items()})
+        sealing = self._node.storage.sealing if self._node.storage is not None else None
+        if sealing is not None:
+            status = sealing.status
+            yield GaugeMetricFamily("tapewatch_seal_waiting_files", "Journal files to be sealed.", status.waiting_files)
+            yield GaugeMetricFamily("tapewatch_seal_waiting_bytes", "Their bytes.", status.waiting_bytes)
+            yield CounterMetricFamily("tapewatch_sealed_rows", "Rows stored.", status.rows)
+            yield CounterMetricFamily("tapewatch_sealed_duplicates", "Rows stored already.", status.duplicates)
+            yield CounterMetricFamily("tapewatch_sealer_restarts", "Sealers that died.", sealing.restarts)
 
     def _serving(self) -> Iterator[Metric]:
         stats = self._hub.stats

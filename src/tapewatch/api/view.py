@@ -17,6 +17,7 @@ from ..ledger import Ledger
 from ..model.instrument import Instrument
 from ..model.latency import Latency
 from ..model.views import Footprint
+from ..store.sealer import Status
 
 Mode = Literal["live", "demo", "replay"]
 
@@ -50,11 +51,22 @@ class FeedView(Protocol):
     def status(self) -> FeedStatus: ...
 
 
+class SealingView(Protocol):
+    """How the journal is made into segments."""
+
+    restarts: int
+
+    @property
+    def status(self) -> Status: ...
+
+
 class StorageView(Protocol):
     """What is kept on disk."""
 
     @property
     def path(self) -> Path: ...
+    @property
+    def sealing(self) -> SealingView | None: ...
     def status(self) -> Mapping[str, JournalStatus]: ...
 
 

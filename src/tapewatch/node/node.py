@@ -49,6 +49,8 @@ class Node:
         self.feeds: dict[str, BinanceUsdmFeed] = {}
         self.storage = Recorder(config.store) if config.store.enabled else None
         self.sealing = Sealing(config.store) if config.store.enabled else None
+        if self.storage is not None:
+            self.storage.sealing = self.sealing
         self.history = Queries(config.store) if config.store.enabled else None
         if config.venues.binance.enabled:
             self._add("binance")

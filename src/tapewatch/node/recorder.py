@@ -13,6 +13,7 @@ from ..journal import Content, DataLock, Journal, JournalStatus, Limits, StreamC
 from ..journal.format import instruments_entry
 from ..model.instrument import Instrument
 from ..venues.binance_usdm import channel_of
+from .sealing import Sealing
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,8 @@ class Recorder:
     def __init__(self, config: StoreConfig, journal: Callable[..., Journal] = Journal) -> None:
         self.path = config.data_path
         self.journals: dict[str, Journal] = {}
+        self.sealing: Sealing | None = None
+        """What makes closed files into segments; None where nobody does."""
         self._config = config
         self._limits = Limits(config.min_free_bytes, config.max_bytes, config.retention_s)
         self._lock = DataLock(self.path)
