@@ -76,6 +76,7 @@ async def test_answers_are_what_the_openapi_document_says(world: World) -> None:
         "/api/coverage": Coverage,
         "/api/impact?size=1": lab_schemas.Impact,
         "/api/features": lab_schemas.Features,
+        "/api/detections": lab_schemas.Detections,
     }
     async with serve(world) as served:
         _, document = await served.get("/openapi.json")

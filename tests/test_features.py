@@ -118,7 +118,7 @@ def test_features_of_a_book_follow_their_formulas(
 def live_study(*rows: Row) -> Study:
     engine = Engine(universe("BTCUSDT"))
     engine.follow_book(0)
-    study = engine.lab.study(0)
+    study = engine.lab.study(engine.universe[0])
     engine.apply(tape(rows))
     assert study.state.now[0]["live"] == 1
     return study
@@ -130,7 +130,7 @@ def test_golden_weighted_mid_and_best_level_ofi() -> None:
     assert study.state.now[0]["weighted_mid"] == 100.25
     quotes = [(100, 10, 101, 8), (100, 7, 101, 12), (100, 7, 102, 5), (101, 3, 102, 5)]
     engine = Engine(universe("BTCUSDT"))
-    study = engine.lab.study(0)
+    study = engine.lab.study(engine.universe[0])
     sums = []
     for k, best in enumerate(quotes):
         engine.apply(tape([quote(k + 1, T0 + k, *best)]))
@@ -141,7 +141,7 @@ def test_golden_weighted_mid_and_best_level_ofi() -> None:
 def test_levels_that_a_snapshot_brings_to_light_are_no_order_flow() -> None:
     engine = Engine(universe("BTCUSDT"))
     engine.follow_book(0)
-    study = engine.lab.study(0)
+    study = engine.lab.study(engine.universe[0])
     engine.apply(tape([snapshot(10, [(99, 5)], [(101, 5)]), diff(9, 11, 8), diff(12, 12, 11, [(98, 3)])]))
     assert (study.state.now[0]["d_bid"], study.state.now[0]["updates"]) == (3, 1)
     engine.apply(tape([diff(20, 21, 19, [(97, 9)]), snapshot(20, [(99, 500)], [(101, 5)]), diff(22, 22, 21)]))
@@ -188,7 +188,7 @@ def test_the_cut_into_batches_changes_no_bit(drawn: tuple[Tape, list[tuple[int, 
     for parts in ([(0, len(whole))], parts_drawn):
         engine = Engine(universe("BTCUSDT"))
         engine.follow_book(0)
-        study = engine.lab.study(0)
+        study = engine.lab.study(engine.universe[0])
         for start, stop in parts:
             engine.apply(whole.slice(start, stop))
         states.append(b"".join(leaf.tobytes() for leaf in leaves(study.state)))
@@ -206,11 +206,11 @@ def leaves(state: Any) -> Iterator[np.ndarray[Any, Any]]:
 def test_studies_are_bounded_and_the_one_least_asked_for_goes() -> None:
     symbols = [f"S{k:02}USDT" for k in range(MAX_STUDIED + 2)]
     engine = Engine(universe(*symbols))
-    engine.lab.study(0, pinned=True)
+    engine.lab.study(engine.universe[0], pinned=True)
     for i in range(1, MAX_STUDIED):
-        engine.lab.study(i)
-    engine.lab.study(1)
-    engine.lab.study(MAX_STUDIED)
+        engine.lab.study(engine.universe[i])
+    engine.lab.study(engine.universe[1])
+    engine.lab.study(engine.universe[MAX_STUDIED])
     assert engine.lab.given_up == 1
     assert set(engine.lab.studies) == set(range(MAX_STUDIED + 1)) - {2}
     assert engine.lab.watch.studied.sum() == MAX_STUDIED
@@ -252,7 +252,7 @@ def test_every_update_of_a_recording(data_dir: Path, symbol: str) -> None:
     """Book features on every diff, and the sums of every second, against dictionaries and fractions."""
     recording = Recording.load(sorted((data_dir / "binance_usdm").glob(f"usdm_{symbol}_202407*")))
     stage = recording.stage()
-    study = stage.engine.lab.study(0)
+    study = stage.engine.lab.study(stage.engine.universe[0])
     books = stage.engine.sync.ladders.books
     plain, last_quote, checked, seconds = PlainBook(), None, 0, 0
     sums: dict[str, int] = {}
@@ -360,7 +360,7 @@ def test_the_integrated_ofi_weighs_levels_that_move_together_alike() -> None:
 def test_vpin_of_one_sided_and_of_balanced_flow() -> None:
     for sides, expected in (((False, False), 1.0), ((False, True), 0.0)):
         engine = Engine(universe("BTCUSDT"))
-        study = engine.lab.study(0)
+        study = engine.lab.study(engine.universe[0])
         study.state.cost["bucket"] = 20_000
         rows = [trade(k + 1, T0 + k, 1_000, 10, sell=sides[k % 2]) for k in range(2 * BUCKETS + 20)]
         engine.apply(tape(rows))
@@ -372,7 +372,7 @@ def test_vpin_of_one_sided_and_of_balanced_flow() -> None:
 def test_spreads_paid_and_kept() -> None:
     """A buy at the ask 1002 of 1000 x 1002 pays 2 x 1 / 1001; five seconds later the mid is 1003: it has earned."""
     engine = Engine(universe("BTCUSDT"))
-    study = engine.lab.study(0)
+    study = engine.lab.study(engine.universe[0])
     rows = [quote(1, T0, 1_000, 5, 1_002, 5), trade(1, T0 + 1, 1_002, 10), quote(2, T0 + 2_000, 1_002, 5, 1_004, 5)]
     engine.apply(tape([*rows, quote(3, T0 + 6_000, 1_010, 5, 1_012, 5)]))
     effective = sum(float(s["effective"]) for s in study.samples()) / 10

@@ -19,6 +19,7 @@ import msgspec
 import platformdirs
 from msgspec import Meta, Struct, inspect
 
+from .model.detection import DetectorThresholds
 from .model.errors import ConfigError
 from .model.thresholds import Thresholds
 
@@ -187,6 +188,12 @@ class ThresholdsConfig(Thresholds, frozen=True, forbid_unknown_fields=True):
     """What panels and detectors compare against, for all symbols and for some."""
 
     symbols: dict[str, SymbolThresholds] = msgspec.field(default_factory=dict)
+    detectors: dict[str, DetectorThresholds] = msgspec.field(default_factory=dict)
+    """By symbol; `ALL` holds for those not named. A key left out has its default."""
+
+    def of_detectors(self, symbol: str) -> DetectorThresholds:
+        """The detectors' thresholds that hold for one symbol."""
+        return self.detectors.get(symbol) or self.detectors.get("ALL") or DetectorThresholds()
 
     def of(self, symbol: str) -> Thresholds:
         """The thresholds that hold for one symbol."""

@@ -226,7 +226,7 @@ class Engine:
             if status == BEAT:
                 self.lab.on_time(int(rows[at]["event_ms"]), self.sync.ladders, self.flow.big.adv)
             elif status == STUDY:
-                self.lab.on_row(rows[at : at + 1], self.sync.ladders, self.flow, self.quotes)
+                self.lab.on_row(rows[at : at + 1], levels, self.sync.ladders, self.flow, self.quotes)
                 at += 1
             elif status == MORE_PAGES:
                 self.sync.reserve(int(tape.rows[at]["bids"] + tape.rows[at]["asks"]))
@@ -239,7 +239,7 @@ class Engine:
             else:
                 needs.extend(self._attend(tape, at))
                 if self.lab.watch.studied[rows[at]["instrument"]]:
-                    self.lab.on_row(rows[at : at + 1], self.sync.ladders, self.flow, self.quotes)
+                    self.lab.on_row(rows[at : at + 1], levels, self.sync.ladders, self.flow, self.quotes)
                 at += 1
         for need in needs:
             self.needs_by_reason[need.reason] += 1
@@ -318,7 +318,7 @@ class Engine:
         candles.rescale(self.flow.minutes, i, price_factor, lot_factor)
         bigflow.rescale(self.flow.big, i, price_factor, lot_factor)
         quotes.rescale(self.quotes, i, price_factor, lot_factor)
-        self.lab.restart(i)
+        self.lab.restart(self.universe[i])
         trades = self.flow.trades[i]
         trades["last_price"] *= price_factor
         trades["buy"] *= lot_factor

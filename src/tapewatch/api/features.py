@@ -34,7 +34,7 @@ IMBALANCE = f"imbalance_{TOP}"
 
 def features_content(engine: Engine, instrument: Instrument) -> dict[str, Any]:
     """The rolling buffer and the figures over it."""
-    study = engine.lab.study(instrument.index)
+    study = engine.lab.study(instrument)
     samples, columns, window = read_study(study)
     fitted_ms = study.fitted_ms
     return {

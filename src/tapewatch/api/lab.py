@@ -1,4 +1,4 @@
-"""GET /api/impact and /api/features: the liquidity lab's answers."""
+"""GET /api/impact, /api/features and /api/detections: the liquidity lab's answers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ from ..model.errors import NotFoundError, UsageError
 from ..model.instrument import Grid, Instrument
 from ..model.views import BookState
 from . import lab_schemas
+from .detections import detections_content
 from .features import features_content
-from .market import UNKNOWN, Exchange, SymbolName
+from .market import UNKNOWN, Exchange, Limit, SymbolName
 from .numbers import answer, exact, grid_printer, now_ms, printer, quote_printer
 from .top import level_pairs
 from .view import VenueView
 
 Side = Annotated[Literal["buy", "sell"], Query(description="The aggressor's side.")]
 Size = Annotated[str, Query(description="Base units, a multiple of the lot.", min_length=1, max_length=40)]
+Kind = Annotated[
+    Literal["wall", "sweep", "absorption", "layering", "iceberg", "exhaustion", "pull"] | None,
+    Query(description="Only this detector."),
+]
 FeeBps = Annotated[float, Query(ge=0, le=100, description="Taker fee, basis points of the fill.")]
 
 VOLATILITY_MINUTES = 120
@@ -72,6 +77,22 @@ def lab_routes(venues: Mapping[str, VenueView]) -> APIRouter:
         instrument = find_instrument(venue, symbol)
         head = {"exchange": exchange, "symbol": instrument.symbol, "server_ts": now_ms()}
         return answer(head | features_content(venue.engine, instrument))
+
+    @api.get(
+        "/detections", responses={200: {"model": lab_schemas.Detections, "description": "Newest first."}, **UNKNOWN}
+    )
+    async def detections(
+        exchange: Exchange = "binance", symbol: SymbolName = "BTCUSDT", kind: Kind = None, limit: Limit = 100
+    ) -> Response:
+        """What the detectors of one book have found, with evidence, thresholds and report cards.
+
+        An instrument that nobody has studied yet is from now on.
+        """
+        venue = find_market(venues, exchange)
+        instrument = find_instrument(venue, symbol)
+        study = venue.engine.lab.study(instrument)
+        head = {"exchange": exchange, "symbol": instrument.symbol, "server_ts": now_ms()}
+        return answer(head | detections_content(study, instrument, kind, limit))
 
     return api
 

@@ -93,3 +93,41 @@ class Features(Answer):
     parameters: dict[str, int | list[int]]
     window: Annotated[dict[str, Any], Field(description="Kyle's lambda, integrated OFI, VPIN, fit of the microprice.")]
     features: list[FeatureRow]
+
+
+class EvidenceRow(Answer):
+    ts: TimeMs
+    price: Price
+    quantity: Quantity
+    what: str
+
+
+class Detection(Answer):
+    """One event of a detector; it grows while `state` is `open`."""
+
+    id: int
+    seq: Annotated[int, Field(description="Rises with every change of any event.")]
+    kind: Literal["wall", "sweep", "absorption", "layering", "iceberg", "exhaustion", "pull"]
+    side: Literal["bid", "ask", "buy", "sell"]
+    direction: Annotated[Literal[-1, 1], Field(description="What it favours, if anything: 1 a rise, -1 a fall.")]
+    start_ts: TimeMs
+    ts: TimeMs
+    low: Price
+    high: Price
+    quantity: Quantity
+    state: Literal["open", "filled", "pulled", "moved", "mixed", "unknown", "done"]
+    confidence: Annotated[float, Field(ge=0, le=1, description="0.5 at the thresholds, 0.75 at twice all of them.")]
+    evidence: Annotated[dict[str, float], Field(description="What was measured; `…_limit` is its threshold.")]
+    rows: list[EvidenceRow]
+
+
+class Detections(Answer):
+    exchange: str
+    symbol: str
+    server_ts: ServerMs
+    parameters: Annotated[dict[str, float], Field(description="Thresholds in force, `thresholds.detectors`.")]
+    definitions: dict[str, str]
+    report_card: Annotated[
+        dict[str, Any], Field(description="By detector: times fired and forward returns, against a baseline.")
+    ]
+    detections: list[Detection]

@@ -69,7 +69,7 @@ class Top:
         engine = self._market.engine
         instrument = engine.universe.get(self._symbol)
         ofi_now = engine.top10_ofi(instrument.index)
-        engine.lab.study(instrument.index)
+        engine.lab.study(instrument)
         view = engine.book(instrument.index, LEVELS)
         live = view.state is BookState.LIVE
         watched = engine is self._engine
@@ -111,7 +111,7 @@ class Top:
 
     def _features(self, instrument: Instrument) -> dict[str, Any] | None:
         """The newest whole second of /api/features; None until there is one."""
-        samples, columns, _ = read_study(self._market.engine.lab.study(instrument.index))
+        samples, columns, _ = read_study(self._market.engine.lab.study(instrument))
         newest = {name: values[-1:] for name, values in columns.items()}
         return sample_rows(instrument, samples[-1:], newest)[0] if len(samples) else None
 

@@ -14,6 +14,7 @@ from ..book.ladder import NO_EDGE
 from ..engine import Engine
 from ..lab.lab import Study
 from ..lab.table import columns_of, window_of
+from ..model.detection import DetectionKind
 from ..model.features import SAMPLES
 from ..model.instrument import Instrument
 from ..model.views import BookState
@@ -40,7 +41,7 @@ class StudyTopic(ColumnTopic):
         """The study as it is now; whether it is another than before is what `changed_shape` tells."""
         engine = self._market.engine
         instrument = engine.universe.get(self._symbol)
-        study = engine.lab.study(instrument.index)
+        study = engine.lab.study(instrument)
         self._anew = study is not self._study
         self._study = study
         return engine, instrument, study
@@ -129,6 +130,44 @@ class HeatmapTopic(StudyTopic):
             [*((name, columns[name].astype(np.float64)) for name in names), ("lots", lots.ravel())],
             meta,
         )
+
+
+class Detections(StudyTopic):
+    """Events of the detectors; one that has changed comes whole."""
+
+    topic = "detections"
+    period_s = 0.25
+
+    def __init__(self, key: str, market: Market, symbol: str, clock: Clock) -> None:
+        super().__init__(key, market, symbol, clock)
+        self._sent = -1
+        self._instrument: Instrument | None = None
+
+    def collect(self) -> Content | None:
+        _, self._instrument, study = self.study()
+        after = 0 if self._anew else self._sent
+        if study.detectors.seq == self._sent and not self._anew:
+            return None
+        self._sent = study.detectors.seq
+        return self._content(self._instrument, study, after)
+
+    def whole(self) -> Content:
+        if self._study is None or self._instrument is None:
+            raise RuntimeError("a topic is refreshed before it is shown")
+        return self._content(self._instrument, self._study, 0)
+
+    def _content(self, instrument: Instrument, study: Study, after: int) -> Content:
+        events = [event for event in study.detectors.events if after < event.seq <= self._sent]
+        fields = {"id": "id", "side": "side", "start_ms": "start_ms", "ts_ms": "ts_ms", "low": "low", "high": "high"}
+        fields |= {"qty": "lots", "confidence": "confidence"}
+        columns = [
+            (name, np.array([getattr(event, field) for event in events], np.float64)) for name, field in fields.items()
+        ]
+        said = [
+            {"kind": one.kind.value, "state": one.state, "evidence": one.evidence, "rows": one.rows} for one in events
+        ]
+        fired = {kind.value: study.detectors.card.fired[kind] for kind in DetectionKind}
+        return Content(columns, self._meta(instrument) | {"events": said, "fired": fired})
 
 
 class DepthCurve(StudyTopic):

@@ -73,11 +73,13 @@ PARAMS: dict[str, type[_Params]] = {
     "features": SymbolParams,
     "heatmap": SymbolParams,
     "depth": SymbolParams,
+    "detections": SymbolParams,
 }
 STUDIES: dict[str, Callable[[str, Market, str, Clock], Topic]] = {
     "features": lab.Features,
     "heatmap": lab.HeatmapTopic,
     "depth": lab.DepthCurve,
+    "detections": lab.Detections,
 }
 
 

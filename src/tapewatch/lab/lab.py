@@ -14,20 +14,25 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..book import heatmap, microprice
+from ..book import heatmap, ladder, microprice
 from ..book.heatmap import COLUMN_MS, COLUMNS
-from ..book.ladder import Ladders
+from ..book.ladder import LIVE, Ladders
 from ..compiled import entry
+from ..detect.detectors import Detectors
 from ..flow import pressure
 from ..flow.quotes import Quotes
 from ..flow.trades import Flow
-from ..model.features import SAMPLES
-from ..model.tape import ROW
+from ..model.detection import DetectorThresholds
+from ..model.features import SAMPLES, STEP_MS
+from ..model.instrument import Instrument
+from ..model.tape import LEVEL, ROW
 from .state import State, beat, new_state, observe
 
 MAX_STUDIED = 16
-"""Instruments studied at a time, some megabytes and a few thousandths of a core each. One more, and the one least
+"""Instruments studied at a time, some megabytes and about a hundredth of a core each. One more, and the one least
 recently asked for is given up."""
+BOOK_LEVELS = 4_096
+"""Levels a side that detectors look at, once a second."""
 FIT_MS = 60_000
 """The microprice is fitted anew at each full minute of event time."""
 NEVER = np.iinfo(np.int64).max
@@ -45,9 +50,15 @@ class Study:
     """One studied instrument."""
 
     state: State
+    detectors: Detectors
     pinned: bool
     fitted_ms: int = 0
     """Event time of the newest fit of the microprice; 0: none yet."""
+
+    def double_mid(self) -> int:
+        """Twice the mid price of the book after its newest diff, ticks."""
+        now = self.state.now[0]
+        return int(now["bid"] + now["ask"])
 
     def samples(self) -> NDArray[np.void]:
         """The rolling buffer of FEATURES, oldest first; a copy."""
@@ -67,22 +78,31 @@ class Lab:
         self.studies: OrderedDict[int, Study] = OrderedDict()
         """Least recently asked for first."""
         self.given_up = 0
-        state, row = new_state(), np.zeros(1, ROW)
-        self._observe = entry(observe, row, ladders, flow.trades, quotes.quotes, state)
+        self.limits: dict[int, DetectorThresholds] = {}
+        """Thresholds of instruments that do not use the common ones; those of a study are settled when it begins."""
+        self.common_limits = DetectorThresholds()
+        state, row, levels = new_state(), np.zeros(1, ROW), np.zeros(0, LEVEL)
+        self._observe = entry(observe, row, levels, ladders, flow.trades, quotes.quotes, state)
         self._beat = entry(beat, ladders, 0, state, 0)
 
-    def study(self, i: int, *, pinned: bool = False) -> Study:
-        """The study of instrument `i`, begun where there is none; `pinned` ones are never given up."""
+    def study(self, instrument: Instrument, *, pinned: bool = False) -> Study:
+        """The study of an instrument, begun where there is none; `pinned` ones are never given up."""
+        i = instrument.index
         study = self.studies.get(i)
         if study is None:
             self._make_room()
-            study = self.studies[i] = Study(new_state(), pinned)
+            study = self.studies[i] = self._begin(instrument, pinned)
             self.watch.studied[i] = 1
             if self.watch.due[0] == NEVER:
                 self.watch.due[0] = 0  # the first row says what time it is
         self.studies.move_to_end(i)
         study.pinned |= pinned
         return study
+
+    def _begin(self, instrument: Instrument, pinned: bool) -> Study:
+        state = new_state()
+        limits = self.limits.get(instrument.index, self.common_limits)
+        return Study(state, Detectors(state.levels, limits, instrument.notional_scale()), pinned)
 
     def _make_room(self) -> None:
         spare = [i for i, study in self.studies.items() if not study.pinned]
@@ -95,10 +115,11 @@ class Lab:
         if self.studies.pop(i, None) is not None:
             self.watch.studied[i] = 0
 
-    def restart(self, i: int) -> None:
+    def restart(self, instrument: Instrument) -> None:
         """Begin a study anew: the instrument's ticks or lots have changed their meaning."""
-        if i in self.studies:
-            self.studies[i] = Study(new_state(), self.studies[i].pinned)
+        old = self.studies.get(instrument.index)
+        if old is not None:
+            self.studies[instrument.index] = self._begin(instrument, old.pinned)
 
     def grow(self, instruments: int) -> None:
         """Make room for more instruments."""
@@ -106,9 +127,14 @@ class Lab:
         studied[: len(self.watch.studied)] = self.watch.studied
         self.watch = self.watch._replace(studied=studied)
 
-    def on_row(self, row: NDArray[np.void], ladders: Ladders, flow: Flow, quotes: Quotes) -> None:
+    def on_row(
+        self, row: NDArray[np.void], levels: NDArray[np.void], ladders: Ladders, flow: Flow, quotes: Quotes
+    ) -> None:
         """Take in one row (an array of one) of a studied instrument that has just been applied."""
-        self._observe(row, ladders, flow.trades, quotes.quotes, self.studies[int(row[0]["instrument"])].state)
+        study = self.studies[int(row[0]["instrument"])]
+        self._observe(row, levels, ladders, flow.trades, quotes.quotes, study.state)
+        if study.state.levels.counts[0]:
+            study.detectors.on_notes(study.double_mid())
 
     def on_time(self, event_ms: int, ladders: Ladders, adv: NDArray[np.float64]) -> None:
         """The clock is about to become `event_ms`: every beat up to it, as far as the buffers reach back."""
@@ -118,9 +144,25 @@ class Lab:
             for at_ms in range(max(due, following - COLUMNS * COLUMN_MS), following, COLUMN_MS):
                 for i, study in self.studies.items():
                     self._beat(ladders, i, study.state, at_ms)
+                    _detect(study, ladders, i, at_ms)
                     if at_ms % FIT_MS == 0:
                         _refit(study, at_ms, float(adv[i]))
         self.watch.due[0] = following if self.studies else NEVER
+
+
+def _detect(study: Study, ladders: Ladders, i: int, at_ms: int) -> None:
+    """Let the detectors see a beat, and each second the book."""
+    book = ladders.books[i]
+    live = book["state"] == LIVE and book["bids"] > 0 and book["asks"] > 0
+    bid, ask = (int(book["best_bid"]), int(book["best_ask"])) if live else (0, 0)
+    study.detectors.on_beat(at_ms, bid, ask)
+    if at_ms % STEP_MS:
+        return
+    sides = np.zeros((2, BOOK_LEVELS if live else 0, 2), np.int64)
+    ladder.read_book(ladders, i, sides)
+    bids, asks = (side[(side[:, 1] > 0) & (side[:, 0] >= book["low"]) & (side[:, 0] <= book["high"])] for side in sides)
+    newest = study.state.samples[(study.state.meta[0] - 1) % SAMPLES]
+    study.detectors.on_second(at_ms, bids, asks, int(newest["sell"]), int(newest["buy"]))
 
 
 def _refit(study: Study, at_ms: int, adv: float) -> None:

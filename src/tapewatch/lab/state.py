@@ -16,13 +16,17 @@ from ..book.features import TOP_LEVELS, measure
 from ..book.heatmap import Heatmap
 from ..book.ladder import LIVE, Ladders
 from ..compiled import Record, kernel
+from ..detect import levels as memory
 from ..flow import pressure
 from ..flow.pressure import COST, PENDING, PRINT
 from ..flow.quotes import best_level_ofi
 from ..model.features import FEATURES, SAMPLES, STEP_MS
 from ..model.tape import Flag
 
+CLUSTER_MS, CLUSTER_MS_AGGREGATE = 10, 100
+"""Prints of one side no further apart than this are one order; aggregate trades tell their time to 100 ms only."""
 _SELL, _OFF_BOOK, _SNAPSHOT = int(Flag.SELL), int(Flag.OFF_BOOK), int(Flag.SNAPSHOT)
+_AGGREGATE = int(Flag.AGGREGATE)
 
 BASE = np.dtype(
     [
@@ -56,6 +60,7 @@ class State(NamedTuple):
     adjustment: NDArray[np.float64]
     """Fitted microprice adjustment by state, ticks; NaN where there is none."""
     heat: Heatmap
+    levels: memory.Levels
     meta: NDArray[np.int64]
     """`meta[0]` samples ever taken."""
 
@@ -72,6 +77,7 @@ def new_state() -> State:
         counts=microprice.new_counts(),
         adjustment=np.full(microprice.STATES, np.nan),
         heat=heatmap.new_heatmap(),
+        levels=memory.new_levels(),
         meta=np.zeros(1, np.int64),
     )
     state.base["book_id"] = -1
@@ -81,12 +87,13 @@ def new_state() -> State:
 @kernel
 def observe(
     row: NDArray[np.void],
+    levels: NDArray[np.void],
     books: Ladders,
     trades: NDArray[np.void],
     quotes: NDArray[np.void],
     s: State,
 ) -> None:
-    """Take in the row `row[0]`, which the engine has just applied or refused."""
+    """Take in the row `row[0]`, which the engine has just applied or refused, with the levels it points at."""
     r = row[0]
     i, f, base, cost = r.instrument, s.now[0], s.base[0], s.cost[0]
     if r.kind == 1:
@@ -94,9 +101,12 @@ def observe(
         base.prints = trades[i].seq
         # A late row that fills a hole belongs to a moment that has passed.
         if new and trades[i].last_id == r.id and not r.flags & _OFF_BOOK:
-            pressure.on_print(f, cost, s.waiting, s.buckets, r.ts_ms, r.price, r.qty, (r.flags & _SELL) != 0)
+            sell = (r.flags & _SELL) != 0
+            pressure.on_print(f, cost, s.waiting, s.buckets, r.ts_ms, r.price, r.qty, sell)
+            cluster_ms = CLUSTER_MS_AGGREGATE if r.flags & _AGGREGATE else CLUSTER_MS
+            memory.on_print(s.levels, r.price, r.qty, sell, r.ts_ms, f.bid + f.ask, cluster_ms)
     elif r.kind == 2:
-        _on_book(r, books, s)
+        _on_book(r, levels, books, s)
     elif r.kind == 3 and quotes[i].seen != base.quotes:
         if base.quotes and r.id > base.quote_id:
             f.quote_ofi += best_level_ofi(
@@ -110,7 +120,7 @@ def observe(
 
 
 @kernel
-def _on_book(r: Record, books: Ladders, s: State) -> None:
+def _on_book(r: Record, levels: NDArray[np.void], books: Ladders, s: State) -> None:
     """Features of the book after a diff, and what the diff changed if it follows the one before."""
     f, base, book = s.now[0], s.base[0], books.books[r.instrument]
     s.top[0] = s.top[1]
@@ -122,6 +132,11 @@ def _on_book(r: Record, books: Ladders, s: State) -> None:
     follows = base.book_id == r.prev_id and base.snapshot_id == book.snapshot_id and not r.flags & _SNAPSHOT
     if follows and f.live:
         pressure.top_change(f, s.top[0], s.top[1])
+        for k in range(r.level_at, r.level_at + r.bids + r.asks):
+            lots = levels[k].qty if k < r.level_at + r.bids else -levels[k].qty
+            memory.on_level(s.levels, levels[k].price, lots, f.bid + f.ask, r.ts_ms)
+    elif f.live:
+        memory.reload(s.levels, books, r.instrument, r.ts_ms)
     base.book_id, base.snapshot_id = book.last_id, book.snapshot_id
     if f.live and base.quotes == 0:  # no best quotes are heard: the book's own mid price serves
         microprice.on_quote(s.counts, f.bid, f.bid_lots, f.ask, f.ask_lots, r.ts_ms)

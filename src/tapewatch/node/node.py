@@ -30,7 +30,7 @@ from .warm import compile_apart, is_cached, warm_up
 
 log = logging.getLogger(__name__)
 
-SYMBOL_TOPICS = frozenset({"footprint", "orderflow", "top", "features", "heatmap", "depth"})
+SYMBOL_TOPICS = frozenset({"footprint", "orderflow", "top", "features", "heatmap", "depth", "detections"})
 """Topics about one symbol; its name is the third part of their key."""
 
 Announce = Callable[[str, str, bool], None]

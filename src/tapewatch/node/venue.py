@@ -89,6 +89,7 @@ class VenueNode:
                     "changed instrument=%s:%s status=%s tick=%s", self.name, told.symbol, told.status, told.tick.value
                 )
         needs += self._follow_books()
+        self._set_limits()
         self._study()
         self._tell_recorder()
         self.told.set()
@@ -99,7 +100,14 @@ class VenueNode:
         for symbol in self.config.study_symbols:
             instrument = self.universe.find(symbol)
             if instrument is not None:
-                self.engine.lab.study(instrument.index, pinned=True)
+                self.engine.lab.study(instrument, pinned=True)
+
+    def _set_limits(self) -> None:
+        """Tell the lab what detectors compare against, before anything is studied."""
+        lab = self.engine.lab
+        lab.common_limits = self.thresholds.of_detectors("ALL")
+        named = (self.universe.find(symbol) for symbol in self.thresholds.detectors)
+        lab.limits = {one.index: self.thresholds.of_detectors(one.symbol) for one in named if one is not None}
 
     def _tell_recorder(self) -> None:
         if self.recorder is not None:

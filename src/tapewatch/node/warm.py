@@ -119,7 +119,7 @@ def _use_engine(tapes: list[Tape]) -> None:
     engine = Engine(_universe(), Thresholds())
     engine.set_adv(0, Decimal(1_000_000), 30)
     engine.follow_book(0)
-    engine.lab.study(0)
+    engine.lab.study(engine.universe[0])
     for tape in tapes:
         engine.apply(tape)
     engine.imbalance()

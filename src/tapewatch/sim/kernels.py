@@ -453,9 +453,11 @@ def work_parents(m: State, end_us: int) -> None:
 
 @kernel
 def step(m: State, now_us: int, dt_us: int) -> None:
-    """Let [now, now + dt) happen. Afterwards the first `world.quotes` of `m.quotes` (and so on) are what to send."""
+    """Let [now, now + dt) happen. Afterwards the first `world.quotes` of `m.quotes` (and so on) are what to send.
+
+    The caller has set these counts to zero, or to what it has brought about itself.
+    """
     world = m.world[0]
-    world.quotes = world.fills = world.aggregates = world.liquidations = 0
     dt, end_us = dt_us * 1e-6, now_us + dt_us
     root = math.sqrt(dt)
     if world.shock_steps == 0 and uniform(world) < dt / 240.0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -99,6 +100,8 @@ class Market:
         self.state.bars["open_ms"] = self._minute_ms
         for listing in listings:
             self._place(listing)
+        self.before_step: Callable[[], None] | None = None
+        """What else happens in the market, such as planted patterns; part of the step that follows."""
         self._open()
         self._tell_marks()
 
@@ -211,6 +214,9 @@ class Market:
         if self.now_ms % MINUTE_MS == 0 and self.now_ms > self._minute_ms:
             self._close_minute()
         state, world = self.state, self._world
+        world["quotes"] = world["fills"] = world["aggregates"] = world["liquidations"] = 0
+        if self.before_step is not None:
+            self.before_step()
         kernels.step(state, self.now_ms * 1000, STEP_MS * 1000)
         if world["overflow"]:
             raise RuntimeError("one step brought more records than there is room for")
