@@ -86,7 +86,8 @@ async def test_answers_are_what_the_openapi_document_says(world: World) -> None:
                 "application/json"
             ]["schema"]
             assert described["$ref"].endswith(f"/{model.__name__}")
-        api = {path for path in document["paths"] if path.startswith("/api/")}
+        elsewhere = {"/api/replay", "/api/replay/hash", "/api/export", "/api/ohlc"}  # they need a player, or a store
+        api = {path for path in document["paths"] if path.startswith("/api/")} - elsewhere
         assert api == {path.partition("?")[0] for path in models}  # a new route needs its schema here
 
 
@@ -424,8 +425,9 @@ async def test_docs_need_nothing_from_elsewhere(world: World) -> None:
     assert "<script" not in page
     for path, operations in document["paths"].items():
         assert f">{path}</a>" in page
-        for parameter in operations["get"].get("parameters", []):
-            assert parameter["description"], (path, parameter["name"])
+        for operation in operations.values():
+            for parameter in operation.get("parameters", []):
+                assert parameter.get("description"), (path, parameter["name"])
     assert "/ws/orderflow" in page
 
 

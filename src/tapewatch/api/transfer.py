@@ -61,7 +61,7 @@ def transfer_routes(config: StoreConfig) -> APIRouter:
 
     @api.get("/export", responses={200: {"description": "The file, with what it is about in it."}, **REFUSED})
     def download(
-        what: What,
+        what: Annotated[What, Query(description="Kind of rows.")],
         format: Annotated[Format, Query(description="Form of the file.")] = Format.CSV,  # noqa: A002  (its public name)
         exchange: Exchange = "binance",
         symbol: Symbols = None,
