@@ -172,6 +172,8 @@ class Detectors:
         self.levels.walls[:FAR] = np.ceil(self._wall_lots)
         told = np.maximum(np.minimum(self._wall_lots, limits.layering_multiple * self._median), least)
         self.levels.large[:FAR] = np.ceil(told)
+        if len(self._thin) < FLOW_WINDOW_S:
+            return  # the book is back from a resync: what flow is usual, the seconds before it have told
         flows = np.array([(one[3], one[4]) for one in self._thin])
         windows = np.lib.stride_tricks.sliding_window_view(flows, FLOW_WINDOW_S, axis=0).sum(axis=2)
         usual = float(np.median(windows[windows > 0])) if (windows > 0).any() else 0.0
@@ -290,7 +292,7 @@ class Detectors:
             and self._multiple(one) >= limit
         }
         run = next((run for run in _runs(sorted(gone)) if newest.tick in run), [])
-        if len(run) < self.limits.layering_levels:
+        if len(run) < self.limits.layering_levels or not self._thin:
             return
         layers = [gone[tick] for tick in run]
         added, left = sum(one.lots for one in layers), sum(one.left for one in layers)

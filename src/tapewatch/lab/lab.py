@@ -7,7 +7,7 @@ batches, and instruments that nobody studies cost one comparison a row.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -78,6 +78,9 @@ class Lab:
         self.studies: OrderedDict[int, Study] = OrderedDict()
         """Least recently asked for first."""
         self.given_up = 0
+        self.faults: deque[tuple[int, Exception]] = deque(maxlen=MAX_STUDIED)
+        """Instruments whose study raised, until somebody has taken note: a defect of ours, which ends the study alone.
+        Books, trades and their recording go on."""
         self.limits: dict[int, DetectorThresholds] = {}
         """Thresholds of instruments that do not use the common ones; those of a study are settled when it begins."""
         self.common_limits = DetectorThresholds()
@@ -115,6 +118,10 @@ class Lab:
         if self.studies.pop(i, None) is not None:
             self.watch.studied[i] = 0
 
+    def _fail(self, i: int, error: Exception) -> None:
+        self.faults.append((i, error))
+        self.give_up(i)
+
     def restart(self, instrument: Instrument) -> None:
         """Begin a study anew: the instrument's ticks or lots have changed their meaning."""
         old = self.studies.get(instrument.index)
@@ -131,10 +138,14 @@ class Lab:
         self, row: NDArray[np.void], levels: NDArray[np.void], ladders: Ladders, flow: Flow, quotes: Quotes
     ) -> None:
         """Take in one row (an array of one) of a studied instrument that has just been applied."""
-        study = self.studies[int(row[0]["instrument"])]
+        i = int(row[0]["instrument"])
+        study = self.studies[i]
         self._observe(row, levels, ladders, flow.trades, quotes.quotes, study.state)
         if study.state.levels.counts[0]:
-            study.detectors.on_notes(study.double_mid())
+            try:
+                study.detectors.on_notes(study.double_mid())
+            except Exception as error:  # noqa: BLE001  (kept in `faults`, logged by the node)
+                self._fail(i, error)
 
     def on_time(self, event_ms: int, ladders: Ladders, adv: NDArray[np.float64]) -> None:
         """The clock is about to become `event_ms`: every beat up to it, as far as the buffers reach back."""
@@ -142,11 +153,14 @@ class Lab:
         following = event_ms // COLUMN_MS * COLUMN_MS + COLUMN_MS
         if due:
             for at_ms in range(max(due, following - COLUMNS * COLUMN_MS), following, COLUMN_MS):
-                for i, study in self.studies.items():
+                for i, study in list(self.studies.items()):
                     self._beat(ladders, i, study.state, at_ms)
-                    _detect(study, ladders, i, at_ms)
-                    if at_ms % FIT_MS == 0:
-                        _refit(study, at_ms, float(adv[i]))
+                    try:
+                        _detect(study, ladders, i, at_ms)
+                        if at_ms % FIT_MS == 0:
+                            _refit(study, at_ms, float(adv[i]))
+                    except Exception as error:  # noqa: BLE001  (kept in `faults`, logged by the node)
+                        self._fail(i, error)
         self.watch.due[0] = following if self.studies else NEVER
 
 

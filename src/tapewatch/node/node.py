@@ -122,6 +122,10 @@ class Node:
                 for sentence in venue.ledger.check(venue.engine):
                     if sentence not in known:
                         log.error("ledger_violation venue=%s what=%r", name, sentence)
+                faults = venue.engine.lab.faults
+                while faults:
+                    i, error = faults.popleft()
+                    log.error("study_failed venue=%s symbol=%s", name, venue.universe[i].symbol, exc_info=error)
 
     async def _books_in_sight(self) -> None:
         """Let books that somebody looks at be synchronised before all others."""
