@@ -182,11 +182,11 @@ def test_a_wall_that_appears_elsewhere_has_moved() -> None:
 
 def test_a_book_that_comes_back_from_a_resync_is_measured_on() -> None:
     study = Engine(universe()).lab.study(universe()[0])
-    side = np.array([[k, 10] for k in range(20)], np.int64)
-    bids, asks, none = np.array([1_000, 0]) + side * [-1, 1], np.array([1_001, 0]) + side, np.zeros((0, 2), np.int64)
+    bids = np.array([[1_000 - k, 10] for k in range(20)], np.int64)
+    asks = np.array([[1_001 + k, 10] for k in range(20)], np.int64)
     for second in range(BASELINE_S + 10):
         lost = second == BASELINE_S
-        study.detectors.on_second(T0 + second * 1_000, none if lost else bids, none if lost else asks, 5, 5)
+        study.detectors.on_second(T0 + second * 1_000, bids[:0] if lost else bids, asks[:0] if lost else asks, 5, 5)
     assert study.detectors.levels.large[0] > 0
 
 
