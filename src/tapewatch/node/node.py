@@ -148,7 +148,7 @@ def symbols_of(topics: Iterable[str], exchange: str) -> list[str]:
 async def _ready_kernels() -> None:
     """Load the kernels before the first frame; the page is served meanwhile."""
     if not is_cached():
-        log.info("kernels_compiling once=true reason='first start of this version; data follows in half a minute'")
+        log.info("kernels_compiling once=true reason='first start of this version; data follows in about a minute'")
         await compile_apart()
     seconds = await asyncio.to_thread(warm_up)
     log.info("kernels_ready seconds=%.1f", seconds)
