@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -55,3 +59,20 @@ def test_an_entry_compiles_at_its_first_call() -> None:
     assert not twice.signatures
     assert code(21) == 42
     assert twice.signatures
+
+
+def test_the_same_sources_elsewhere_are_not_compiled_again() -> None:
+    """An upgrade that leaves the kernels alone, or another checkout, starts at once."""
+    program = (
+        "from tapewatch.venues import binance_usdm_kernel as kernel; from tapewatch import compiled;"
+        "print(compiled.PACKAGE, compiled.cache_folder(kernel.__name__))"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        copy, unneeded = Path(folder) / "tapewatch", shutil.ignore_patterns("static", "__pycache__")
+        shutil.copytree(compiled.PACKAGE, copy, ignore=unneeded)
+        environment = {**os.environ, "PYTHONPATH": folder}
+        command = [sys.executable, "-c", program]
+        said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        package, kept_in = said.stdout.split()
+    assert Path(package) == copy
+    assert kept_in == str(compiled.cache_folder("tapewatch.venues.binance_usdm_kernel"))

@@ -5,8 +5,9 @@ arrays, and passing those by value would cost more than the work of a short func
 makes arrays of its own.
 
 Compiled code is kept in the user's cache folder under a hash of the sources a function is built from. Numba by itself
-only looks at the file a function stands in, so a change to a leaf would leave callers in other files with the old code.
-What no start has used for a month is removed.
+only looks at the file a function stands in, so a change to a leaf would leave callers in other files with the old code;
+and it keeps code by the path of its source, so that the same sources in another place would be compiled again. What no
+start has used for a month is removed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any, TypeVar
 import numba
 from llvmlite import ir
 from numba.core import config as _config
+from numba.core.caching import _CacheLocator
 from numba.extending import intrinsic as _intrinsic
 from platformdirs import user_cache_path
 
@@ -50,10 +52,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 @cache
 def digest(*modules: str) -> str:
-    """Hash of the sources of these modules of ours and of all they import from each other, and of the compiler.
-
-    Where they lie counts too: numba keeps code by the path of its source.
-    """
+    """Hash of the sources of these modules of ours and of all they import from each other, and of the compiler."""
     sources: set[Path] = set()
     waiting = [_source(name.split(".")) for name in modules]
     while waiting:
@@ -61,8 +60,9 @@ def digest(*modules: str) -> str:
         if source is not None and source not in sources:
             sources.add(source)
             waiting.extend(_imports(source))
-    summary = hashlib.sha256(f"{PACKAGE} {numba.__version__} {sys.implementation.cache_tag}".encode())
+    summary = hashlib.sha256(f"{numba.__version__} {sys.implementation.cache_tag}".encode())
     for source in sorted(sources):
+        summary.update(f"\0{source.relative_to(PACKAGE)}\0".encode())
         summary.update(source.read_bytes())
     return summary.hexdigest()[:16]
 
@@ -107,16 +107,45 @@ def remove_unused() -> int:
     return removed
 
 
+class KeptBySources(_CacheLocator):
+    """Tells numba where the code of one function is kept: by what it is built from, wherever the sources lie."""
+
+    def __init__(self, function: Any) -> None:
+        self._line = function.__code__.co_firstlineno
+        self._folder = cache_folder(function.__module__)
+
+    def get_cache_path(self) -> str:
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        return self._folder.name
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> KeptBySources | None:  # noqa: ARG003  (numba's signature)
+        locator = cls(py_func)
+        try:
+            locator.ensure_cache_path()  # type: ignore[no-untyped-call]
+        except OSError:
+            return None
+        _folders.add(locator._folder)
+        return locator
+
+
+LOCATORS = f"{__name__}.KeptBySources,InTreeCacheLocator"
+"""The second is for a home that cannot be written."""
+
+
 def _compile(function: F, **options: bool) -> F:
-    # The folder is a process-wide setting of numba's, read when a function is decorated: set it only for ours.
-    before = config.CACHE_DIR
-    folder = cache_folder(function.__module__)
-    _folders.add(folder)
-    config.CACHE_DIR = str(folder)
+    # Where code is kept is a process-wide setting of numba's, read when a function is decorated: set it only for ours.
+    before = config.CACHE_LOCATOR_CLASSES
+    config.CACHE_LOCATOR_CLASSES = LOCATORS
     try:
         compiled: F = jit(nopython=True, cache=True, nogil=True, error_model="numpy", **options)(function)
     finally:
-        config.CACHE_DIR = before
+        config.CACHE_LOCATOR_CLASSES = before
     return compiled
 
 
