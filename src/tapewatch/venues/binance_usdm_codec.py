@@ -7,8 +7,6 @@ understand comes back to the general decoder here, which yields rows or a typed 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -19,17 +17,7 @@ from ..model.instrument import Instrument, Universe
 from ..model.tape import E8, Flag, Kind, Tape
 from .batch import FOREIGN, ROWS, Decoded, Integers, Rejected, Rows, Scratch
 from .binance_usdm import DEPTH_WEIGHT
-from .binance_usdm_fields import (
-    COIN_MARGINED,
-    EARLIEST_MS,
-    LATEST_MS,
-    MAX_AHEAD_MS,
-    MAX_BEHIND_MS,
-    MAX_LEVELS,
-    MAX_SKEW_MS,
-    MAX_TICKS,
-    MAX_UNITS,
-)
+from .binance_usdm_fields import COIN_MARGINED, MAX_LEVELS, MAX_UNITS
 from .binance_usdm_kernel import decode
 from .binance_usdm_messages import (
     IGNORED_EVENTS,
@@ -48,7 +36,8 @@ from .binance_usdm_messages import (
     Ticker24h,
     Trade,
 )
-from .decimals import MAX_INT, count_of, rounded_e8
+from .checks import check_ids, check_time, check_times, check_units, of_instrument, positive, read_json
+from .decimals import count_of, rounded_e8
 from .scan import index_symbols
 
 _OPEN_LIST = ord("[")
@@ -120,10 +109,10 @@ class Codec:
     def _read(self, frame: memoryview, recv_ns: int, rows: Rows, decoded: Decoded) -> None:
         if len(frame) and frame[0] == _OPEN_LIST:
             raise FrameError("bare_array")
-        envelope = _read_json(_envelope, frame)
+        envelope = read_json(_envelope, frame)
         payload = memoryview(envelope.data) if len(envelope.data) else frame
         if len(envelope.data) and payload[0] == _OPEN_LIST:
-            for item in _read_json(_events, payload):
+            for item in read_json(_events, payload):
                 self._event(item, True, recv_ns, rows, decoded)
         elif len(envelope.data) or envelope.e:
             many = envelope.stream.startswith("!")
@@ -131,18 +120,18 @@ class Codec:
                 _refuse_partial_depth(envelope.stream)
             self._event(payload, many, recv_ns, rows, decoded)
         elif envelope.id is not None or len(envelope.result) or envelope.code is not None or len(envelope.error):
-            decoded.control.append(_read_json(_ack, frame))
+            decoded.control.append(read_json(_ack, frame))
         else:
             raise FrameError("no_event")
 
     def _event(self, payload: Any, many: bool, recv_ns: int, rows: Rows, decoded: Decoded) -> None:
-        head = _read_json(_head, payload)
+        head = read_json(_head, payload)
         if head.e in IGNORED_EVENTS:
             return
         if head.st == COIN_MARGINED:
             decoded.foreign += 1
             return
-        event: Event = _read_json(_event, payload)
+        event: Event = read_json(_event, payload)
         body = event.o if isinstance(event, ForceOrder) else event
         if body.st == COIN_MARGINED:
             decoded.foreign += 1
@@ -156,23 +145,23 @@ class Codec:
                 raise FrameError("unknown_symbol", body.s[:40])
             decoded.foreign += 1
             return
-        _check_time(event.E, recv_ns)
+        check_time(event.E, recv_ns)
         if isinstance(event, Ticker24h):
             decoded.control.append(event)
         else:
-            with _of(instrument):
+            with of_instrument(instrument):
                 _ROW_OF[type(event)](event, instrument, recv_ns, rows)
 
     def snapshot(self, symbol: str, body: bytes, recv_ns: int, limit: int = 0) -> Tape:
         """The REST /depth answer as one DEPTH row flagged SNAPSHOT; `limit` is how many levels were asked for."""
         instrument = self.universe.get(symbol)
-        answer = _read_json(_snapshot, body)
+        answer = read_json(_snapshot, body)
         for ms in (answer.E, answer.T):
             if ms:
-                _check_time(ms, recv_ns)
+                check_time(ms, recv_ns)
         rows = Rows()
         ids = (answer.lastUpdateId, answer.lastUpdateId, 0)
-        with _of(instrument):
+        with of_instrument(instrument):
             _depth(
                 rows,
                 instrument,
@@ -191,30 +180,10 @@ class Codec:
         instrument = self.universe.get(symbol)
         rows = Rows()
         flags = int(Flag.AGGREGATE | Flag.BACKFILLED)
-        with _of(instrument):
-            for t in _read_json(_rest_agg_trades, body):
+        with of_instrument(instrument):
+            for t in read_json(_rest_agg_trades, body):
                 _trade(rows, instrument, recv_ns, t, t.T, flags, (t.a, t.f, t.l), t.nq)
         return rows.tape()
-
-
-@contextmanager
-def _of(instrument: Instrument) -> Iterator[None]:
-    """Name the instrument in an off-grid error, so that its grid can be refined."""
-    try:
-        yield
-    except OffGridError as error:
-        error.symbol = instrument.symbol
-        raise
-
-
-def _read_json(decoder: msgspec.json.Decoder[Any], data: Any) -> Any:
-    try:
-        return decoder.decode(data)
-    except msgspec.ValidationError as error:
-        reason = "unknown_event" if "$.e`" in str(error) or "`e`" in str(error) else "wrong_shape"
-        raise FrameError(reason, str(error)) from error
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise FrameError("not_json", str(error)) from error
 
 
 def _refuse_partial_depth(stream: str) -> None:
@@ -224,46 +193,16 @@ def _refuse_partial_depth(stream: str) -> None:
         raise FrameError("partial_depth", stream)
 
 
-def _check_time(ms: int, recv_ns: int) -> None:
-    if not EARLIEST_MS < ms < LATEST_MS:
-        raise FrameError("time_range", str(ms)[:40])
-    if abs(ms - recv_ns // 1_000_000) > MAX_SKEW_MS:
-        raise FrameError("time_skew", f"event time {ms} is more than a day from receive time")
-
-
-def _check_times(event_ms: int, ts_ms: int, recv_ns: int) -> None:
-    _check_time(event_ms, recv_ns)
-    _check_time(ts_ms, recv_ns)
-    if not -MAX_AHEAD_MS <= event_ms - ts_ms <= MAX_BEHIND_MS:
-        raise FrameError("time_order", f"pushed at {event_ms}, happened at {ts_ms}")
-
-
-def _check_units(ticks: int, lots: int) -> None:
-    if ticks > MAX_TICKS or ticks * lots > MAX_UNITS:
-        raise FrameError("number_range", f"{lots} lots at {ticks} ticks")
-
-
-def _check_ids(*ids: int) -> None:
-    if any(not 0 <= value < MAX_INT for value in ids):
-        raise FrameError("id_range", str(ids)[:80])
-
-
-def _positive(count: int, what: str) -> int:
-    if count <= 0:
-        raise FrameError("not_positive", what)
-    return count
-
-
 def _trade(
     rows: Rows, instrument: Instrument, recv_ns: int, t: Any, event_ms: int, flags: int, ids: tuple[int, int, int],
     without_rpi: Decimal | None,
 ) -> None:  # fmt: skip
-    _check_ids(*ids)
+    check_ids(*ids)
     # What is filled in may be old, but not from the future.
-    _check_times(event_ms, t.T, min(recv_ns, t.T * 1_000_000) if flags & Flag.BACKFILLED else recv_ns)
-    price = _positive(count_of(t.p, instrument.tick, "price"), "price")
-    qty = _positive(count_of(t.q, instrument.lot, "quantity"), "quantity")
-    _check_units(price, qty)
+    check_times(event_ms, t.T, min(recv_ns, t.T * 1_000_000) if flags & Flag.BACKFILLED else recv_ns)
+    price = positive(count_of(t.p, instrument.tick, "price"), "price")
+    qty = positive(count_of(t.q, instrument.lot, "quantity"), "quantity")
+    check_units(price, qty)
     rows.add(
         Kind.TRADE, flags | (int(Flag.SELL) if t.m else 0), instrument.index, recv_ns,
         event_ms=event_ms, ts_ms=t.T, id=ids[0], first_id=ids[1], last_id=ids[2],
@@ -287,14 +226,14 @@ def _depth(
     asks: list[tuple[Decimal, Decimal]], flags: int, times: tuple[int, int], ids: tuple[int, int, int],
     limit: int = 0,
 ) -> None:  # fmt: skip
-    _check_ids(*ids, *times)
+    check_ids(*ids, *times)
     if len(bids) + len(asks) > MAX_LEVELS:
         raise FrameError("too_many_levels", str(len(bids) + len(asks)))
     at = len(rows.levels)
     for price, qty in (*bids, *asks):
-        ticks = _positive(count_of(price, instrument.tick, "price"), "level price")
+        ticks = positive(count_of(price, instrument.tick, "price"), "level price")
         lots = count_of(qty, instrument.lot, "quantity")
-        _check_units(ticks, lots)
+        check_units(ticks, lots)
         rows.levels.append((ticks, lots))
     low = high = 0
     if flags & Flag.SNAPSHOT:
@@ -320,17 +259,17 @@ def _coverage(prices: list[int], bids: int, limit: int) -> tuple[int, int]:
 
 
 def _depth_row(d: DepthUpdate, instrument: Instrument, recv_ns: int, rows: Rows) -> None:
-    _check_times(d.E, d.T, recv_ns)
+    check_times(d.E, d.T, recv_ns)
     _depth(rows, instrument, recv_ns, d.b, d.a, 0, (d.E, d.T), (d.U, d.u, d.pu))
 
 
 def _quote_row(q: BookTicker, instrument: Instrument, recv_ns: int, rows: Rows) -> None:
-    _check_times(q.E, q.T, recv_ns)
-    _check_ids(q.u)
+    check_times(q.E, q.T, recv_ns)
+    check_ids(q.u)
     bid, ask = count_of(q.b, instrument.tick, "price"), count_of(q.a, instrument.tick, "price")
     bid_lots, ask_lots = count_of(q.B, instrument.lot, "quantity"), count_of(q.A, instrument.lot, "quantity")
-    _check_units(bid, bid_lots)
-    _check_units(ask, ask_lots)
+    check_units(bid, bid_lots)
+    check_units(ask, ask_lots)
     rows.add(
         Kind.QUOTE, 0, instrument.index, recv_ns, event_ms=q.E, ts_ms=q.T, id=q.u,
         price=bid, qty=bid_lots, price2=ask, qty2=ask_lots,
@@ -343,7 +282,7 @@ def _mark_row(m: MarkPrice, instrument: Instrument, recv_ns: int, rows: Rows) ->
         rate = Decimal(str(m.r)) if m.r != "" else Decimal(0)
     except ArithmeticError as error:
         raise FrameError("number_range", str(m.r)[:40]) from error
-    _check_ids(m.T)
+    check_ids(m.T)
     rows.add(
         Kind.MARK, 0, instrument.index, recv_ns, event_ms=m.E, ts_ms=m.E, id=m.T,
         price=rounded_e8(m.p), price2=rounded_e8(m.i), qty=rounded_e8(rate),
@@ -351,9 +290,9 @@ def _mark_row(m: MarkPrice, instrument: Instrument, recv_ns: int, rows: Rows) ->
 
 
 def _liquidation_row(f: ForceOrder, instrument: Instrument, recv_ns: int, rows: Rows) -> None:
-    _check_times(f.E, f.o.T, recv_ns)
-    price = _positive(rounded_e8(f.o.ap), "average price")
-    qty = _positive(count_of(f.o.z, instrument.lot, "quantity"), "filled quantity")
+    check_times(f.E, f.o.T, recv_ns)
+    price = positive(rounded_e8(f.o.ap), "average price")
+    qty = positive(count_of(f.o.z, instrument.lot, "quantity"), "filled quantity")
     if price // E8 * qty >= MAX_UNITS:
         raise FrameError("number_range", f"{f.o.z} at {f.o.ap}")
     rows.add(
