@@ -7,6 +7,7 @@ or files: time is the newest event time seen on the tape.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -170,13 +171,19 @@ def _pass_time(flow: Flow, clock: Clock, event_ms: int) -> None:
 
 @leaf
 def _trade(row: Record, books: Ladders, flow: Flow) -> None:
-    """A print; episodes of big flow that it opens get the depth they met, if the book is live."""
-    first_new = flow.big.meta[0]
+    """A print; episodes of big flow and whales that it opens get the depth they met, if the book is live."""
+    first_new, first_whale = flow.big.meta[0], flow.big.meta[2]
     on_trade(flow, row)
     for event_id in range(first_new, flow.big.meta[0]):
-        event = flow.big.events[event_id % len(flow.big.events)]
-        if books.books[row.instrument].state == LIVE:
-            event.depth_quote = ladder.depth_quote(books, row.instrument, 1 if event.sell else -1, BIG_FLOW_BPS)
+        _note_depth(flow.big.events[event_id % len(flow.big.events)], books)
+    for whale_id in range(first_whale, flow.big.meta[2]):
+        _note_depth(flow.big.whales[whale_id % len(flow.big.whales)], books)
+
+
+@leaf
+def _note_depth(event: Record, books: Ladders) -> None:
+    if books.books[event.instrument].state == LIVE:
+        event.depth_quote = ladder.depth_quote(books, event.instrument, 1 if event.sell else -1, BIG_FLOW_BPS)
 
 
 class Engine:
@@ -203,6 +210,8 @@ class Engine:
         self._clock = Clock(np.zeros(2, np.int64))
         self.adv = np.full(n, np.nan)
         self.adv_days = np.zeros(n, np.int64)
+        for i in range(len(universe)):
+            self._arm(i)
         self.needs_by_reason: Counter[str] = Counter()
         self.lab = Lab(n, self.sync.ladders, self.flow, self.quotes)
         """Instruments that somebody studies more closely."""
@@ -282,6 +291,7 @@ class Engine:
         placed = self.universe.add(instrument)
         if placed.index >= len(self.adv):
             self._grow(len(self.universe) + SPARE_INSTRUMENTS)
+        self._arm(placed.index)
         return placed
 
     def _grow(self, n: int) -> None:
@@ -324,8 +334,7 @@ class Engine:
         trades["buy"] *= lot_factor
         trades["sell"] *= lot_factor
         trades["quote"] *= price_factor * lot_factor
-        if not np.isnan(self.adv[i]):
-            self.set_adv(i, Decimal(float(self.adv[i])), int(self.adv_days[i]))
+        self._arm(i)
         if self.sync.ladders.books[i]["state"] == OFF:
             return []
         self.sync.lost(i)
@@ -353,26 +362,35 @@ class Engine:
         """Set average daily volume (quote currency, mean of `days` complete UTC days) and arm the screener."""
         self.adv[i] = float(quote_volume)
         self.adv_days[i] = days
+        self._arm(i)
+
+    def _arm(self, i: int) -> None:
+        """Turn the thresholds of instrument `i` into ticks x lots; without an average nothing is big against it."""
         instrument = self.universe[i]
-        limits = self._overrides.get(instrument.symbol, self.thresholds)
+        limits = self.limits(instrument)
         scale = instrument.notional(1)
-        floor = Decimal(str(limits.min_notional))
-        big = self.flow.big
-        if quote_volume > 0:
+        threshold, whale_from = int(NEVER), math.ceil(Decimal(str(limits.whale_notional)) / scale)
+        adv = float("nan")
+        if self.adv[i] > 0:
+            quote_volume = Decimal(float(self.adv[i]))
+            floor = Decimal(str(limits.min_notional))
             wanted = max(quote_volume * Decimal(str(limits.adv_percent)) / 100, floor)
-            big.threshold[i] = min(int(wanted / scale) + 1, int(NEVER))
-            big.adv[i] = float(quote_volume / scale)
-        else:
-            big.threshold[i] = NEVER
-            big.adv[i] = np.nan
+            relative = max(quote_volume * Decimal(str(limits.whale_adv_percent)) / 100, floor)
+            threshold = int(wanted / scale) + 1
+            whale_from = min(whale_from, int(relative / scale) + 1)
+            adv = float(quote_volume / scale)
+        bigflow.arm(self.flow.big, i, threshold, adv, whale_from)
+
+    def limits(self, instrument: Instrument) -> Thresholds:
+        """The thresholds that hold for one instrument."""
+        return self._overrides.get(instrument.symbol, self.thresholds)
 
     def override(self, symbol: str, thresholds: Thresholds) -> None:
         """Use other thresholds for one symbol."""
         self._overrides[symbol] = thresholds
         instrument = self.universe.find(symbol)
-        if instrument is not None and not np.isnan(self.adv[instrument.index]):
-            i = instrument.index
-            self.set_adv(i, Decimal(float(self.adv[i])), int(self.adv_days[i]))
+        if instrument is not None:
+            self._arm(instrument.index)
 
     def use_raw_trades(self, i: int) -> None:
         """Take raw trades as the source of instrument `i`; aggregate trades of it are then not counted.
@@ -508,9 +526,11 @@ class Engine:
 
     def big_flow(self, since_seq: int = 0, limit: int = 500) -> NDArray[np.void]:
         """The newest `limit` big-flow rows that changed after `since_seq`, in order of change."""
-        events = self.flow.big.events
-        rows = events[(events["id"] >= 0) & (events["seq"] > since_seq)]
-        return rows[np.argsort(rows["seq"])][max(0, len(rows) - limit) :]
+        return _newest(self.flow.big.events, since_seq, limit)
+
+    def whales(self, since_seq: int = 0, limit: int = 500) -> NDArray[np.void]:
+        """The newest `limit` whales that changed after `since_seq`: rows like those of big flow, in order of change."""
+        return _newest(self.flow.big.whales, since_seq, limit)
 
     def liquidations(self, since_seq: int = 0, limit: int = 500) -> NDArray[np.void]:
         """The newest `limit` liquidations after `since_seq`, oldest first."""
@@ -565,6 +585,11 @@ def _book_sides(books: Ladders, bid: NDArray[np.int64], ask: NDArray[np.int64]) 
         if books.books[i].state == LIVE:
             bid[i] = ladder.top_lots(books, i, 1, TOP_LEVELS)
             ask[i] = ladder.top_lots(books, i, -1, TOP_LEVELS)
+
+
+def _newest(ring: NDArray[np.void], since_seq: int, limit: int) -> NDArray[np.void]:
+    rows = ring[(ring["id"] >= 0) & (ring["seq"] > since_seq)]
+    return rows[np.argsort(rows["seq"])][max(0, len(rows) - limit) :]
 
 
 def _factor(old: Grid, new: Grid) -> int:

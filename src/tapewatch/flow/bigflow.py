@@ -8,6 +8,8 @@ Two rules, evaluated trade by trade on event time (contract section 5):
 A row opens when its notional reaches the instrument's threshold (0.5 % of ADV and never less than the floor). It
 grows while its episode lasts: a parent until another side prints or `cluster_ms` pass, a flow until the net flow has
 fallen below half the threshold, so that flow hovering at the threshold is one episode and not a hundred.
+
+Parent orders have a second list, of whales: those of `whale_from` or more, an amount of money that needs no average.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from ..model.views import BIG_FLOW, WINDOWS_S
 from .candles import Candles, find
 
 EVENTS = 4096
+WHALES = 4096
 FLOW_WINDOWS_S = (10, 60, 300)
 """Windows of the flow rules: the first of `WINDOWS_S`, all of which are summed here."""
 _WINDOWS = np.array(WINDOWS_S, np.int64)
@@ -43,9 +46,13 @@ PARENT = np.dtype(
         ("levels", np.int64),
         ("trades", np.int64),
         ("event", np.int64),
+        ("whale", np.int64),
+        ("notice", np.int64),
         ("prices", np.int64, (MAX_DISTINCT_PRICES,)),
     ]
 )
+"""The parent order of an instrument. Nothing looks at it below `notice` (ticks x lots), the lower of both thresholds:
+one comparison a print, with what lies in the same place."""
 
 WINDOW = np.dtype(
     [
@@ -65,9 +72,9 @@ UNKNOWN = -1
 
 
 class BigFlow(NamedTuple):
-    """State of the screener. `meta`: next episode id, next sequence number, second up to which windows are current.
+    """State of the screener. `meta`: next episode id and newest sequence number, then the same two of the whales.
 
-    `threshold` is in ticks x lots, `adv` in ticks x lots a day.
+    `threshold` and `whale_from` are in ticks x lots, `adv` in ticks x lots a day.
     """
 
     parents: NDArray[np.void]
@@ -76,17 +83,22 @@ class BigFlow(NamedTuple):
     threshold: NDArray[np.int64]
     adv: NDArray[np.float64]
     events: NDArray[np.void]
+    whale_from: NDArray[np.int64]
+    whales: NDArray[np.void]
     meta: NDArray[np.int64]
 
 
 def new_big_flow(instruments: int) -> BigFlow:
     parents = np.zeros(instruments, PARENT)
-    parents["event"] = -1
+    parents["event"] = parents["whale"] = -1
+    parents["notice"] = NEVER
     windows = np.zeros((instruments, len(WINDOWS_S)), WINDOW)
     windows["event"] = -1
     windows["trades"] = UNKNOWN
     events = np.zeros(EVENTS, BIG_FLOW)
     events["id"] = -1
+    whales = np.zeros(WHALES, BIG_FLOW)
+    whales["id"] = -1
     return BigFlow(
         parents=parents,
         windows=windows,
@@ -94,7 +106,9 @@ def new_big_flow(instruments: int) -> BigFlow:
         threshold=np.full(instruments, NEVER, np.int64),
         adv=np.full(instruments, np.nan),
         events=events,
-        meta=np.zeros(3, np.int64),
+        whale_from=np.full(instruments, NEVER, np.int64),
+        whales=whales,
+        meta=np.zeros(4, np.int64),
     )
 
 
@@ -102,9 +116,17 @@ def grow_instruments(state: BigFlow, instruments: int) -> BigFlow:
     """Return the state with room for more instruments."""
     wider = new_big_flow(instruments)
     n = len(state.parents)
-    for name in ("parents", "windows", "head_s", "threshold", "adv"):
+    for name in ("parents", "windows", "head_s", "threshold", "adv", "whale_from"):
         getattr(wider, name)[:n] = getattr(state, name)
-    return wider._replace(events=state.events, meta=state.meta)
+    return wider._replace(events=state.events, whales=state.whales, meta=state.meta)
+
+
+def arm(state: BigFlow, i: int, threshold: int, adv: float, whale_from: int) -> None:
+    """Set from when on flow of instrument `i` is big and a parent order a whale, in ticks x lots."""
+    state.threshold[i] = min(threshold, int(NEVER))
+    state.adv[i] = adv
+    state.whale_from[i] = min(whale_from, int(NEVER))
+    state.parents[i]["notice"] = min(state.threshold[i], state.whale_from[i])
 
 
 @kernel
@@ -149,6 +171,7 @@ def on_parent_print(s: BigFlow, i: int, ts_ms: int, price: int, lots: int, sell:
     parent = s.parents[i]
     if not parent.active or parent.sell != sell or ts_ms - parent.last_ms > cluster_ms:
         _close_event(s, parent.event)
+        _close_whale(s, parent.whale)
         parent.active = 1
         parent.sell = sell
         parent.start_ms = ts_ms
@@ -159,6 +182,7 @@ def on_parent_print(s: BigFlow, i: int, ts_ms: int, price: int, lots: int, sell:
         parent.levels = 0
         parent.trades = 0
         parent.event = -1
+        parent.whale = -1
     parent.last_ms = ts_ms
     parent.qty += lots
     parent.quote += price * lots
@@ -166,22 +190,68 @@ def on_parent_print(s: BigFlow, i: int, ts_ms: int, price: int, lots: int, sell:
     parent.high = max(parent.high, price)
     parent.trades += 1
     _count_level(parent, price)
-    if parent.quote < s.threshold[i]:
+    if parent.quote >= parent.notice:
+        _notice(s, i)
+
+
+@kernel
+def _notice(s: BigFlow, i: int) -> None:
+    """Write the current parent order into the rows it is large enough for."""
+    parent = s.parents[i]
+    if parent.quote >= s.threshold[i]:
+        if parent.event < 0:
+            parent.event = _open_event(s, i, 0, parent.sell, parent.start_ms)
+        if _holds(s, parent.event):
+            _write_parent(s.events[parent.event % len(s.events)], parent, s.adv[i])
+            _touch(s, parent.event)
+    if parent.quote >= s.whale_from[i]:
+        if parent.whale < 0:
+            parent.whale = _open_whale(s, i)
+        whale = s.whales[parent.whale % len(s.whales)]
+        if whale.id == parent.whale:
+            _write_parent(whale, parent, s.adv[i])
+            s.meta[3] += 1
+            whale.seq = s.meta[3]
+
+
+@leaf
+def _write_parent(row: Record, parent: Record, adv: float) -> None:
+    row.ts_ms = parent.last_ms
+    row.qty = parent.qty
+    row.quote = parent.quote
+    row.low = parent.low
+    row.high = parent.high
+    row.levels = parent.levels
+    row.trades = parent.trades
+    row.vwap = parent.quote / parent.qty
+    row.pct_of_adv = 100.0 * parent.quote / adv
+
+
+@kernel
+def _open_whale(s: BigFlow, i: int) -> int:
+    parent = s.parents[i]
+    whale_id = s.meta[2]
+    s.meta[2] += 1
+    whale = s.whales[whale_id % len(s.whales)]
+    whale.id = whale_id
+    whale.instrument = i
+    whale.rule = 0
+    whale.sell = parent.sell
+    whale.start_ms = parent.start_ms
+    whale.open = 1
+    whale.depth_quote = -1
+    return whale_id
+
+
+@kernel
+def _close_whale(s: BigFlow, whale_id: int) -> None:
+    if whale_id < 0:
         return
-    if parent.event < 0:
-        parent.event = _open_event(s, i, 0, sell, parent.start_ms)
-    if _holds(s, parent.event):
-        event = s.events[parent.event % len(s.events)]
-        event.ts_ms = ts_ms
-        event.qty = parent.qty
-        event.quote = parent.quote
-        event.low = parent.low
-        event.high = parent.high
-        event.levels = parent.levels
-        event.trades = parent.trades
-        event.vwap = parent.quote / parent.qty
-        event.pct_of_adv = 100.0 * parent.quote / s.adv[i]
-        _touch(s, parent.event)
+    whale = s.whales[whale_id % len(s.whales)]
+    if whale.id == whale_id:
+        whale.open = 0
+        s.meta[3] += 1
+        whale.seq = s.meta[3]
 
 
 @leaf
@@ -301,8 +371,10 @@ def on_second(s: BigFlow, seconds: Candles, second: int, cluster_ms: int) -> Non
         parent = s.parents[i]
         if parent.active and second * 1000 - parent.last_ms > cluster_ms + 1000:
             _close_event(s, parent.event)
+            _close_whale(s, parent.whale)
             parent.active = 0
             parent.event = -1
+            parent.whale = -1
         if s.head_s[i] == 0 or second <= s.head_s[i]:
             continue
         is_open = False
@@ -321,8 +393,10 @@ def rescale(s: BigFlow, i: int, price_factor: int, lot_factor: int) -> None:
     """Rewrite one instrument's running sums and reported rows on a finer grid; open episodes end."""
     parent = s.parents[i]
     _close_event(s, parent.event)
+    _close_whale(s, parent.whale)
     parent.active = 0
     parent.event = -1
+    parent.whale = -1
     for w in range(len(_WINDOWS)):
         window = s.windows[i, w]
         _close_event(s, window.event)
@@ -335,11 +409,22 @@ def rescale(s: BigFlow, i: int, price_factor: int, lot_factor: int) -> None:
     for k in range(len(s.events)):
         event = s.events[k]
         if event.id >= 0 and event.instrument == i:
-            event.qty *= lot_factor
-            event.quote *= price_factor * lot_factor
-            event.low *= price_factor
-            event.high *= price_factor
-            event.vwap *= price_factor
-            if event.depth_quote > 0:
-                event.depth_quote *= price_factor * lot_factor
+            _rescale_row(event, price_factor, lot_factor)
             _touch(s, event.id)
+    for k in range(len(s.whales)):
+        whale = s.whales[k]
+        if whale.id >= 0 and whale.instrument == i:
+            _rescale_row(whale, price_factor, lot_factor)
+            s.meta[3] += 1
+            whale.seq = s.meta[3]
+
+
+@leaf
+def _rescale_row(row: Record, price_factor: int, lot_factor: int) -> None:
+    row.qty *= lot_factor
+    row.quote *= price_factor * lot_factor
+    row.low *= price_factor
+    row.high *= price_factor
+    row.vwap *= price_factor
+    if row.depth_quote > 0:
+        row.depth_quote *= price_factor * lot_factor

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 
 class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
-    """Thresholds of the screener, for all symbols unless overridden per symbol."""
+    """Thresholds of the screener and of whales, for all symbols unless overridden per symbol."""
 
     adv_percent: Annotated[
         float, Meta(gt=0, le=100, description="Flow above this share of average daily volume is big, in percent.")
@@ -30,3 +30,17 @@ class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(ge=0, le=10_000, description="The same for aggregate trades, whose own time is only known to 100 ms."),
     ] = 100
+    whale_notional: Annotated[
+        float, Meta(gt=0, description="A parent order of this notional (quote currency) is a whale.")
+    ] = 500_000.0
+    mega_notional: Annotated[
+        float, Meta(gt=0, description="A whale of this notional (quote currency) is a mega whale.")
+    ] = 5_000_000.0
+    whale_adv_percent: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=100,
+            description="A parent order above this share of average daily volume is a whale of its symbol, in percent.",
+        ),
+    ] = 0.5
