@@ -19,7 +19,7 @@ from tapewatch.model.errors import FrameError, NotFoundError, OffGridError, Venu
 from tapewatch.model.instrument import Grid, Instrument, Universe
 from tapewatch.model.tape import E8, Flag, Kind
 from tapewatch.venues.batch import Decoded
-from tapewatch.venues.binance_usdm import average_daily_volume, parse_exchange_info
+from tapewatch.venues.binance_usdm import average_daily_volume, funding_intervals, parse_exchange_info
 from tapewatch.venues.binance_usdm_codec import Codec
 from tapewatch.venues.binance_usdm_messages import Ack, ContractInfo, Ticker24h
 
@@ -679,3 +679,11 @@ def test_captured_frames_of_2026(codec: Codec, data_dir: Path) -> None:
             case _:
                 assert Decimal(int(row["price"])) / E8 == Decimal(body["p"])
     assert "牛来USDT" in {codec.universe[int(i)].symbol for i in decoded.tape.rows["instrument"]}
+
+
+def test_funding_intervals_are_those_that_differ() -> None:
+    body = b"""[{"symbol":"BLZUSDT","adjustedFundingRateCap":"0.02500000","adjustedFundingRateFloor":"-0.02500000",
+        "fundingIntervalHours":4,"disclaimer":false},{"symbol":"XUSDT","fundingIntervalHours":1}]"""
+    assert funding_intervals(body) == {"BLZUSDT": 14_400_000, "XUSDT": 3_600_000}
+    with pytest.raises(VenueError, match="fundingInfo cannot be read"):
+        funding_intervals(b'{"code":-1}')

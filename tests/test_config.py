@@ -116,7 +116,10 @@ def test_unrelated_environment_is_left_alone() -> None:
         ),
         (
             "[thresholds.symbols.BTCUSDT]\nadv_days = 3\n",
-            "unknown key thresholds.symbols.BTCUSDT.adv_days ({path}); allowed here: adv_percent, min_notional",
+            (
+                "unknown key thresholds.symbols.BTCUSDT.adv_days ({path}); allowed here: adv_percent, min_notional, "
+                "whale_notional, mega_notional, whale_adv_percent"
+            ),
         ),
         (
             '[store]\nretention = "a week"\n',

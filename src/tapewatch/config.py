@@ -19,6 +19,7 @@ import msgspec
 import platformdirs
 from msgspec import Meta, Struct, inspect
 
+from .model.derivs import DerivsThresholds
 from .model.detection import DetectorThresholds
 from .model.errors import ConfigError
 from .model.thresholds import Thresholds
@@ -45,6 +46,7 @@ PATTERNS = {
 """What texts of a certain shape are called, by the beginning of their pattern."""
 Percent = Annotated[float, Meta(gt=0, le=100)]
 NotNegative = Annotated[float, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
 
 
 class VenueConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -182,6 +184,11 @@ class SymbolThresholds(Struct, frozen=True, forbid_unknown_fields=True, omit_def
 
     adv_percent: Annotated[Percent | None, Meta(description="`thresholds.adv_percent` of this symbol.")] = None
     min_notional: Annotated[NotNegative | None, Meta(description="`thresholds.min_notional` of this symbol.")] = None
+    whale_notional: Annotated[Positive | None, Meta(description="`thresholds.whale_notional` of this symbol.")] = None
+    mega_notional: Annotated[Positive | None, Meta(description="`thresholds.mega_notional` of this symbol.")] = None
+    whale_adv_percent: Annotated[Percent | None, Meta(description="`thresholds.whale_adv_percent` of this symbol.")] = (
+        None
+    )
 
 
 class ThresholdsConfig(Thresholds, frozen=True, forbid_unknown_fields=True):
@@ -190,6 +197,13 @@ class ThresholdsConfig(Thresholds, frozen=True, forbid_unknown_fields=True):
     symbols: dict[str, SymbolThresholds] = msgspec.field(default_factory=dict)
     detectors: dict[str, DetectorThresholds] = msgspec.field(default_factory=dict)
     """By symbol; `ALL` holds for those not named. A key left out has its default."""
+
+    derivs: dict[str, DerivsThresholds] = msgspec.field(default_factory=dict)
+    """Of the derivatives panels, by symbol, in the same way."""
+
+    def of_derivs(self, symbol: str) -> DerivsThresholds:
+        """The derivatives panels' thresholds that hold for one symbol."""
+        return self.derivs.get(symbol) or self.derivs.get("ALL") or DerivsThresholds()
 
     def of_detectors(self, symbol: str) -> DetectorThresholds:
         """The detectors' thresholds that hold for one symbol."""

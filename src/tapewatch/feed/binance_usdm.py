@@ -19,7 +19,7 @@ from ..config import VenueConfig
 from ..model.errors import VenueError
 from ..model.instrument import Instrument, Universe
 from ..model.views import FeedState
-from ..venues.binance_usdm import VENUE, parse_exchange_info
+from ..venues.binance_usdm import FUNDING_MS, VENUE, funding_intervals, parse_exchange_info
 from .adv import AdvLoader
 from .backfill import TradeBackfill
 from .backoff import Backoff
@@ -146,12 +146,28 @@ class BinanceUsdmFeed:
         listed = await asyncio.to_thread(parse_exchange_info, body, unreadable=unreadable)
         if unreadable:
             log.warning("instruments_unreadable count=%d first=%r", len(unreadable), unreadable[0])
-        if not self._take(listed):
+        if self._take(listed):
+            if not self.sockets:
+                await self._read_volumes()
+            self._books.want(self._sink.on_universe(list(self.universe)))
+            self._replan()
+        await self._read_funding_intervals()
+
+    async def _read_funding_intervals(self) -> None:
+        """How often each perpetual pays, which the list of instruments does not say."""
+        try:
+            told = funding_intervals(await self.rest.funding_info())
+        except VenueError as error:
+            log.warning("funding_intervals_unknown reason=%r", str(error))  # the panel says that it does not know
             return
-        if not self.sockets:
-            await self._read_volumes()
-        self._books.want(self._sink.on_universe(list(self.universe)))
-        self._replan()
+        changed = False
+        for one in list(self.universe) if told else []:
+            funding_ms = told.get(one.symbol, FUNDING_MS) if one.kind != "future" else 0
+            if funding_ms != one.funding_ms:
+                self.universe.update(replace(one, funding_ms=funding_ms))
+                changed = True
+        if changed:
+            self._books.want(self._sink.on_universe(list(self.universe)))
 
     def _take(self, listed: Sequence[Instrument]) -> bool:
         """Bring our universe up to what the venue lists; True when anything has changed."""
@@ -165,7 +181,9 @@ class BinanceUsdmFeed:
             if known is None and told.trading:
                 self.universe.add(told)
                 changed = True
-            elif known is not None and known != (placed := replace(told, index=known.index)):
+            elif known is not None and known != (
+                placed := replace(told, index=known.index, funding_ms=known.funding_ms)
+            ):
                 self.universe.update(placed)
                 changed = True
         for gone in [i for i in self.universe if i.trading and i.symbol not in seen]:

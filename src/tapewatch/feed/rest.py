@@ -147,6 +147,10 @@ class BinanceUsdmRest:
     async def premium_index(self) -> bytes:
         return await self._get("/fapi/v1/premiumIndex", WEIGHT["premiumIndex_all"], Priority.CONTROL)
 
+    async def funding_info(self) -> bytes:
+        """Symbols whose funding differs from the usual; of no weight, 500 in 5 minutes."""
+        return await self._get("/fapi/v1/fundingInfo", WEIGHT["fundingInfo"], Priority.BACKGROUND)
+
     async def daily_klines(self, symbol: str, days: int) -> bytes:
         """The last `days` daily klines and today's running one."""
         weight = next(cost for limit, cost in KLINES_WEIGHT if days + 1 < limit)

@@ -82,6 +82,8 @@ class Instrument:
     status: str = "TRADING"
     onboard_ms: int = 0
     delivery_ms: int = 0
+    funding_ms: int = 0
+    """Time between two funding payments; 0: not told, or none."""
 
     @property
     def key(self) -> str:

@@ -303,9 +303,10 @@ def _part(buffer: bytearray, ends: Sequence[int], first: int, stop: int) -> tupl
 
 
 def _differs(known: Instrument, told: Instrument) -> bool:
-    return (known.status, known.tick, known.lot, known.delivery_ms) != (
+    return (known.status, known.tick, known.lot, known.delivery_ms, known.funding_ms) != (
         told.status,
         told.tick,
         told.lot,
         told.delivery_ms,
+        told.funding_ms,
     )

@@ -39,6 +39,7 @@ WEIGHT = {
     "ticker_24hr_all": 40,
     "premiumIndex_all": 10,
     "openInterest": 1,
+    "fundingInfo": 1,  # free, but bounded
 }
 
 Route = Literal["public", "market"]
@@ -54,6 +55,8 @@ def stream_of(frame: bytes) -> tuple[str, str] | None:
 
 NO_DELIVERY_MS = 4_133_404_800_000
 """deliveryDate of a perpetual without announced delisting (2100-12-25)."""
+FUNDING_MS = 8 * 3_600_000
+"""Time between funding payments of a symbol that fundingInfo does not list."""
 
 _KINDS = {"PERPETUAL": "perp", "TRADIFI_PERPETUAL": "tradfi-perp"}
 _DATED = {"CURRENT_QUARTER": "future", "NEXT_QUARTER": "future"}
@@ -68,6 +71,11 @@ class _Symbol(msgspec.Struct):
     filters: list[dict[str, object]]
     onboardDate: int = 0
     deliveryDate: int = 0
+
+
+class _FundingInfo(msgspec.Struct):
+    symbol: str
+    fundingIntervalHours: int = 0
 
 
 class _ExchangeInfo(msgspec.Struct):
@@ -115,6 +123,19 @@ def parse_exchange_info(body: bytes, *, dated: bool = False, unreadable: list[st
     if info.symbols and not instruments:
         raise VenueError("Binance exchangeInfo lists no perpetual that can be read")
     return instruments
+
+
+def funding_intervals(body: bytes) -> dict[str, int]:
+    """Time between funding payments by symbol, ms, from a fundingInfo answer.
+
+    It lists only symbols that differ from the usual `FUNDING_MS` in anything. An empty list tells nothing: the venue's
+    own is never empty.
+    """
+    try:
+        rows = msgspec.json.decode(body, type=list[_FundingInfo])
+    except msgspec.MsgspecError as error:
+        raise VenueError(f"Binance fundingInfo cannot be read: {error}") from error
+    return {row.symbol: row.fundingIntervalHours * 3_600_000 for row in rows if row.fundingIntervalHours > 0}
 
 
 def _instrument(symbol: _Symbol, kind: str) -> Instrument:
