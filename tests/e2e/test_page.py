@@ -160,3 +160,21 @@ def test_a_replay_is_never_taken_for_the_market(taped: str, page: Page) -> None:
     opened(page, taped)
     expect(page.locator(".page")).to_have_attribute("data-mode", "replay")
     expect(page.get_by_text("REPLAY").first).to_be_visible()
+
+
+def test_panels_held_on_two_symbols_stay_while_the_workspace_moves_on(taped: str, page: Page) -> None:
+    opened(page, f"{taped}?panels=footprint:BTCUSDT,footprint:ETHUSDT,imbalance&symbol=BTCUSDT&tf=1m")
+    both = ["footprint:BTCUSDT", "footprint:ETHUSDT"]
+    assert [shown(page, panel)["symbol"] for panel in both] == ["BTCUSDT", "ETHUSDT"]
+    click_row(page, "imbalance", "ETHUSDT")
+    expect(page.get_by_test_id("symbol")).to_have_text("ETHUSDT")
+    assert [shown(page, panel)["symbol"] for panel in both] == ["BTCUSDT", "ETHUSDT"]
+    # Let the first go: it follows the workspace, and can be held again on what it shows.
+    page.locator('[data-instance="footprint:BTCUSDT"] .hold').click()
+    wait_until(lambda: shown(page, "footprint")["symbol"] == "ETHUSDT", lambda: shown(page, "footprint"))
+    for panel, held in (("footprint", "false"), ("footprint:ETHUSDT", "true")):
+        expect(page.locator(f'[data-instance="{panel}"] .hold')).to_have_attribute("aria-pressed", held)
+    click_row(page, "imbalance", "BTCUSDT")
+    wait_until(lambda: shown(page, "footprint")["symbol"] == "BTCUSDT", lambda: shown(page, "footprint"))
+    page.locator('[data-instance="footprint"] .hold').click()
+    page.wait_for_selector('[data-instance="footprint:binance:BTCUSDT"]')

@@ -85,7 +85,7 @@ function expose(dock: Dock): void {
         const seen = [...dock.panels.values()].filter((panel) => panel.visible());
         return seen.length > 0 && seen.every((panel) => panel.ready);
       },
-      panel: (id: string) => dock.panels.get(id),
+      panel: (id: string) => dock.panel(id),
       panels: () => [...dock.panels.keys()],
     },
     __perf: { snapshot: perf.snapshot },

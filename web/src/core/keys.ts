@@ -16,7 +16,7 @@ export function closeOverlay(): void {
 export function installKeys(panels: ReadonlyMap<string, CanvasPanel>, first: (event: KeyboardEvent) => boolean): void {
   let under: string | undefined;
   const panelOf = (target: EventTarget | null): string | undefined =>
-    target instanceof Element ? target.closest<HTMLElement>('[data-panel]')?.dataset['panel'] : undefined;
+    target instanceof Element ? target.closest<HTMLElement>('[data-instance]')?.dataset['instance'] : undefined;
   document.addEventListener('pointerover', (event) => (under = panelOf(event.target)));
   document.addEventListener('keydown', (event) => {
     const panel = panels.get(panelOf(document.activeElement) ?? under ?? '') ?? panels.get(under ?? '');

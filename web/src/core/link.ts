@@ -1,4 +1,4 @@
-/** What the whole workspace looks at: one venue, symbol, timeframe and bin, shared by every panel. */
+/** What the whole workspace looks at: one venue, symbol, timeframe and bin, shared by every panel that is not held. */
 
 import { Store } from './store';
 
@@ -36,9 +36,15 @@ export function show(symbol: string): void {
 /** Bins chosen by hand, by symbol, for as long as the page is open. */
 const steps = new Map<string, string>();
 
-export function chooseStep(step: string): void {
-  steps.set(link.get().symbol, step);
-  link.update({ step });
+export function chooseStep(step: string, of: Store<Linked> = link): void {
+  steps.set(of.get().symbol, step);
+  of.update({ step });
+}
+
+/** A look at one instrument for good, at the timeframe of all others; call `release` when nobody needs it any more. */
+export function held(exchange: string, symbol: string): { look: Store<Linked>; release: () => void } {
+  const look = new Store<Linked>({ ...link.get(), exchange, symbol, step: steps.get(symbol) ?? 'auto' });
+  return { look, release: link.onChange(({ timeframe }) => look.update({ timeframe })) };
 }
 
 /** Parameters of the address bar over what was remembered. */

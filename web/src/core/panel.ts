@@ -6,7 +6,7 @@ import { status, statusAt } from '../data/status';
 import type { Market } from '../data/market';
 import type { Feed } from './feed';
 import { type Health, judge } from './freshness';
-import { link } from './link';
+import type { Linked } from './link';
 import { scheduler, type Task } from './scheduler';
 import { Store } from './store';
 import { theme } from './theme';
@@ -17,12 +17,19 @@ export interface Workspace {
   market: Market;
 }
 
+/** Where a panel sits: the workspace, its own id there (`heatmap`, `heatmap:ETHUSDT`), and what it looks at. */
+export interface Seat extends Workspace {
+  instance: string;
+  look: Store<Linked>;
+}
+
 export interface PanelSnapshot {
   rows: string[][];
   raw: unknown;
 }
 
 export abstract class CanvasPanel implements Task {
+  /** The kind of panel. */
   abstract readonly id: string;
   abstract readonly perfName: string;
   abstract readonly maxHz: number;
@@ -35,6 +42,11 @@ export abstract class CanvasPanel implements Task {
   /** Symbol, venue, window and units, for the header. */
   readonly context = new Store('');
   readonly health = new Store<Health>({ state: 'waiting', text: 'WAITING for the first snapshot' });
+
+  /** This very panel: a workspace may hold several of a kind, for different symbols. */
+  readonly instance: string;
+  /** What the panel looks at: the workspace's symbol, or the one it is held on. */
+  readonly look: Store<Linked>;
 
   protected readonly workspace: Workspace;
   protected readonly canvas = element('canvas', 'surface');
@@ -51,8 +63,10 @@ export abstract class CanvasPanel implements Task {
   readonly #observer = new ResizeObserver(([entry]) => this.#onResize(entry!));
   readonly #undo: (() => void)[] = [];
 
-  constructor(workspace: Workspace) {
-    this.workspace = workspace;
+  constructor(seat: Seat) {
+    this.workspace = seat;
+    this.instance = seat.instance;
+    this.look = seat.look;
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute('role', 'img');
     this.body.append(this.canvas);
@@ -62,6 +76,7 @@ export abstract class CanvasPanel implements Task {
   /** Called once, after construction: subscribe, listen. */
   open(): void {
     this.root.dataset['panel'] = this.id;
+    this.root.dataset['instance'] = this.instance;
     scheduler.add(this);
     this.#observer.observe(this.body);
     this.keep(theme.onChange(() => this.restyle()));
@@ -112,7 +127,7 @@ export abstract class CanvasPanel implements Task {
 
   /** Renew the header's state word; called twice a second, and by whatever changes it. */
   judge(): void {
-    const { exchange } = link.get();
+    const { exchange } = this.look.get();
     const venues: Status['venues'] = status.get().venues;
     const health = judge({
       now: performance.now(),

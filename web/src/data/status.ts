@@ -1,6 +1,5 @@
 /** State of the feeds, once a second: what the status bar says and what every panel's freshness rests on. */
 
-import { link } from '../core/link';
 import { Store } from '../core/store';
 import type { Frame } from '../core/wire';
 import { onReplay, type Replay } from './replay';
@@ -50,9 +49,9 @@ export const status = new Store<Status>({
   version: '',
 });
 
-/** The present as the venue's data has it: `serverMs`, but a recording's own time where one is replayed. */
-export function venueNow(serverMs: number): number {
-  const venue = status.get().venues[link.get().exchange];
+/** The present as a venue's data has it: `serverMs`, but a recording's own time where one is replayed. */
+export function venueNow(serverMs: number, exchange: string): number {
+  const venue = status.get().venues[exchange];
   return venue?.mode === 'replay' ? venue.clock_ms : serverMs;
 }
 

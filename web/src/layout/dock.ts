@@ -2,13 +2,15 @@
 
 import { createDockview, type DockviewApi, type GroupPanelPartInitParameters, type IContentRenderer } from 'dockview';
 import { mount, unmount } from 'svelte';
+import { held, link } from '../core/link';
 import type { CanvasPanel, Workspace } from '../core/panel';
 import { readSettings, settings } from '../core/settings';
 import { Store } from '../core/store';
 import { kindOf, type PanelKind } from '../panels/registry';
 import PanelHead from '../ui/PanelHead.svelte';
 import { LayoutError, parseLayout, writeLayout } from './document';
-import { addBeside, arrange, PRESETS } from './presets';
+import { instanceId, readInstance } from './instance';
+import { addBeside, arrange, exchangePanel, PRESETS } from './presets';
 
 const KEY = 'tapewatch.layout';
 const SAVE_AFTER_MS = 250;
@@ -28,7 +30,7 @@ export class Dock {
     this.#workspace = workspace;
     this.#api = createDockview(host, {
       theme: { name: 'tapewatch', className: 'dockview-theme-tapewatch', colorScheme: 'dark', gap: 3, tabGroupIndicator: 'none' },
-      createComponent: ({ id, name }) => this.#make(kindOf(name) ?? kindOf(id)!),
+      createComponent: ({ id }) => this.#make(id, kindOf(id)!),
       defaultRenderer: 'always',
       createRightHeaderActionComponent: (group) => maximiser(group),
     });
@@ -53,6 +55,27 @@ export class Dock {
     if (panel) this.#api.removePanel(panel);
     else if (this.#api.panels.length === 0) arrange(this.#api, [id]);
     else addBeside(this.#api, id);
+  }
+
+  /** The panel with this id, or else the first of that kind. */
+  panel(id: string): CanvasPanel | undefined {
+    return this.panels.get(id) ?? [...this.panels.values()].find((panel) => panel.id === id);
+  }
+
+  /** Open one more panel of a kind, that stays with what the workspace looks at now. */
+  openHeld(kind: string): void {
+    const { exchange, symbol } = link.get();
+    const id = instanceId(kind, exchange, symbol);
+    if (!this.#api.getPanel(id)) this.toggle(id);
+  }
+
+  /** Hold a panel on what it shows, or let a held one follow the workspace again. */
+  hold(panel: CanvasPanel): void {
+    const { exchange, symbol } = panel.look.get();
+    const next = panel.look === link ? instanceId(panel.id, exchange, symbol) : panel.id;
+    const open = this.#api.getPanel(next);
+    if (open) open.api.setActive();
+    else exchangePanel(this.#api, panel.instance, next);
   }
 
   export(): string {
@@ -98,20 +121,24 @@ export class Dock {
     if (!this.#api.hasMaximizedGroup()) localStorage.setItem(KEY, writeLayout(this.#api.toJSON()));
   }
 
-  #make(kind: PanelKind): IContentRenderer {
-    const panel = kind.make(this.#workspace);
-    const head = mount(PanelHead, { target: panel.head, props: { panel, Tools: kind.tools } });
+  #make(id: string, kind: PanelKind): IContentRenderer {
+    const { exchange, symbol } = readInstance(id)!;
+    const { look, release } = symbol ? held(exchange ?? link.get().exchange, symbol) : { look: link, release: () => false };
+    const panel = kind.make({ ...this.#workspace, instance: id, look });
+    const onHold = kind.bySymbol ? () => this.hold(panel) : undefined;
+    const head = mount(PanelHead, { target: panel.head, props: { panel, Tools: kind.tools, onHold } });
     return {
       element: panel.root,
       init: ({ api }: GroupPanelPartInitParameters) => {
-        this.panels.set(kind.id, panel);
+        this.panels.set(id, panel);
         panel.open();
         api.onDidVisibilityChange(({ isVisible }) => panel.setVisible(isVisible));
       },
       dispose: () => {
         panel.close();
+        release();
         void unmount(head);
-        if (this.panels.get(kind.id) === panel) this.panels.delete(kind.id);
+        if (this.panels.get(id) === panel) this.panels.delete(id);
       },
     };
   }

@@ -30,7 +30,7 @@ export function parseLayout(text: string): LayoutDocument {
   const panels = document.dock?.panels;
   if (!document.dock?.grid || typeof panels !== 'object') throw new LayoutError('This layout holds no panels.');
   for (const [id, panel] of Object.entries(panels)) {
-    if (!kindOf(id) || panel.contentComponent !== id) throw new LayoutError(`This layout has a panel called ${id}, which this version does not know.`);
+    if (!kindOf(id) || panel.contentComponent !== kindOf(id)?.id) throw new LayoutError(`This layout has a panel called ${id}, which this version does not know.`);
   }
   return document as LayoutDocument;
 }

@@ -2,6 +2,7 @@
 
 import type { AddPanelOptions, DockviewApi } from 'dockview';
 import { kindOf } from '../panels/registry';
+import { instanceTitle, readInstance } from './instance';
 
 export interface Preset {
   id: string;
@@ -42,12 +43,21 @@ function buildChart(dock: DockviewApi): void {
   dock.getPanel('big-flow')?.api.setActive();
 }
 
-type Place = { referencePanel: string; direction: 'right' | 'below' | 'within' };
+type Place = { referencePanel: string; direction: 'right' | 'below' | 'within'; index?: number };
 
 function add(dock: DockviewApi, id: string, position?: Place, size: { initialWidth?: number; initialHeight?: number } = {}): void {
   const kind = kindOf(id);
   if (!kind) return;
-  dock.addPanel({ id, component: id, title: kind.title, renderer: 'always', ...(position ? { position } : {}), ...size } as AddPanelOptions);
+  const title = instanceTitle(kind.title, readInstance(id)!);
+  dock.addPanel({ id, component: kind.id, title, renderer: 'always', ...(position ? { position } : {}), ...size } as AddPanelOptions);
+}
+
+/** Put `next` where `id` is. */
+export function exchangePanel(dock: DockviewApi, id: string, next: string): void {
+  const old = dock.getPanel(id);
+  if (!old || dock.getPanel(next)) return;
+  add(dock, next, { referencePanel: id, direction: 'within', index: old.group.panels.indexOf(old) });
+  dock.removePanel(old);
 }
 
 /** Open one more panel beside what is there. */

@@ -1,7 +1,8 @@
 /** The panels there are. */
 
 import type { Component } from 'svelte';
-import type { CanvasPanel, Workspace } from '../core/panel';
+import type { CanvasPanel, Seat } from '../core/panel';
+import { readInstance } from '../layout/instance';
 import BigFlowTools from '../ui/BigFlowTools.svelte';
 import FootprintTools from '../ui/FootprintTools.svelte';
 import ImbalanceTools from '../ui/ImbalanceTools.svelte';
@@ -14,16 +15,22 @@ import { LiquidationsPanel } from './liquidations/panel';
 export interface PanelKind {
   id: string;
   title: string;
-  make(workspace: Workspace): CanvasPanel;
+  make(seat: Seat): CanvasPanel;
+  /** Shows one instrument, so that it can be held on one and opened once for each. */
+  bySymbol?: boolean;
   // Each kind's controls know their own panel; the registry only pairs them.
   tools: Component<any>;
 }
 
 export const PANELS: readonly PanelKind[] = [
-  { id: 'footprint', title: 'Footprint', make: (workspace) => new FootprintPanel(workspace), tools: FootprintTools },
-  { id: 'big-flow', title: 'Big flow', make: (workspace) => new BigFlowPanel(workspace), tools: BigFlowTools },
-  { id: 'imbalance', title: 'Imbalance', make: (workspace) => new ImbalancePanel(workspace), tools: ImbalanceTools },
-  { id: 'liquidations', title: 'Liquidations', make: (workspace) => new LiquidationsPanel(workspace), tools: LiquidationTools },
+  { id: 'footprint', title: 'Footprint', make: (seat) => new FootprintPanel(seat), tools: FootprintTools, bySymbol: true },
+  { id: 'big-flow', title: 'Big flow', make: (seat) => new BigFlowPanel(seat), tools: BigFlowTools },
+  { id: 'imbalance', title: 'Imbalance', make: (seat) => new ImbalancePanel(seat), tools: ImbalanceTools },
+  { id: 'liquidations', title: 'Liquidations', make: (seat) => new LiquidationsPanel(seat), tools: LiquidationTools },
 ];
 
-export const kindOf = (id: string): PanelKind | undefined => PANELS.find((kind) => kind.id === id);
+/** The kind of panel an id such as `footprint` or `footprint:ETHUSDT` asks for; undefined where there is none. */
+export function kindOf(id: string): PanelKind | undefined {
+  const asked = readInstance(id);
+  return PANELS.find((kind) => kind.id === asked?.kind && (kind.bySymbol || !asked.symbol));
+}

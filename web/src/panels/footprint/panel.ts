@@ -26,7 +26,7 @@ const LOOKBACKS = [60, 120, 240, 500, 1440];
 const LIVE_REPAINT_MS = 100;
 const STYLES = ['bid-ask', 'delta', 'volume'] as const;
 
-/** The bin on screen, for the selector in the top bar. */
+/** The bin of the footprint that follows the workspace, for the selector in the top bar. */
 export const binShown = new Store<{ ticks: number; label: string; auto: boolean } | undefined>(undefined);
 
 export class FootprintPanel extends CanvasPanel {
@@ -63,7 +63,7 @@ export class FootprintPanel extends CanvasPanel {
   protected start(): void {
     this.#overlay.setAttribute('aria-hidden', 'true');
     this.body.append(this.#overlay);
-    this.keep(link.onChange(() => this.#subscribe()));
+    this.keep(this.look.onChange(() => this.#subscribe()));
     this.keep(settings.onChange(() => this.#redraw()));
     this.keep(() => this.#leave?.());
     this.#subscribe();
@@ -89,7 +89,7 @@ export class FootprintPanel extends CanvasPanel {
   // ---- subscription
 
   #subscribe(): void {
-    const { exchange, symbol, timeframe } = link.get();
+    const { exchange, symbol, timeframe } = this.look.get();
     const step = this.#step();
     if (step === undefined) return;
     const params = { exchange, symbol, tf: timeframe, step, lookback: this.#lookback };
@@ -111,7 +111,7 @@ export class FootprintPanel extends CanvasPanel {
 
   /** Bin to ask the server for, as a decimal; undefined while neither a hand nor the universe can tell. */
   #step(): string | undefined {
-    const { symbol, step, timeframe } = link.get();
+    const { symbol, step, timeframe } = this.look.get();
     const { market } = this.workspace;
     const index = market.indexOf(symbol);
     const tick = market.ticks[index];
@@ -156,7 +156,7 @@ export class FootprintPanel extends CanvasPanel {
 
   /** Decide the automatic bin once candles show how far prices range. */
   #chooseBin(): void {
-    const { symbol, step, timeframe } = link.get();
+    const { symbol, step, timeframe } = this.look.get();
     const { head, candles } = this.#data;
     const key = `${symbol} ${timeframe}`;
     if (step !== 'auto' || this.#autoBins.has(key) || head?.symbol !== symbol || this.#view.height <= 44) return;
@@ -169,13 +169,13 @@ export class FootprintPanel extends CanvasPanel {
 
   #tellContext(): void {
     const head = this.#data.head!;
-    const { exchange, timeframe, step } = link.get();
+    const { exchange, timeframe, step } = this.look.get();
     const label = binLabel(head.stepTicks, head.tick);
     const text = `${head.symbol} · ${exchange} · ${timeframeName(head.timeframeMs, timeframe)} · bin ${label} · ${this.#unit()}`;
     this.context.set(text);
     const auto = step === 'auto';
     const shown = binShown.get();
-    if (shown?.label !== label || shown.auto !== auto) binShown.set({ ticks: head.stepTicks, label, auto });
+    if (this.look === link && (shown?.label !== label || shown.auto !== auto)) binShown.set({ ticks: head.stepTicks, label, auto });
   }
 
   /** Quantities are in the base asset. */
@@ -325,7 +325,7 @@ export class FootprintPanel extends CanvasPanel {
   /** Time left of the newest candle, under the last price. */
   #paintCountdown(newest: Candle): void {
     const head = this.#data.head!;
-    const left = newest.openMs + head.timeframeMs - venueNow(this.workspace.feed.serverNow());
+    const left = newest.openMs + head.timeframeMs - venueNow(this.workspace.feed.serverNow(), this.look.get().exchange);
     const y = Math.round(this.#view.y(newest.close + 0.5));
     if (left <= 0 || head.timeframeMs < 60_000 || y < 0 || y > this.#view.height - 14) return;
     const text = clockSeconds(left).replace(/^00:/, '');
@@ -359,7 +359,7 @@ export class FootprintPanel extends CanvasPanel {
 
   #stepBin(direction: 1 | -1): void {
     const head = this.#data.head;
-    if (head) chooseStep(stepText(neighbour(head.stepTicks, direction), head.tick));
+    if (head) chooseStep(stepText(neighbour(head.stepTicks, direction), head.tick), this.look);
   }
 
   #cycleStyle(): void {

@@ -69,7 +69,7 @@ export class ImbalancePanel extends GridPanel {
   onMarket(now: number): void {
     if (!this.#held) this.#sort();
     // A replay may pass minutes in a second, and none.
-    const passed = venueNow(this.workspace.market.serverMs) - this.#fetchedMs;
+    const passed = venueNow(this.workspace.market.serverMs, link.get().exchange) - this.#fetchedMs;
     if (this.#history.symbol === '' || passed > HISTORY_EVERY_MS) void this.#fetchHistory();
     this.touch(now);
   }
@@ -149,7 +149,7 @@ export class ImbalancePanel extends GridPanel {
     // Never another symbol's past under this one's name.
     if (this.#history.symbol !== symbol || this.#history.window !== window) this.#history = { symbol, window, points: [], failed: undefined };
     const asked = ++this.#asked;
-    this.#fetchedMs = venueNow(this.workspace.market.serverMs);
+    this.#fetchedMs = venueNow(this.workspace.market.serverMs, link.get().exchange);
     try {
       const { points } = await getJson<{ points: History['points'] }>('/api/imbalance/history', { exchange, symbol, window });
       if (asked !== this.#asked) return;
@@ -182,7 +182,7 @@ export class ImbalancePanel extends GridPanel {
     const { market } = this.workspace;
     const index = market.indexOf(this.#history.symbol);
     if (index < 0) return undefined;
-    return { ts: venueNow(market.serverMs), imbalance: market.figure(`ti_${this.#history.window}`)[index]! };
+    return { ts: venueNow(market.serverMs, link.get().exchange), imbalance: market.figure(`ti_${this.#history.window}`)[index]! };
   }
 
   #paintHeat(context: CanvasRenderingContext2D): void {
