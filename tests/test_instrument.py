@@ -113,3 +113,14 @@ def test_an_unknown_symbol_is_named_with_its_neighbours() -> None:
         symbols.get("BTCUSD")
     with pytest.raises(NotFoundError, match=r"unknown symbol '' on binance$"):
         symbols.get("")
+
+
+@pytest.mark.parametrize(
+    ("base", "coin", "multiplier"),
+    [("1000PEPE", "PEPE", 1000), ("1MBABYDOGE", "BABYDOGE", 10**6), ("1000000MOG", "MOG", 10**6),
+     ("SHIB1000", "SHIB", 1000), ("10000SATS", "SATS", 10_000), ("1INCH", "1INCH", 1), ("0G", "0G", 1),
+     ("BTC", "BTC", 1), ("BROCCOLI714", "BROCCOLI714", 1), ("币安人生", "币安人生", 1)],
+)  # fmt: skip
+def test_a_power_of_ten_in_a_name_is_no_part_of_the_coin(base: str, coin: str, multiplier: int) -> None:
+    instrument = Instrument(-1, "binance", f"{base}USDT", base, "USDT", "perp", Grid(1, 1), Grid(1, 3))
+    assert (instrument.coin, instrument.multiplier) == (coin, multiplier)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import gcd
 
+from .coins import split_multiplier
 from .errors import NotFoundError, UsageError
 
 MAX_DIGITS = 17
@@ -84,11 +85,23 @@ class Instrument:
     delivery_ms: int = 0
     funding_ms: int = 0
     """Time between two funding payments; 0: not told, or none."""
+    contract: Decimal | None = None
+    """Base units in one contract, where the venue counts contracts; None where it counts base units."""
 
     @property
     def key(self) -> str:
         """``binance:BTCUSDT``, the name used in reports and logs."""
         return f"{self.venue}:{self.symbol}"
+
+    @property
+    def coin(self) -> str:
+        """What `base` is about, the same word on every venue: PEPE for 1000PEPE."""
+        return split_multiplier(self.base)[0]
+
+    @property
+    def multiplier(self) -> int:
+        """Coins in one unit of `base`: 1000 for 1000PEPE. Prices of coins are prices divided by it."""
+        return split_multiplier(self.base)[1]
 
     @property
     def trading(self) -> bool:
