@@ -22,12 +22,14 @@ import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from tapewatch.config import ThresholdsConfig, VenueConfig
+from tapewatch.feed.binance_usdm import DIALECT, FORCE_ORDERS, MARK_PRICES, agg_trade, book_ticker, depth
 from tapewatch.feed.connection import READ_BUFFER_BYTES
-from tapewatch.feed.plan import FORCE_ORDERS, MARK_PRICES, SocketPlan, Stream, agg_trade, book_ticker, depth
+from tapewatch.feed.plan import SocketPlan, Stream
 from tapewatch.feed.socket import Socket
 from tapewatch.feed.watchdog import Watchdog
 from tapewatch.node.quarantine import Quarantine
 from tapewatch.node.venue import VenueNode
+from tapewatch.venues.registry import PRODUCTS
 
 from . import report, sets
 from .ours import Pipeline, universe_of
@@ -87,7 +89,7 @@ class Ours:
 
     def __init__(self, workload: Workload, meter: Meter, folder: Path) -> None:
         self._meter = meter
-        self.venue = VenueNode("binance", VenueConfig(), ThresholdsConfig(), Quarantine(folder / "refused"))
+        self.venue = VenueNode(PRODUCTS["binance"], VenueConfig(), ThresholdsConfig(), Quarantine(folder / "refused"))
         self.venue.on_universe(list(universe_of(workload)))
         # The books that the set has snapshots of, live; and nothing else of what the engine starts with.
         self.pipeline = Pipeline(workload)
@@ -98,10 +100,10 @@ class Ours:
         self.plan = SocketPlan("bench", "market", (MARK_PRICES, FORCE_ORDERS, *streams))
 
     async def run(self, port: int, recv_ns: int) -> None:
-        dog = Watchdog()
+        dog = Watchdog(DIALECT.wire.heading)
         watch = dog.follow(self.plan, {}, {})
         socket = Socket(
-            self.plan, f"ws://127.0.0.1:{port}", watch, dog, self,
+            self.plan, f"ws://127.0.0.1:{port}/market/stream", DIALECT.wire, watch, dog, self,
             random=Random(1),  # noqa: S311  (jitter of reconnects, of which there are none)
             gate=asyncio.Semaphore(1), clock=lambda: recv_ns,
         )  # fmt: skip

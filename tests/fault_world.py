@@ -24,8 +24,9 @@ from tapewatch import ledger
 from tapewatch.config import ThresholdsConfig, VenueConfig
 from tapewatch.engine import Need
 from tapewatch.feed.backoff import Backoff
-from tapewatch.feed.binance_usdm import BinanceUsdmFeed
 from tapewatch.feed.budget import Priority, WeightBudget
+from tapewatch.feed.dialects import DIALECTS
+from tapewatch.feed.driver import VenueFeed
 from tapewatch.feed.pages import Page, PagePlan, midnight
 from tapewatch.feed.snapshots import SnapshotQueue
 from tapewatch.flow.trades import EMPTY
@@ -42,6 +43,7 @@ from tapewatch.sim.rest import ApiError, weight
 from tapewatch.sim.simulation import Simulation
 from tapewatch.sim.streams import Frame
 from tapewatch.venues.binance_usdm import DEPTH_WEIGHT, WEIGHT, parse_exchange_info
+from tapewatch.venues.registry import PRODUCTS
 
 T0 = 1_790_000_040_000
 """A whole minute, 14:14 UTC."""
@@ -90,16 +92,18 @@ class World:
         self.chosen = chosen
         self.skew_ms = int(chosen.value("clock-skew"))
         self.line_faults = injectors(chosen, self.seed)
-        self.node = VenueNode("binance", VenueConfig(), ThresholdsConfig(), Quarantine(self.state_dir / "unused"))
-        self.feed = BinanceUsdmFeed(VenueConfig(), self.node, random=Random(self.seed))
+        self.node = VenueNode(
+            PRODUCTS["binance"], VenueConfig(), ThresholdsConfig(), Quarantine(self.state_dir / "unused")
+        )
+        self.feed = VenueFeed(DIALECTS["binance"], VenueConfig(), self.node, random=Random(self.seed))
         self.queue = SnapshotQueue(Random(f"queue {self.seed}"))
-        self.plan = PagePlan(lambda _: True)
+        self.plan = PagePlan(PRODUCTS["binance"].trades, lambda _: True)
         self.budget = WeightBudget(2_400)
         self.venue_budget = RequestBudget(2_400)
         self.backoff = {kind: Backoff(0.5, 8.0, Random(f"{kind} {self.seed}")) for kind in ("hole", "history")}
         self.not_before_ms = dict.fromkeys(self.backoff, 0)
         self.under_way: set[str] = set()
-        self.lines = [Line("aggTrade", "aggTrade"), Line("depth", "depth@100ms")]
+        self.lines = [Line("trades", "aggTrade"), Line("depth", "depth@100ms")]
         self.calendar: list[tuple[int, int, Call]] = []
         self.order = count()
         self.steps_of_u: dict[str, dict[int, int]] = {}

@@ -8,7 +8,7 @@ from random import Random
 
 from aiohttp import web
 
-from tapewatch.feed.rest import BinanceUsdmRest
+from tapewatch.feed.binance_usdm import BinanceUsdmRest
 
 MINUTE_NS = 60_000_000_000
 

@@ -22,6 +22,7 @@ from tapewatch.model.views import FeedState
 from tapewatch.node.quarantine import Quarantine
 from tapewatch.node.server import Server, bind
 from tapewatch.node.venue import VenueNode
+from tapewatch.venues.registry import PRODUCTS
 
 T0 = 1_790_000_040_000
 """A whole minute, 14:14 UTC."""
@@ -79,7 +80,7 @@ class World:
 
     def __post_init__(self) -> None:
         quarantine = Quarantine(self.state_dir / "quarantine.jsonl")
-        self.venue = VenueNode("binance", self.config.venues.binance, self.config.thresholds, quarantine)
+        self.venue = VenueNode(PRODUCTS["binance"], self.config.venues.binance, self.config.thresholds, quarantine)
         self.venues = {"binance": self.venue}
         self._ids = dict.fromkeys((one.symbol for one in INSTRUMENTS), 0)
         self._update_ids = dict.fromkeys((one.symbol for one in INSTRUMENTS), 100)

@@ -18,10 +18,11 @@ from tapes import examples
 from tapewatch.model.errors import FrameError, NotFoundError, OffGridError, VenueError
 from tapewatch.model.instrument import Grid, Instrument, Universe
 from tapewatch.model.tape import E8, Flag, Kind
+from tapewatch.model.ticker import Ticker
 from tapewatch.venues.batch import Decoded
 from tapewatch.venues.binance_usdm import average_daily_volume, funding_intervals, parse_exchange_info
 from tapewatch.venues.binance_usdm_codec import Codec
-from tapewatch.venues.binance_usdm_messages import Ack, ContractInfo, Ticker24h
+from tapewatch.venues.binance_usdm_messages import Ack, ContractInfo
 
 NOW = 1_791_391_082_024
 RECV_NS = (NOW + 30) * 1_000_000
@@ -175,8 +176,12 @@ def test_average_price_off_the_tick_grid_is_kept_to_eight_decimals(codec: Codec)
 def test_tickers_and_contract_changes_are_control_messages(codec: Codec) -> None:
     decoded = decode(codec, frame([TICKER, {**TICKER, "s": "NOPEUSDT"}], "!ticker@arr"), frame(CONTRACT))
     ticker, contract = decoded.control
-    assert isinstance(ticker, Ticker24h)
-    assert (ticker.s, ticker.P, ticker.q) == ("BTCUSDT", Decimal("4.784"), Decimal("434943789.3"))
+    assert isinstance(ticker, Ticker)
+    assert (ticker.symbol, ticker.change_percent, ticker.quote_volume) == (
+        "BTCUSDT",
+        Decimal("4.784"),
+        Decimal("434943789.3"),
+    )
     assert isinstance(contract, ContractInfo)
     assert (contract.s, contract.cs, contract.ot) == ("NEWUSDT", "PENDING_TRADING", NOW + 3_600_000)
     assert (len(decoded.tape), decoded.foreign) == (0, 1)
@@ -561,15 +566,15 @@ def test_a_rest_snapshot_that_is_none_is_refused(codec: Codec, body: bytes, reas
 def test_rest_trades_are_marked_as_filled_in(codec: Codec) -> None:
     """They may be two days old, never from the future."""
     old = {"a": 7, "p": "100.0", "q": "2.000", "f": 70, "l": 72, "T": NOW - 40 * 3_600_000, "m": False}
-    tape = codec.agg_trades("BTCUSDT", json.dumps([old, {**old, "a": 8, "m": True, "nq": "1.5"}]).encode(), RECV_NS)
+    tape = codec.trades("BTCUSDT", json.dumps([old, {**old, "a": 8, "m": True, "nq": "1.5"}]).encode(), RECV_NS)
     assert tape.rows["id"].tolist() == [7, 8]
     filled = Flag.AGGREGATE | Flag.BACKFILLED
     assert tape.rows["flags"].tolist() == [filled, filled | Flag.SELL]
     assert tape.rows["qty2"].tolist() == [2000, 1500]
     with pytest.raises(FrameError, match="time_skew"):
-        codec.agg_trades("BTCUSDT", json.dumps([{**old, "T": NOW + 48 * 3_600_000}]).encode(), RECV_NS)
+        codec.trades("BTCUSDT", json.dumps([{**old, "T": NOW + 48 * 3_600_000}]).encode(), RECV_NS)
     with pytest.raises(NotFoundError, match="unknown symbol 'NOPE'"):
-        codec.agg_trades("NOPE", b"[]", RECV_NS)
+        codec.trades("NOPE", b"[]", RECV_NS)
 
 
 def test_exchange_info_keeps_perpetuals_and_survives_a_bad_row() -> None:

@@ -15,15 +15,17 @@ from aiohttp import web
 
 from feed_peer import until
 from tapewatch.config import ThresholdsConfig, VenueConfig
-from tapewatch.feed import binance_usdm as module
+from tapewatch.feed import driver as module
 from tapewatch.feed import socket as socket_module
 from tapewatch.feed import watchdog as watchdog_module
-from tapewatch.feed.binance_usdm import BinanceUsdmFeed
+from tapewatch.feed.dialects import DIALECTS
+from tapewatch.feed.driver import VenueFeed
 from tapewatch.model.views import BookState, FeedState
 from tapewatch.node.quarantine import Quarantine
 from tapewatch.node.venue import VenueNode
 from tapewatch.node.warm import warm_up
 from tapewatch.sim import Faults, SimulatedBinanceUsdm, VenueOptions
+from tapewatch.venues.registry import PRODUCTS
 
 SYMBOLS = 12
 PATIENCE_S = 30.0
@@ -35,8 +37,8 @@ class World:
 
     def __init__(self, rest_url: str, ws_url: str, folder: Path, feed: dict[str, Any], **settings: Any) -> None:
         config = VenueConfig(rest_url=rest_url, ws_url=ws_url, **settings)
-        self.sink = VenueNode("binance", config, ThresholdsConfig(), Quarantine(folder / "refused.jsonl"))
-        self.feed = BinanceUsdmFeed(config, self.sink, random=Random(5), **feed)
+        self.sink = VenueNode(PRODUCTS["binance"], config, ThresholdsConfig(), Quarantine(folder / "refused.jsonl"))
+        self.feed = VenueFeed(DIALECTS["binance"], config, self.sink, random=Random(5), **feed)
 
     def books(self, state: BookState) -> int:
         return self.sink.engine.books_by_state()[state]
@@ -105,8 +107,8 @@ async def test_everything_is_alive_within_seconds_of_the_start(tmp_path: Path) -
         assert status.clock_offset_ms is not None
         assert 0 < status.weight_used < status.weight_limit == 2400
         assert {c.channel: c.streams for c in status.channels} == {
-            "aggTrade": SYMBOLS, "depth": SYMBOLS, "bookTicker": SYMBOLS, "markPrice": 1, "ticker": 1,
-            "forceOrder": 1, "contractInfo": 1, "canary": 1,
+            "trades": SYMBOLS, "depth": SYMBOLS, "quotes": SYMBOLS, "marks": 1, "tickers": 1,
+            "liquidations": 1, "instruments": 1, "canary": 1,
         }  # fmt: skip
         assert (w.sink.engine.adv > 0).sum() == SYMBOLS
         await w.until(lambda: w.totals["count"] > 50)
@@ -120,7 +122,7 @@ async def test_only_what_is_configured_is_followed_and_an_unknown_symbol_is_one_
         await w.until(lambda: w.books(BookState.LIVE) == 1)
         assert [i.symbol for i in w.feed.universe] == ["BTCUSDT", "ETHUSDT"]
         status = w.feed.status
-        assert status.detail == "NOSUCHUSDT: no trading perpetual of Binance USD-M"
+        assert status.detail == "NOSUCHUSDT: not traded on Binance USD-M futures"
         assert {c.channel: c.streams for c in status.channels}["depth"] == 1
         assert {socket.name for socket in status.sockets} == {"market-all", "trades-1", "books-1"}
         await w.until(lambda: w.feed.status.adv_loaded == 2)

@@ -13,7 +13,10 @@ from picows import WSMsgType
 
 from feed_peer import Peer, data, raw_frame, serving, until
 from tapewatch.feed import connection as module
+from tapewatch.feed.binance_usdm import DIALECT
 from tapewatch.feed.connection import ConnectError, Connection
+
+WIRE = DIALECT.wire
 
 
 class Reads:
@@ -27,7 +30,7 @@ class Reads:
         self.error: Exception | None = None
 
     def open(self) -> Connection:
-        return Connection(self._read, lambda _, names: self.confirmed.extend(names))
+        return Connection(self._read, lambda _, names: self.confirmed.extend(names), WIRE)
 
     def _read(self, connection: Connection, buffer: bytearray, ends: array[int]) -> None:
         if self.error is not None:
@@ -240,7 +243,7 @@ async def test_commands_are_text_in_modest_batches_and_paced() -> None:
         assert set(peer.kinds) == {WSMsgType.TEXT}
         assert len(peer.kinds) == 4
         gaps = [later - earlier for earlier, later in pairwise(peer.times)]
-        assert min(gaps) > module.COMMAND_EVERY_S * 0.8
+        assert min(gaps) > WIRE.command_every_s * 0.8
         await connection.close("done")
 
 

@@ -21,14 +21,17 @@ from tapewatch.feed import pages as pages_module
 from tapewatch.feed import snapshots as snapshots_module
 from tapewatch.feed.adv import DAY_MS, AdvLoader
 from tapewatch.feed.backfill import TradeBackfill
+from tapewatch.feed.binance_usdm import BinanceUsdmRest
 from tapewatch.feed.books import LEADERS, TAIL_DEPTH, BookLoader
 from tapewatch.feed.budget import Priority
 from tapewatch.feed.pages import PagePlan
-from tapewatch.feed.rest import BinanceUsdmRest
 from tapewatch.feed.sink import HistoryEdge, TradeHole
 from tapewatch.model.errors import FrameError
 from tapewatch.model.gaps import Fate
 from tapewatch.model.instrument import Grid, Instrument, Universe
+from tapewatch.venues.registry import PRODUCTS
+
+RULE = PRODUCTS["binance"].trades
 
 
 class Taker:
@@ -228,7 +231,7 @@ async def test_averages_leave_the_running_day_out_and_are_renewed_after_midnight
 
     api, taker = Api(web.Response(status=500), answer), Taker()
     async with client(api, clock) as rest:
-        loading = AdvLoader(rest, taker, 30, Random(1))
+        loading = AdvLoader(rest, taker, 30, Random(1), PRODUCTS["binance"].daily_volume)
         loading.follow(["YOUNG", "OLD"], {"OLD": 5.0, "YOUNG": 1.0})
         async with running(loading.run()):
             await until(lambda: len(taker.adv) == 2)
@@ -255,7 +258,7 @@ def trades_api(first: int, last: int) -> Api:
 
 
 def backfill(rest: BinanceUsdmRest, taker: Taker, visible: str = "") -> TradeBackfill:
-    return TradeBackfill(rest, taker, lambda _: None, lambda symbol: symbol == visible, Random(1))
+    return TradeBackfill(PRODUCTS["binance"], rest, taker, lambda _: None, lambda symbol: symbol == visible, Random(1))
 
 
 async def test_holes_are_filled_page_by_page_the_visible_first_the_newest_next() -> None:
@@ -311,7 +314,7 @@ def enough(_: Priority) -> int:
 
 
 def test_a_hole_that_closes_by_itself_costs_nothing() -> None:
-    plan = PagePlan(lambda _: False)
+    plan = PagePlan(RULE, lambda _: False)
     settle = pages_module.SETTLE_S
     assert plan.next_hole([TradeHole("A", 5, 5)], 0.0, enough) is None
     assert plan.next_hole([], settle / 2, enough) is None
@@ -322,7 +325,7 @@ def test_a_hole_that_closes_by_itself_costs_nothing() -> None:
 
 
 def test_what_cannot_be_paid_for_waits_and_does_not_hold_up_what_can() -> None:
-    plan = PagePlan(lambda symbol: symbol == "SEEN")
+    plan = PagePlan(RULE, lambda symbol: symbol == "SEEN")
     holes = [TradeHole("OTHER", 7, 9), TradeHole("SEEN", 1, 2)]
     assert plan.next_hole(holes, 0.0, enough) is None
     page = plan.next_hole(holes, 2.0, lambda priority: 20 if priority is Priority.GAP_FILL else 0)
@@ -340,7 +343,7 @@ def edge(symbol: str, first_ms: int, first_id: int = 50_000) -> HistoryEdge:
 
 
 def test_history_is_loaded_for_symbols_in_sight_and_for_cheap_days_the_shortest_first() -> None:
-    plan = PagePlan(lambda symbol: symbol == "SEEN", {"SEEN": 30.0, "BUSY": 10.0, "QUIET": 0.1, "MIDDLE": 0.4})
+    plan = PagePlan(RULE, lambda symbol: symbol == "SEEN", {"SEEN": 30.0, "BUSY": 10.0, "QUIET": 0.1, "MIDDLE": 0.4})
     edges = [edge(symbol, NOON) for symbol in ("BUSY", "MIDDLE", "QUIET", "UNKNOWN", "SEEN")]
     order = []
     while page := plan.next_history(edges, NOON, enough):
@@ -354,7 +357,7 @@ def test_history_is_loaded_for_symbols_in_sight_and_for_cheap_days_the_shortest_
 
 
 def test_history_ends_at_midnight_at_the_first_id_and_where_the_venue_knows_no_more() -> None:
-    plan = PagePlan(lambda _: True)
+    plan = PagePlan(RULE, lambda _: True)
     assert plan.next_history([edge("A", DAY - 1)], NOON, enough) is None
     assert plan.next_history([edge("A", NOON, 0)], NOON, enough) is None
     page = plan.next_history([edge("A", NOON, 400)], NOON, enough)
@@ -368,7 +371,7 @@ def test_history_ends_at_midnight_at_the_first_id_and_where_the_venue_knows_no_m
 
 
 def test_the_progress_of_history_is_a_share_of_todays_time() -> None:
-    plan = PagePlan(lambda _: True, {"A": 3.0, "B": 1.0})
+    plan = PagePlan(RULE, lambda _: True, {"A": 3.0, "B": 1.0})
     half = plan.progress([edge("A", DAY + 6 * 3_600_000), edge("B", DAY - 1)], NOON)
     assert (half.symbols, half.complete, half.share) == (2, 1, 0.625)
     assert plan.progress([], NOON).share == 1.0

@@ -7,29 +7,20 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapewatch.feed.plan import (
-    BOOKS_PER_SOCKET,
-    WHOLE_MARKET,
-    Channel,
-    SocketPlan,
-    Stream,
-    agg_trade,
-    book_ticker,
-    changes,
-    depth,
-    plan,
-)
+from tapewatch.feed.binance_usdm import OFFER, agg_trade, book_ticker, depth
+from tapewatch.feed.plan import SocketPlan, Stream, changes, plan
+from tapewatch.model.channel import Channel
 from tapewatch.venues.binance_usdm import STREAMS_PER_SOCKET
 
 ROUTES = {
-    Channel.AGG_TRADE: "market",
+    Channel.TRADES: "market",
     Channel.CANARY: "market",
-    Channel.MARK_PRICE: "market",
-    Channel.TICKER: "market",
-    Channel.FORCE_ORDER: "market",
-    Channel.CONTRACT_INFO: "market",
+    Channel.MARKS: "market",
+    Channel.TICKERS: "market",
+    Channel.LIQUIDATIONS: "market",
+    Channel.INSTRUMENTS: "market",
     Channel.DEPTH: "public",
-    Channel.BOOK_TICKER: "public",
+    Channel.QUOTES: "public",
 }
 
 symbol_sets = st.sets(st.integers(0, 900), max_size=800).map(lambda numbers: [f"S{n}USDT" for n in numbers])
@@ -40,14 +31,14 @@ def carried(sockets: list[SocketPlan]) -> list[Stream]:
 
 
 def check(sockets: list[SocketPlan], trades: list[str], books: list[str]) -> None:
-    wanted = [*WHOLE_MARKET, *map(agg_trade, trades), *map(depth, books), *map(book_ticker, books)]
+    wanted = [*OFFER.whole_market, *map(agg_trade, trades), *map(depth, books), *map(book_ticker, books)]
     assert sorted(carried(sockets), key=str) == sorted(wanted, key=str)
     assert len({socket.name for socket in sockets}) == len(sockets)
     for socket in sockets:
         assert 0 < len(socket.streams) <= STREAMS_PER_SOCKET
         assert all(ROUTES[stream.channel] == socket.route for stream in socket.streams)
         if socket.name.startswith("books"):
-            assert len(socket.symbols) <= BOOKS_PER_SOCKET
+            assert len(socket.symbols) <= OFFER.books_per_socket
         if socket.name.startswith("trades"):
             assert sum(s.channel == Channel.CANARY for s in socket.streams) == 1
 
@@ -57,7 +48,7 @@ def check(sockets: list[SocketPlan], trades: list[str], books: list[str]) -> Non
 def test_every_stream_has_exactly_one_place_on_its_route(trades: list[str], books: list[str], seed: int) -> None:
     random = Random(seed)
     load = {symbol: random.paretovariate(0.5) for symbol in trades}
-    check(plan(trades, books, load), trades, books)
+    check(plan(OFFER, trades, books, load), trades, books)
 
 
 @settings(deadline=None)
@@ -65,8 +56,8 @@ def test_every_stream_has_exactly_one_place_on_its_route(trades: list[str], book
 def test_a_new_plan_moves_nothing_that_is_still_wanted(
     trades: list[str], books: list[str], later_trades: list[str], later_books: list[str]
 ) -> None:
-    before = plan(trades, books)
-    after = plan(later_trades, later_books, current=before)
+    before = plan(OFFER, trades, books)
+    after = plan(OFFER, later_trades, later_books, current=before)
     check(after, later_trades, later_books)
     place = {s.name: socket.name for socket in before for s in socket.streams if s.channel != Channel.CANARY}
     for socket in after:
@@ -77,7 +68,7 @@ def test_a_new_plan_moves_nothing_that_is_still_wanted(
 
 def test_as_few_sockets_as_hold_the_whole_market() -> None:
     symbols = [f"S{n}USDT" for n in range(740)]
-    sockets = plan(symbols, symbols)
+    sockets = plan(OFFER, symbols, symbols)
     assert sum(socket.name.startswith("trades") for socket in sockets) == 4
     assert sum(socket.name.startswith("books") for socket in sockets) == 15
 
@@ -85,14 +76,14 @@ def test_as_few_sockets_as_hold_the_whole_market() -> None:
 def test_heavy_symbols_are_dealt_to_different_sockets() -> None:
     symbols = [f"S{n}USDT" for n in range(400)]
     load = {symbol: 1_000_000 / (n + 1) for n, symbol in enumerate(symbols)}
-    shards = [socket for socket in plan(symbols, [], load) if socket.name.startswith("trades")]
+    shards = [socket for socket in plan(OFFER, symbols, [], load) if socket.name.startswith("trades")]
     assert len(shards) == 3
     assert len({next(s.name for s in shards if hot in s.symbols) for hot in symbols[:3]}) == 3
 
 
 def test_one_overwhelming_symbol_does_not_overfill_the_other_socket() -> None:
     symbols = [f"S{n}USDT" for n in range(2 * (STREAMS_PER_SOCKET - 1))]
-    check(plan(symbols, symbols[:100], {"S7USDT": 1e9}), symbols, symbols[:100])
+    check(plan(OFFER, symbols, symbols[:100], {"S7USDT": 1e9}), symbols, symbols[:100])
 
 
 def test_names_are_the_venues_own_lower_case_and_keep_other_scripts() -> None:
@@ -101,8 +92,8 @@ def test_names_are_the_venues_own_lower_case_and_keep_other_scripts() -> None:
 
 
 def test_a_listing_is_one_subscription_more_and_a_delisting_one_less() -> None:
-    before = plan(["AUSDT", "BUSDT"], ["AUSDT"])
-    after = plan(["BUSDT", "CUSDT"], ["AUSDT"], current=before)
+    before = plan(OFFER, ["AUSDT", "BUSDT"], ["AUSDT"])
+    after = plan(OFFER, ["BUSDT", "CUSDT"], ["AUSDT"], current=before)
     old, new = (next(s for s in sockets if s.name == "trades-1") for sockets in (before, after))
     change = changes(old, new)
     assert change.subscribe == (agg_trade("CUSDT"),)

@@ -13,17 +13,18 @@ from hypothesis import strategies as st
 from feed_api import MINUTE_NS, Api, Clock, client, used
 from feed_peer import until
 from tapewatch.feed import rest as module
+from tapewatch.feed.binance_usdm import BinanceUsdmRest
 from tapewatch.feed.budget import Priority
 from tapewatch.feed.clock import ClockOffset
 from tapewatch.feed.proxy import proxy_for
 from tapewatch.feed.rest import (
-    BinanceUsdmRest,
     BlockedError,
     OverloadedError,
     RateLimitedError,
     RefusedError,
     RestError,
     UnreachableError,
+    VenueRest,
 )
 
 
@@ -46,14 +47,14 @@ async def test_every_endpoint_costs_what_the_venue_lists() -> None:
     api = Api(web.Response(text="[]"))  # tells no count: what was granted stays booked
     async with client(api) as rest:
         for request, weight in (
-            (rest.exchange_info(), 1),
-            (rest.tickers_24h(), 40),
+            (rest.instruments(), 1),
+            (rest.volumes(), 40),
             (rest.premium_index(), 10),
             (rest.open_interest("A"), 1),
             (rest.daily_klines("A", 30), 1),
             (rest.daily_klines("A", 365), 2),
             (rest.depth("A", 1000, Priority.BOOK), 20),
-            (rest.agg_trades("A", 7, 5000, Priority.BACKFILL), 20),
+            (rest.trades("A", 7, 5000, Priority.BACKFILL), 20),
         ):
             before = rest.budget.used(rest.venue_ms())
             await request
@@ -84,7 +85,7 @@ async def test_failures_are_typed_and_only_some_are_tried_again(
     api = Api(answer)
     async with client(api) as rest:
         with pytest.raises(kind) as caught:
-            await rest.exchange_info()
+            await rest.instruments()
         assert sentence in str(caught.value)
         assert len(api.requests) == tries
         assert rest.budget.used(rest.venue_ms()) == tries  # what was sent may have been counted
@@ -93,12 +94,12 @@ async def test_failures_are_typed_and_only_some_are_tried_again(
 async def test_a_failure_that_passes_is_not_noticed() -> None:
     api = Api(web.Response(status=502), None, used(3, "[]"))
     async with client(api) as rest:
-        assert await rest.tickers_24h() == b"[]"
+        assert await rest.volumes() == b"[]"
 
 
 async def test_a_venue_that_never_answers_and_one_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ANSWER_WITHIN_S", 0.1)
-    monkeypatch.setattr(module, "ATTEMPTS", 1)
+    monkeypatch.setattr(VenueRest, "attempts", 1)
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -108,16 +109,16 @@ async def test_a_venue_that_never_answers_and_one_that_is_not_there(monkeypatch:
     port = server.sockets[0].getsockname()[1]
     async with server, BinanceUsdmRest(f"http://127.0.0.1:{port}") as rest:
         with pytest.raises(UnreachableError, match="does not answer in time"):
-            await rest.exchange_info()
+            await rest.instruments()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     async with BinanceUsdmRest(f"http://127.0.0.1:{port}") as rest:
         with pytest.raises(UnreachableError, match="refuses the connection"):
-            await rest.exchange_info()
+            await rest.instruments()
     async with BinanceUsdmRest("http://no-such-host.invalid") as rest:
         with pytest.raises(UnreachableError, match="cannot be resolved"):
-            await rest.exchange_info()
+            await rest.instruments()
 
 
 async def test_a_ban_stops_everything_until_it_is_over() -> None:
@@ -126,7 +127,7 @@ async def test_a_ban_stops_everything_until_it_is_over() -> None:
     ban = web.Response(status=418, text=f'{{"code":-1003,"msg":"Way too many requests; banned until {until_ms}."}}')
     api = Api(ban, used(1))
     async with client(api, clock) as rest:
-        request = asyncio.create_task(rest.exchange_info())
+        request = asyncio.create_task(rest.instruments())
         await until(lambda: rest.budget.refusals == 1)
         await asyncio.sleep(0.1)  # long enough for a retry that would ignore the ban
         assert len(api.requests) == 1
@@ -136,7 +137,7 @@ async def test_a_ban_stops_everything_until_it_is_over() -> None:
         assert len(api.requests) == 1
         clock.ns += 1_000_000
         rest._serve()
-        assert await asyncio.wait_for(request, 5) == b"{}"
+        assert await asyncio.wait_for(request, 5) == [b"{}"]
 
 
 async def test_a_limit_that_stays_used_up_is_told() -> None:
@@ -148,7 +149,7 @@ async def test_a_limit_that_stays_used_up_is_told() -> None:
 
     api = Api(limited)
     async with client(api, clock) as rest:
-        request = asyncio.create_task(rest.exchange_info())
+        request = asyncio.create_task(rest.instruments())
         for tries in range(1, module.ATTEMPTS + 1):
             await until(lambda tries=tries: rest.budget.refusals == tries)  # type: ignore[misc]
             clock.ns += 2_000_000_000
@@ -165,7 +166,7 @@ async def test_the_urgent_overtake_the_bulk_and_nobody_overtakes_within_a_priori
         order.append(name)
 
     async with client(Api(used(2400)), clock) as rest:
-        await rest.exchange_info()  # the minute is used up
+        await rest.instruments()  # the minute is used up
         waiting = [("T0", Priority.BOOK), ("T1", Priority.BOOK), ("X", Priority.VISIBLE_BOOK)]
         waiting += [("G0", Priority.GAP_FILL), ("T2", Priority.BOOK), ("G1", Priority.GAP_FILL)]
         tasks = {name: asyncio.create_task(turn(name, priority)) for name, priority in waiting}
@@ -183,7 +184,7 @@ async def test_the_urgent_overtake_the_bulk_and_nobody_overtakes_within_a_priori
 async def test_a_cancelled_request_gives_its_weight_back_if_it_was_never_sent() -> None:
     clock = Clock()
     async with client(Api(used(2400)), clock) as rest:
-        await rest.exchange_info()
+        await rest.instruments()
         task = asyncio.create_task(rest._turn(500, Priority.BOOK))
         await asyncio.sleep(0)
         clock.ns += MINUTE_NS

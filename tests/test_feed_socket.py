@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from feed_peer import Peer, Server, data, serving, until
 from tapewatch.feed import socket as module
 from tapewatch.feed.backoff import Backoff
-from tapewatch.feed.plan import SocketPlan, Stream, agg_trade, canary
+from tapewatch.feed.binance_usdm import DIALECT, agg_trade, canary
+from tapewatch.feed.plan import SocketPlan, Stream
 from tapewatch.feed.socket import Socket, _drop
 from tapewatch.feed.taps import LiquidationsOnce
 from tapewatch.feed.watchdog import Watchdog
 from tapewatch.model.views import FeedState
 
+WIRE = DIALECT.wire
 PLAN = SocketPlan("trades-1", "market", (agg_trade("AUSDT"), agg_trade("BUSDT"), canary("BTCUSDT")))
 A, B, BEAT = (stream.name for stream in PLAN.streams)
 
@@ -47,12 +49,13 @@ class Keeper:
         self.confirmed: list[str] = []
         self.lost = 0
         self.now_ms = 1_791_391_082_024
-        self.dog = Watchdog()
+        self.dog = Watchdog(WIRE.heading)
         self.wall = 0.0
         self.watch = self.dog.follow(PLAN, {}, {})
         self.socket = Socket(
             PLAN,
-            server.url,
+            server.url + "/market/stream",
+            WIRE,
             self.watch,
             self.dog,
             self,
@@ -357,7 +360,7 @@ def test_dropped_messages_leave_the_others_in_place() -> None:
 
 
 def test_each_liquidation_passes_once_whatever_its_push_time() -> None:
-    once = LiquidationsOnce()
+    once = LiquidationsOnce(b'"o":{')
     frame = b'{"stream":"!forceOrder@arr","data":{"e":"forceOrder","E":%d,"o":{"s":"BTCUSDT","z":"0.190","T":%d}}}'
     assert once(frame % (1005, 1))
     assert not once(frame % (1009, 1))

@@ -9,11 +9,12 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tapewatch.feed.binance_usdm import DIALECT
 from tapewatch.feed.streams import READ_PADDING, StreamCounter
 
-NAMES = ["btcusdt@aggTrade", "btcusdt@depth@100ms", "币安人生usdt@bookTicker", "!markPrice@arr@1s", "a" * 40]
+NAMES = ["btcusdt@aggTrade", "btcusdt@depth@100ms", "币安人生usdt@bookTicker", "!markPrice@arr@1s", "a" * 80]
 FITTING = NAMES[:-1]
-"""Names of more than 32 bytes are left to the caller."""
+"""Names of more than 64 bytes are left to the caller."""
 
 
 def read_of(frames: list[bytes]) -> tuple[bytearray, array[int]]:
@@ -22,7 +23,7 @@ def read_of(frames: list[bytes]) -> tuple[bytearray, array[int]]:
 
 def counted(frames: list[bytes]) -> tuple[dict[bytes, int], list[int]]:
     """Counts by stream, and the numbers of the frames left to the caller."""
-    counter = StreamCounter([name.encode() for name in NAMES])
+    counter = StreamCounter([name.encode() for name in NAMES], DIALECT.wire.heading)
     buffer, ends = read_of(frames)
     left, k = [], 0
     while (k := counter.count(buffer, ends, k)) < len(ends):
@@ -44,7 +45,13 @@ strange = st.one_of(
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.lists(st.one_of(st.sampled_from([frame(name) for name in NAMES]), strange), min_size=1, max_size=30))
+@given(
+    st.lists(
+        st.one_of(st.sampled_from([frame(name) for name in NAMES]), strange),
+        min_size=1,
+        max_size=30,
+    )
+)
 @example([b'{"stre', b'am":"btcusdt@aggTrade","data":{}}'])
 @example([b'{"stream":"btcusdt@agg', b'Trade","data":{}}'])
 def test_counts_are_those_of_a_plain_search(frames: list[bytes]) -> None:
@@ -61,7 +68,7 @@ def test_counts_are_those_of_a_plain_search(frames: list[bytes]) -> None:
 
 
 def test_a_count_begins_anew_when_it_is_taken() -> None:
-    counter = StreamCounter([b"btcusdt@aggTrade"])
+    counter = StreamCounter([b"btcusdt@aggTrade"], DIALECT.wire.heading)
     buffer, ends = read_of([frame("btcusdt@aggTrade")] * 3)
     assert counter.count(buffer, ends, 1) == 3
     assert list(counter.take()) == [(b"btcusdt@aggTrade", 2)]

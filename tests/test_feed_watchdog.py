@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from tapewatch.feed.plan import WHOLE_MARKET_SOCKET, Channel, SocketPlan, plan
+from tapewatch.feed.binance_usdm import DIALECT, OFFER
+from tapewatch.feed.plan import ALL_SOCKET, SocketPlan, plan
 from tapewatch.feed.watchdog import Action, Remedy, SocketWatch, Watchdog
+from tapewatch.model.channel import Channel
 from tapewatch.model.views import FeedState
 
 
@@ -14,8 +16,8 @@ class World:
     """A venue that delivers what a test says, and a watchdog that looks once a second."""
 
     def __init__(self, symbols: Iterable[str] = ("BTCUSDT", "ETHUSDT", "XRPUSDT"), books: Iterable[str] = ()) -> None:
-        self.dog = Watchdog()
-        self.sockets: list[SocketPlan] = plan(symbols, books)
+        self.dog = Watchdog(DIALECT.wire.heading)
+        self.sockets: list[SocketPlan] = plan(OFFER, symbols, books)
         self.wall = 1_000.0
         self.dead: set[str] = set()
         self.trading: dict[str, float] = dict.fromkeys(symbols, 5.0)
@@ -38,18 +40,18 @@ class World:
     def second(self) -> list[Remedy]:
         self.seconds += 1
         self.wall += 1.0
-        rhythm = {Channel.CANARY, Channel.MARK_PRICE, Channel.TICKER}
+        rhythm = {Channel.CANARY, Channel.MARKS, Channel.TICKERS}
         for socket in self.sockets:
             for track in self.watch(socket.name).tracks.values():
                 stream = track.stream
                 rate = 1.0 if stream.channel in rhythm else self.trading.get(stream.symbol, 0.0)
                 due = int(self.seconds * rate) - int((self.seconds - 1) * rate)
-                if stream.channel in (Channel.FORCE_ORDER, Channel.CONTRACT_INFO):
+                if stream.channel in (Channel.LIQUIDATIONS, Channel.INSTRUMENTS):
                     due = 0
                 if not self.dead & {stream.name, stream.channel, socket.name}:
                     track.frames += due
         self.last_id += 1
-        if not self.dead & {"!ticker@arr", WHOLE_MARKET_SOCKET}:
+        if not self.dead & {"!ticker@arr", ALL_SOCKET}:
             self.dog.trade_ids((symbol, self.last_id) for symbol, rate in self.trading.items() if rate >= 1)
         remedies = self.dog.tick(self.wall)
         self.remedies += remedies
@@ -69,8 +71,8 @@ def test_a_healthy_market_raises_no_alarm_for_an_hour() -> None:
     assert world.run(3600) == []
     assert world.dog.silent() == []
     assert {world.dog.state(watch) for watch in world.dog.sockets.values()} == {FeedState.LIVE}
-    assert channel(world, Channel.FORCE_ORDER) == FeedState.QUIET
-    assert channel(world, Channel.AGG_TRADE) == FeedState.LIVE
+    assert channel(world, Channel.LIQUIDATIONS) == FeedState.QUIET
+    assert channel(world, Channel.TRADES) == FeedState.LIVE
 
 
 def test_an_acknowledged_stream_that_never_delivers_is_named_and_subscribed_again() -> None:
@@ -84,7 +86,7 @@ def test_an_acknowledged_stream_that_never_delivers_is_named_and_subscribed_agai
     world.run(2)
     assert "ethusdt@aggTrade acknowledged but silent" in remedies[0].reason
     assert world.dog.silent() == ["ethusdt@aggTrade"]
-    assert channel(world, Channel.AGG_TRADE) == FeedState.LIVE  # the others go on
+    assert channel(world, Channel.TRADES) == FeedState.LIVE  # the others go on
     world.dead = set()
     world.run(2)
     assert world.dog.silent() == []
@@ -107,7 +109,7 @@ def test_a_stalled_shard_behind_a_healthy_socket_is_opened_anew() -> None:
     remedies = world.run(12)
     assert [(r.socket, r.action) for r in remedies] == [("trades-1", Action.RECONNECT)]
     assert world.dog.state(world.watch("trades-1")) == FeedState.STALE
-    assert world.dog.state(world.watch(WHOLE_MARKET_SOCKET)) == FeedState.LIVE
+    assert world.dog.state(world.watch(ALL_SOCKET)) == FeedState.LIVE
 
 
 def test_a_halted_market_is_quiet_not_broken() -> None:
@@ -185,7 +187,7 @@ def test_words_for_sockets_that_are_not_there() -> None:
     assert world.dog.state(watch) == FeedState.CONNECTING
     watch.failing = True
     assert world.dog.state(watch) == FeedState.DOWN
-    assert channel(world, Channel.AGG_TRADE) == FeedState.DOWN
+    assert channel(world, Channel.TRADES) == FeedState.DOWN
     assert world.run(120) == []  # nobody is silent who is not connected
 
 
@@ -194,7 +196,7 @@ def test_streams_that_are_no_longer_wanted_are_forgotten() -> None:
     world.dead = {"ethusdt@aggTrade"}
     world.run(15)
     assert world.dog.silent() == ["ethusdt@aggTrade"]
-    world.sockets = plan(["BTCUSDT", "XRPUSDT"], [], current=world.sockets)
+    world.sockets = plan(OFFER, ["BTCUSDT", "XRPUSDT"], [], current=world.sockets)
     for socket in world.sockets:
         world.dog.follow(socket, {}, {})
     assert world.dog.silent() == []

@@ -17,6 +17,7 @@ from typing import cast
 import numpy as np
 import pytest
 
+from tapewatch.feed.binance_usdm import DIALECT
 from tapewatch.feed.streams import StreamCounter
 from tapewatch.model.instrument import Grid, Instrument, Universe
 from tapewatch.node.warm import FRAMES, NOW_MS
@@ -63,7 +64,7 @@ class Guarded:
 def _decode_everything() -> None:
     grid = Grid.parse("0.1"), Grid.parse("1")
     universe = Universe("binance", [Instrument(0, "binance", "WUSDT", "W", "USDT", "perp", *grid)])
-    guarded, codec, counter = Guarded(), Codec(universe), StreamCounter([b"wusdt@aggTrade"])
+    guarded, codec, counter = Guarded(), Codec(universe), StreamCounter([b"wusdt@aggTrade"], DIALECT.wire.heading)
     for frame in FRAMES:
         for length in range(len(frame) + 1):
             for ending in ENDINGS:

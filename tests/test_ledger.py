@@ -77,7 +77,7 @@ def test_a_price_that_no_sane_grid_holds_is_refused_alone(world: World) -> None:
 
 def test_a_disconnect_is_the_cause_of_what_is_missing_behind_it(world: World) -> None:
     world.trade(0, "42500.1", "1")
-    world.venue.on_disconnect(["BTCUSDT"], "aggTrade")
+    world.venue.on_disconnect(["BTCUSDT"], "trades")
     world.lose_trades(3)
     world.trade(9_000, "42500.1", "1")
     (gap,) = world.venue.engine.gaps(0)

@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 
 from tapewatch.config import ThresholdsConfig, VenueConfig
-from tapewatch.feed.binance_usdm import BinanceUsdmFeed
+from tapewatch.feed.dialects import DIALECTS
+from tapewatch.feed.driver import VenueFeed
 from tapewatch.model.views import BookState
 from tapewatch.node.quarantine import Quarantine
 from tapewatch.node.venue import VenueNode
 from tapewatch.node.warm import warm_up
 from tapewatch.sim import Faults, Market, SimulatedBinanceUsdm, VenueOptions
 from tapewatch.sim.market import Book
+from tapewatch.venues.registry import PRODUCTS
 
 SYMBOLS = 24
 RUN_S = 12.0
@@ -139,12 +141,12 @@ async def test_live_state_equals_the_venues_truth(faults: str, tmp_path: Path) -
     await venue.start()
     market: Market = venue.content.market  # type: ignore[attr-defined]
     node = VenueNode(
-        "binance",
+        PRODUCTS["binance"],
         VenueConfig(rest_url=venue.rest_url, ws_url=venue.ws_url),
         ThresholdsConfig(),
         Quarantine(tmp_path / "quarantine.jsonl"),
     )
-    feed = BinanceUsdmFeed(node.config, node)
+    feed = VenueFeed(DIALECTS["binance"], node.config, node)
     feed.rest.budget.limit = options.weight_limit  # the venue's clock will stop, and with it the minute of the weight
     running = asyncio.create_task(feed.run())
     try:

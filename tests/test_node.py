@@ -22,6 +22,7 @@ from tapewatch.node.log import LineFormatter
 from tapewatch.node.node import symbols_of
 from tapewatch.node.quarantine import FILE_BYTES, KEPT_FRAMES, Quarantine
 from tapewatch.node.venue import VenueNode
+from tapewatch.venues.registry import PRODUCTS
 
 RECV_NS = warm.NOW_MS * 1_000_000
 WUSDT = Instrument(0, "binance", "WUSDT", "W", "USDT", "perp", tick=Grid.parse("0.1"), lot=Grid.parse("1"))
@@ -31,7 +32,7 @@ def venue_node(
     tmp_path: Path, config: VenueConfig | None = None, thresholds: ThresholdsConfig | None = None
 ) -> VenueNode:
     quarantine = Quarantine(tmp_path / "quarantine" / "binance.jsonl")
-    return VenueNode("binance", config or VenueConfig(), thresholds or ThresholdsConfig(), quarantine)
+    return VenueNode(PRODUCTS["binance"], config or VenueConfig(), thresholds or ThresholdsConfig(), quarantine)
 
 
 def feed(node: VenueNode, *frames: bytes) -> list[str]:
@@ -50,7 +51,7 @@ def test_a_book_goes_live_and_is_stale_from_the_moment_its_socket_is_lost(tmp_pa
     assert node.on_snapshot("WUSDT", warm.SNAPSHOT, RECV_NS) == []
     feed(node, warm.FRAMES[1])
     assert node.engine.book_state(0) == BookState.LIVE
-    assert node.on_disconnect(["WUSDT"], "aggTrade") == []
+    assert node.on_disconnect(["WUSDT"], "trades") == []
     assert node.engine.book_state(0) == BookState.LIVE
     assert [need.reason for need in node.on_disconnect(["WUSDT", "GONEUSDT"], "depth")] == ["disconnect"]
     assert node.engine.book_state(0) == BookState.STALE

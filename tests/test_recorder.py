@@ -20,6 +20,7 @@ from tapewatch.node.quarantine import Quarantine
 from tapewatch.node.recorder import Recorder, VenueRecorder, journal_folder
 from tapewatch.node.venue import VenueNode
 from tapewatch.venues.binance_usdm_codec import Codec
+from tapewatch.venues.registry import PRODUCTS
 
 NOW_NS = warm.NOW_MS * 1_000_000
 TRADE = b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade"}}'
@@ -113,7 +114,7 @@ W = Instrument(0, "binance", "WUSDT", "W", "USDT", "perp", tick=Grid.parse("0.1"
 
 
 def venue_node(tmp_path: Path, recorder: VenueRecorder) -> VenueNode:
-    node = VenueNode("binance", VenueConfig(), ThresholdsConfig(), Quarantine(tmp_path / "quarantine.jsonl"))
+    node = VenueNode(PRODUCTS["binance"], VenueConfig(), ThresholdsConfig(), Quarantine(tmp_path / "quarantine.jsonl"))
     node.recorder = recorder
     return node
 
@@ -147,7 +148,7 @@ def test_a_journal_alone_gives_the_same_state_again(tmp_path: Path) -> None:
             case Content.SNAPSHOT:
                 engine.apply(codec.snapshot(record.symbol, record.payload, record.recv_ns))
             case Content.TRADES:
-                engine.apply(codec.agg_trades(record.symbol, record.payload, record.recv_ns))
+                engine.apply(codec.trades(record.symbol, record.payload, record.recv_ns))
             case _:
                 assert not record.content.numbered
     assert engine.totals()["count"] == node.engine.totals()["count"] == 4

@@ -90,6 +90,11 @@ class VenuesConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     binance: VenueConfig = VenueConfig()
 
+    def of(self, name: str) -> VenueConfig:
+        """The settings of one product, such as ``binance-spot``."""
+        settings: VenueConfig = getattr(self, name.replace("-", "_"))
+        return settings
+
 
 class ServerConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """Where the page and the API are served."""

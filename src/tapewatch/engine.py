@@ -31,6 +31,7 @@ from .lab.lab import Lab, Watch
 from .model.errors import OffGridError
 from .model.gaps import Cause, Fate
 from .model.instrument import Grid, Instrument, Universe, common_grid
+from .model.rules import BookRule, TradeRule
 from .model.tape import Flag, Tape
 from .model.thresholds import Thresholds
 from .model.views import BIG_FLOW, IMBALANCE, LIQUIDATION, WINDOWS_S, BookState, BookView, Footprint
@@ -190,16 +191,25 @@ class Engine:
     """Books, footprints, imbalance, big flow and liquidations of every instrument of one venue."""
 
     def __init__(
-        self, universe: Universe, thresholds: Thresholds | None = None, *, minutes: int = MINUTES_KEPT
+        self,
+        universe: Universe,
+        thresholds: Thresholds | None = None,
+        *,
+        minutes: int = MINUTES_KEPT,
+        book: BookRule | None = None,
+        trades: TradeRule | None = None,
     ) -> None:
-        """`minutes` of footprint and order flow imbalance are kept an instrument: a power of two."""
+        """`minutes` of footprint and order flow imbalance are kept an instrument: a power of two. `book` and `trades`
+        say how the venue numbers its diffs and trades; by default as Binance USD-M does.
+        """
         self.universe = universe
         self.thresholds = thresholds or Thresholds()
         self._overrides: dict[str, Thresholds] = {}
         n = len(universe) + SPARE_INSTRUMENTS
-        self.sync = BookSync(ladder.new_ladders(n))
+        self.sync = BookSync(ladder.new_ladders(n), book)
+        self.rule = trades or TradeRule()
         self.flow = Flow(
-            trades=new_trades(n),
+            trades=new_trades(n, self.rule),
             holes=holes.new_holes(n),
             seconds=candles.new_candles(n, 1_000, SECONDS_KEPT),
             minutes=candles.new_candles(n, 60_000, minutes),
@@ -278,10 +288,9 @@ class Engine:
         elif row["last_id"] == book["last_id"] and _needs_a_look(book):
             reason = self.sync.on_applied(i, diff)
         else:
-            reason = "gap"
-            book["gaps"] += 1
-            self.sync.lost(i)
-            self.sync.on_diff(i, diff)
+            reason = self.sync.on_break(i, diff)
+            if reason is None and book["watched"]:
+                ladder.sum_top_change(self.sync.ladders, i, int(row["prev_id"]), TOP_LEVELS)
         return [] if reason is None else [Need(i, reason)]
 
     # -- instruments --------------------------------------------------------------------------------------------
@@ -296,7 +305,7 @@ class Engine:
 
     def _grow(self, n: int) -> None:
         held = len(self.adv)
-        trades = new_trades(n)
+        trades = new_trades(n, self.rule)
         trades[:held] = self.flow.trades
         self.flow = self.flow._replace(
             trades=trades,

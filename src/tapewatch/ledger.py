@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from .engine import MINUTES_KEPT, Engine
 from .flow.trades import EMPTY
+from .model.channel import Channel
 from .model.gaps import GAP
 
 HOUR_MS = 3_600_000
-TRADE_CHANNELS = ("aggTrade", "trade")
 GAPS_KEPT = 10_000
 """Decided gaps kept for whoever stores them; beyond it the oldest goes, counted."""
 
@@ -37,7 +37,7 @@ Rows = NDArray[np.void]
 class Ledger:
     """What a venue's engine does not know itself: frames that never became rows, and gaps that were decided."""
 
-    quarantined: Counter[tuple[str, str]] = field(default_factory=Counter)
+    quarantined: Counter[tuple[str, Channel]] = field(default_factory=Counter)
     """Refused frames by symbol and channel, where the frame still said so."""
     decided_gaps: deque[tuple[Any, ...]] = field(default_factory=lambda: deque(maxlen=GAPS_KEPT))
     gaps_dropped: int = 0
@@ -46,7 +46,7 @@ class Ledger:
 
     def quarantined_trades(self) -> int:
         """Refused frames that named a trade stream."""
-        return sum(n for (_, channel), n in self.quarantined.items() if channel in TRADE_CHANNELS)
+        return sum(n for (_, channel), n in self.quarantined.items() if channel is Channel.TRADES)
 
     def decided(self, gaps: Rows) -> None:
         """Take note of gaps that nobody will fill."""
@@ -107,7 +107,7 @@ def trade_account(engine: Engine, ledger: Ledger, i: int) -> dict[str, int]:
     """The trades of one instrument. `received` counts quarantined frames too."""
     row = engine.flow.trades[i]
     symbol = engine.universe[i].symbol
-    quarantined = sum(ledger.quarantined[symbol, channel] for channel in TRADE_CHANNELS)
+    quarantined = ledger.quarantined[symbol, Channel.TRADES]
     figures = {name: int(row[name]) for name in ("excluded", "other_source", "backfilled", "too_late")}
     return figures | {
         "received": int(row["received"]) + quarantined,
@@ -123,7 +123,7 @@ def trade_account(engine: Engine, ledger: Ledger, i: int) -> dict[str, int]:
 def depth_account(engine: Engine, ledger: Ledger, i: int) -> dict[str, int]:
     """The depth rows of one instrument."""
     book = engine.sync.ladders.books[i]
-    quarantined = ledger.quarantined[engine.universe[i].symbol, "depth"]
+    quarantined = ledger.quarantined[engine.universe[i].symbol, Channel.DEPTH]
     names = ("snapshots", "applied", "dropped", "discarded", "ignored", "gaps", "resyncs")
     figures = {name: int(book[name]) for name in names}
     received = int(book["received"]) + quarantined
@@ -133,7 +133,7 @@ def depth_account(engine: Engine, ledger: Ledger, i: int) -> dict[str, int]:
 def quote_account(engine: Engine, ledger: Ledger, i: int) -> dict[str, int]:
     """Best-quote events of one instrument."""
     quote = engine.quotes.quotes[i]
-    quarantined = ledger.quarantined[engine.universe[i].symbol, "bookTicker"]
+    quarantined = ledger.quarantined[engine.universe[i].symbol, Channel.QUOTES]
     accepted, repeated = int(quote["seen"]), int(quote["repeated"])
     received = accepted + repeated + quarantined
     return {"received": received, "accepted": accepted, "duplicate": repeated, "quarantined": quarantined}

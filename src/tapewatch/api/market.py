@@ -223,12 +223,12 @@ def _symbol(venue: VenueView, instrument: Instrument, last: np.void) -> dict[str
         "last": exact(instrument.tick.to_text(int(last["last"]))) if traded else None,
         "last_ts": traded or None,
         # The venue's own figures, with the decimals it printed them with.
-        "change_24h_pct": exact(f"{ticker.P:f}") if ticker else None,
-        "high_24h": exact(f"{ticker.h:f}") if ticker else None,
-        "low_24h": exact(f"{ticker.l:f}") if ticker else None,
-        "volume_24h": exact(f"{ticker.v:f}") if ticker else None,
-        "quote_volume_24h": exact(f"{ticker.q:f}") if ticker else None,
-        "trades_24h": ticker.n if ticker else None,
+        "change_24h_pct": exact(f"{ticker.change_percent:f}") if ticker else None,
+        "high_24h": exact(f"{ticker.high:f}") if ticker else None,
+        "low_24h": exact(f"{ticker.low:f}") if ticker else None,
+        "volume_24h": exact(f"{ticker.volume:f}") if ticker else None,
+        "quote_volume_24h": exact(f"{ticker.quote_volume:f}") if ticker else None,
+        "trades_24h": ticker.trades if ticker else None,
         "book": engine.book_state(i),
     }
 

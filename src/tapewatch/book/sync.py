@@ -1,22 +1,40 @@
-"""The synchronisation rules of a diff-depth book, numbered as the venue numbers them (reference: 1.7, vectors 9.5).
+"""The synchronisation rules of a diff-depth book. What differs from venue to venue is data: `model.rules.BookRule`.
 
-Binance USD-M:
+A book begins with a snapshot that REST is asked for (reference: 1.7 and 2.3, vectors 9.5):
 
 1. Subscribe to the diffs and keep them.
 2. Fetch a snapshot.
-3. Drop kept diffs with ``u < lastUpdateId``.
+3. Drop kept diffs that end before its ``lastUpdateId``.
 4. The first diff applied has ``U <= lastUpdateId <= u``. If the oldest kept diff has ``U > lastUpdateId`` the
    snapshot is too old: fetch again and go on keeping. If no diff has come yet, wait. (Of a symbol that was quiet
-   around the snapshot the next diff has ``U`` above lastUpdateId although nothing lies between: its ``pu`` is not
+   around the snapshot the next diff has ``U`` above lastUpdateId although nothing lies between: its ``prev_id`` is not
    above it, which proves as much.)
-5. Every further diff has ``pu`` equal to the previous ``u``; otherwise the book is stale: back to 2. One that came
+5. Every further diff has ``prev_id`` equal to the previous ``u``; otherwise the book is stale: back to 2. One that came
    before (``u`` not above ours, ``T`` not later than ours) is dropped. With a later T it is no repetition: an absurd
    ``u`` got into our chain, and the book would look live and never change again.
 6. Quantities are absolute; zero deletes; deleting an unknown level is normal.
 
-A snapshot ends somewhere: beyond its worst levels a book knows only what has changed since. Before the market gets
+or with one that comes in the stream of the diffs:
+
+1. A snapshot is the book, whatever was before; only one that is older than ours, as a second connection brings it, is
+   dropped. The book is LIVE with it.
+2. Rules 5 and 6 hold for what follows, whichever way ids go: a venue that begins to count anew says so with a diff
+   whose ``u`` is below its ``prev_id``, one that has nothing to tell with ``u`` equal to it.
+3. A stale book waits for the next snapshot, and what comes before that is of no use. Who hears of it subscribes anew.
+
+What each venue puts into ``prev_id``:
+
+| venue | a diff carries | prev_id |
+| --- | --- | --- |
+| Binance USD-M | U, u, pu; ids are global | pu |
+| Binance spot | U, u; the next U is u + 1, or less (`overlap`) | U - 1 |
+| Bybit | u, one more each time; a snapshot with u = 1 after a restart | u - 1 |
+| OKX | prevSeqId, seqId | prevSeqId |
+
+A REST snapshot ends somewhere: beyond its worst levels a book knows only what has changed since. Before the market gets
 there the book is refreshed: diffs are applied and kept, and when the next snapshot comes the book is rebuilt from it
-and the kept diffs in one go, without ceasing to be LIVE. Where the market was faster, the book is stale.
+and the kept diffs in one go, without ceasing to be LIVE. Where the market was faster, the book is stale. A stream that
+tells only a window of best levels deletes what leaves it and tells anew what enters: such a book has no such edge.
 
 Rule 5 runs in `engine.py`'s kernel on every diff for ever; the rest, which is rare, is here.
 """
@@ -29,6 +47,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model.rules import BookRule
 from ..model.views import BookState
 from . import ladder
 from .ladder import LIVE, LOADED, NO_EDGE, OFF, STALE, WAITING, Ladders
@@ -37,6 +56,9 @@ MAX_PENDING_DIFFS = 600
 """Diffs kept while a snapshot is awaited, per book: a minute at 100 ms. Beyond it the oldest goes, counted. Only those
 behind the snapshot matter, and it is taken when its turn comes, not when it was asked for: five minutes of diffs of
 every book that waits at start would be gigabytes."""
+
+SNAPSHOT_WITHIN_DIFFS = 100
+"""A subscription brings its snapshot before any diff. After so many without, some ten seconds, it got lost."""
 
 REFRESH_FRACTION = 3
 """A book is refreshed when a best price has left less than a third of what the snapshot knew beyond it."""
@@ -61,8 +83,11 @@ class Diff:
 class BookSync:
     """Brings books from a snapshot and kept diffs to LIVE. Returns the reason when another snapshot is needed."""
 
-    def __init__(self, ladders: Ladders) -> None:
+    def __init__(self, ladders: Ladders, rule: BookRule | None = None) -> None:
         self.ladders = ladders
+        self.rule = rule or BookRule("rest")
+        self._unused: dict[int, int] = {}
+        """Diffs that came for a book whose snapshot is to come in the stream, since it was last asked for."""
         self._pending: dict[int, deque[Diff]] = {}
         self._early: dict[int, Diff] = {}
         """Snapshots for a refresh that are newer than any diff so far."""
@@ -98,14 +123,55 @@ class BookSync:
     def on_diff(self, i: int, diff: Diff) -> str | None:
         """A diff of a book that is not LIVE: kept, or the one that a loaded snapshot waits for."""
         book = self.ladders.books[i]
+        if self.rule.in_stream:
+            return self._await_snapshot(i)
         pending = self._pending[i]
         book["dropped"] += len(pending) == MAX_PENDING_DIFFS
         pending.append(diff)
         return self._follow_chain(i) if book["state"] == LOADED else None
 
-    def on_snapshot(self, i: int, snapshot: Diff) -> str | None:
-        """Rules 3 and 4 with the diffs kept so far."""
+    def _await_snapshot(self, i: int) -> str | None:
+        """A diff before the snapshot that the stream owes us is of no use."""
+        self.ladders.books[i]["dropped"] += 1
+        self._unused[i] = self._unused.get(i, 0) + 1
+        if self._unused[i] < SNAPSHOT_WITHIN_DIFFS:
+            return None
+        self._unused[i] = 0
+        return "no_snapshot"
+
+    def _begin(self, i: int, snapshot: Diff) -> str | None:
+        """A snapshot in the stream is the book, unless it is older than ours."""
+        book, row = self.ladders.books[i], snapshot.row
+        if book["state"] == OFF or (
+            book["state"] == LIVE and row["last_id"] <= book["last_id"] and row["ts_ms"] <= book["ts_ms"]
+        ):
+            return None
+        self._unused.pop(i, None)
+        self._load(i, snapshot)
+        book["state"], book["ts_ms"] = LIVE, row["ts_ms"]
+        reason = _fault(book)
+        if reason is not None:
+            self.lost(i)
+        return reason
+
+    def on_break(self, i: int, diff: Diff) -> str | None:
+        """A diff of a live book that does not continue it: a gap, or what the venue's rule allows."""
         book = self.ladders.books[i]
+        if self.rule.overlap and diff.row["prev_id"] < book["last_id"] < diff.row["last_id"]:
+            reason = self._apply(i, diff)
+            if reason is not None:
+                self.lost(i)
+            return reason
+        book["gaps"] += 1
+        self.lost(i)
+        self.on_diff(i, diff)
+        return "gap"
+
+    def on_snapshot(self, i: int, snapshot: Diff) -> str | None:
+        """Rules 3 and 4 with the diffs kept so far, or the book itself where snapshots come in the stream."""
+        book = self.ladders.books[i]
+        if self.rule.in_stream:
+            return self._begin(i, snapshot)
         if book["state"] == LIVE and book["refreshing"]:
             return self._refresh(i, snapshot)
         if book["state"] not in (WAITING, STALE):
@@ -206,7 +272,7 @@ class BookSync:
         if diff.row["last_id"] <= book["last_id"]:
             book["dropped"] += 1
             return None
-        if diff.row["prev_id"] != book["last_id"]:
+        if diff.row["prev_id"] != book["last_id"] and not (self.rule.overlap and diff.row["prev_id"] < book["last_id"]):
             book["gaps"] += 1
             return "gap"
         return self._apply(i, diff)

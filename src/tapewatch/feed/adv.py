@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from random import Random
 
 from ..model.errors import FrameError
-from ..venues.binance_usdm import average_daily_volume
 from .backoff import Backoff
-from .rest import BinanceUsdmRest, RestError
+from .rest import RestError, VenueRest
 from .sink import Sink
 
 log = logging.getLogger(__name__)
@@ -22,16 +22,20 @@ AT_A_TIME = 4
 FIRST_RETRY_S = 2.0
 LONGEST_RETRY_S = 120.0
 
+Average = Callable[..., tuple[Decimal, int]]
+
 
 class AdvLoader:
     """Tells the sink every instrument's average daily volume, larger markets first."""
 
-    def __init__(self, rest: BinanceUsdmRest, sink: Sink, days: int, random: Random) -> None:
+    def __init__(self, rest: VenueRest, sink: Sink, days: int, random: Random, average: Average) -> None:
+        """`average` reads an answer with daily klines; see `venues.product.Product.daily_volume`."""
         self.loaded: dict[str, int] = {}
         """Symbols whose average is known, and the UTC day it was taken on."""
         self._rest = rest
         self._sink = sink
         self._days = days
+        self._average = average
         self._symbols: dict[str, float] = {}
         self._changed = asyncio.Event()
         self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, random)
@@ -87,6 +91,6 @@ class AdvLoader:
     async def _load(self, symbol: str) -> None:
         today = self._today()
         body = await self._rest.daily_klines(symbol, self._days)
-        volume, days = average_daily_volume(body, now_ms=self._rest.venue_ms(), days=self._days)
+        volume, days = self._average(body, now_ms=self._rest.venue_ms(), days=self._days)
         self._sink.on_adv(symbol, volume, days)
         self.loaded[symbol] = today

@@ -8,15 +8,14 @@ import time
 from collections.abc import Callable, Mapping
 from random import Random
 
-import msgspec
-
 from ..engine import Need
 from ..model.errors import FrameError
 from ..model.gaps import Fate
+from ..venues.product import Product
 from .backoff import Backoff
 from .budget import Priority
 from .pages import Page, PagePlan, Progress
-from .rest import BinanceUsdmRest, RefusedError, RestError
+from .rest import RefusedError, RestError, VenueRest
 from .sink import Sink, TradeHole
 
 log = logging.getLogger(__name__)
@@ -26,28 +25,22 @@ FIRST_RETRY_S = 2.0
 LONGEST_RETRY_S = 120.0
 
 
-class _Id(msgspec.Struct):
-    a: int
-
-
-_ids = msgspec.json.Decoder(list[_Id])
-
-
 class TradeBackfill:
     """Asks for one page after the other, gaps and history side by side, each within its share of the weight."""
 
     def __init__(
-        self, rest: BinanceUsdmRest, sink: Sink, wanted: Callable[[list[Need]], None],
+        self, product: Product, rest: VenueRest, sink: Sink, wanted: Callable[[list[Need]], None],
         is_first: Callable[[str], bool], random: Random, clock: Callable[[], int] = time.time_ns,
         is_busy: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
-        self.plan = PagePlan(is_first)
+        self.plan = PagePlan(product.trades, is_first)
         self.filled = 0
         """Trades brought back into gaps."""
         self.loaded = 0
         """Trades of today's history brought in."""
         self.given_up: dict[str, int] = {}
         """Trades that nobody asks for any more, by symbol."""
+        self._ids = product.trade_ids
         self._rest = rest
         self._sink = sink
         self._wanted = wanted
@@ -64,6 +57,9 @@ class TradeBackfill:
         return self.plan.progress(self._sink.history_edges(), self._rest.venue_ms())
 
     async def run(self) -> None:
+        """Fill and load, for ever; nothing where the venue gives no trades back."""
+        if not self.plan.rule.page:
+            return
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep(self._next_hole))
             tasks.create_task(self._keep(self._next_history))
@@ -99,13 +95,10 @@ class TradeBackfill:
         return None if page is not None and page.priority is Priority.HISTORY and self._is_busy() else page
 
     async def _load(self, page: Page) -> None:
-        body = await self._rest.agg_trades(page.symbol, page.from_id, page.limit, page.priority)
-        try:
-            ids = [row.a for row in _ids.decode(body)]
-        except msgspec.MsgspecError as error:
-            raise FrameError("bad_agg_trades", str(error)) from error
+        body = await self._rest.trades(page.symbol, page.from_id, page.limit, page.priority)
+        ids = self._ids(body)
         if ids != sorted(set(ids)):
-            raise FrameError("bad_agg_trades", f"trades from {page.from_id} on are not in order")
+            raise FrameError("bad_trades", f"trades from {page.from_id} on are not in order")
         if page.takes(ids):
             self._wanted(self._sink.on_trades(page.symbol, body, self._clock()))
             brought = sum(number < page.stop for number in ids)

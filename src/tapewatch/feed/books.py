@@ -12,9 +12,8 @@ from random import Random
 from ..engine import Need
 from ..model.errors import FrameError
 from ..model.instrument import Universe
-from ..venues.binance_usdm import DEPTH_WEIGHT
 from .budget import Priority
-from .rest import BinanceUsdmRest, RestError
+from .rest import RestError, VenueRest
 from .sink import Sink
 from .snapshots import SnapshotQueue
 
@@ -33,7 +32,7 @@ class BookLoader:
     """Gives every followed book its snapshot, for ever. Owned by the feed; `run` ends by cancellation."""
 
     def __init__(
-        self, rest: BinanceUsdmRest, sink: Sink, universe: Universe, full_depth: int, random: Random,
+        self, rest: VenueRest, sink: Sink, universe: Universe, full_depth: int, random: Random,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:  # fmt: skip
         self.queue = SnapshotQueue(random)
@@ -95,7 +94,7 @@ class BookLoader:
 
     def _affordable(self, symbol: str) -> bool:
         room = self._rest.budget.room(self._priority(symbol), self._rest.venue_ms())
-        return DEPTH_WEIGHT[self._depth(symbol)] <= room
+        return self._rest.depth_weight(self._depth(symbol)) <= room
 
     def _depth(self, symbol: str) -> int:
         """Visible books get their whole depth always, others while at least half of this minute's weight is left.
@@ -105,7 +104,7 @@ class BookLoader:
         if self.queue.is_first(symbol):
             return self._full_depth
         left = self._rest.budget.room(Priority.BOOK, self._rest.venue_ms())
-        whole = DEPTH_WEIGHT[self._full_depth]
+        whole = self._rest.depth_weight(self._full_depth)
         others = 0 if self.queue.is_leader(symbol, LEADERS) else (len(self.queue) - 1) * whole
         plenty = left - whole - others >= self._rest.budget.limit // 2
         return self._full_depth if plenty else min(self._full_depth, TAIL_DEPTH)

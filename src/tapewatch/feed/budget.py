@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 WINDOW_MS = 60_000
+"""Binance counts by the minute; other venues by seconds."""
 BAN_WITHOUT_TERM_MS = 120_000
 """A 418 that names no end: the shortest ban the venue is known to give."""
 LONGEST_HOLD_MS = 3 * 24 * 3_600_000
@@ -70,8 +71,9 @@ class Grant:
 class WeightBudget:
     """Grants weight within the venue's limit. `now_ms` is always the venue's clock as well as we know it."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, window_ms: int = WINDOW_MS) -> None:
         self.limit = limit
+        self.window_ms = window_ms
         self.held_until_ms = 0
         """Nothing may be sent before: the venue refused us."""
         self.refusals = 0
@@ -108,7 +110,7 @@ class WeightBudget:
         """When a request that was not granted may be, if no answer changes the count before."""
         if now_ms < self.held_until_ms:
             return self.held_until_ms
-        return (now_ms // WINDOW_MS + 1) * WINDOW_MS
+        return (now_ms // self.window_ms + 1) * self.window_ms
 
     def answered(self, grant: Grant, now_ms: int, used: int | None) -> None:
         """The request has been answered; `used` is the venue's count from the header, if it came."""
@@ -131,10 +133,13 @@ class WeightBudget:
         """The request was never sent."""
         self._in_flight -= grant.weight
 
-    def refused(self, status: int, retry_after: str | None, body: bytes, now_ms: int) -> int:
-        """Take a 429 or 418 to heart; returns until when nothing is sent.
+    def refused(
+        self, status: int, retry_after: str | None, body: bytes, now_ms: int, penalty_ms: int | None = None
+    ) -> int:
+        """Take a refusal for asking too much to heart; returns until when nothing is sent.
 
-        `Retry-After` counts first, then the time named in the body, then the next minute.
+        `Retry-After` counts first, then the time named in the body, then the venue's usual `penalty_ms`, then the next
+        window.
         """
         self.refusals += 1
         banned = _BANNED_UNTIL.search(body)
@@ -142,6 +147,8 @@ class WeightBudget:
             until = now_ms + int(retry_after) * 1000
         elif banned is not None:
             until = int(banned[1])
+        elif penalty_ms is not None:
+            until = now_ms + penalty_ms
         elif status == 418:
             until = now_ms + BAN_WITHOUT_TERM_MS
         else:
@@ -151,10 +158,10 @@ class WeightBudget:
 
     def _roll(self, now_ms: int) -> None:
         """Begin a new minute. A clock that steps back begins none: the count stays until it has caught up."""
-        window = now_ms // WINDOW_MS
+        window = now_ms // self.window_ms
         if window == self._window or window == self._window - 1:
             return
-        venue_is_ahead = 0 < now_ms - self._turned_at_ms < WINDOW_MS // 2
+        venue_is_ahead = 0 < now_ms - self._turned_at_ms < self.window_ms // 2
         if window > self._window and not venue_is_ahead:
             self._counted, self._counted_at_ms, self._untold = 0, now_ms, 0
         self._window = window

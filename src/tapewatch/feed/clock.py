@@ -29,3 +29,8 @@ class ClockOffset:
     def ms(self) -> float | None:
         """The venue's clock minus ours; None before the first sample."""
         return min(self._samples)[1] if self._samples else None
+
+    @property
+    def round_trip_ms(self) -> float:
+        """The shortest round trip among the samples; 0 before the first."""
+        return min(self._samples)[0] if self._samples else 0.0

@@ -10,52 +10,34 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import urlsplit
 
-import msgspec
 from picows import WSCloseCode, WSError, WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport, ws_connect
 from picows.picows import WSCloseHandshake
 
 from ..model.errors import VenueError
 from .proxy import proxy_for
-from .reasons import UNREADABLE, why, why_refused
+from .reasons import why, why_refused
 from .streams import READ_PADDING
+from .wire import Method, Wire
 
 MAX_MESSAGE_BYTES = 16 << 20
 """The largest all-symbol message is some 300 KB; a book of 2000 levels 50 KB."""
 READ_BUFFER_BYTES = 256 << 10
 """Room for one socket read: under load more frames arrive per call of the sink, and each costs less."""
-NAMES_PER_COMMAND = 100
-COMMAND_EVERY_S = 0.2
-"""Half of what the venue allows, so that pongs always fit."""
 PING_IDLE_S = 15.0
 PING_ANSWER_S = 10.0
 """A half-open connection (no FIN ever came) is found within both together."""
 CLOSE_WITHIN_S = 2.0
-
-STREAM_PREFIX = b'{"stream":"'
-"""How a wrapped data frame begins."""
 
 _wire_log = logging.getLogger("tapewatch.feed.wire")
 _wire_log.setLevel(logging.CRITICAL)  # every fault of a connection is in `Connection.why`, logged once per episode
 
 _TEXT = WSMsgType.TEXT
 
-Method = Literal["SUBSCRIBE", "UNSUBSCRIBE"]
-
 
 class ConnectError(VenueError):
     """A websocket could not be opened."""
-
-
-class _Answer(msgspec.Struct):
-    """{"result":null,"id":1}, {"code":2,"msg":"Invalid request: …","id":1} or {"error":{"code":2,"msg":"…"},"id":1}."""
-
-    id: int | None = None
-    code: int | None = None
-    msg: str = ""
-    error: dict[str, str | int] | None = None
 
 
 @dataclass(slots=True)
@@ -64,12 +46,11 @@ class _Command:
 
     method: Method
     names: tuple[str, ...]
+    unanswered: set[str]
     tries: int = 0
     waited: int = 0
     """Ticks since it was sent."""
 
-
-_answer = msgspec.json.Decoder(_Answer)
 
 OnRead = Callable[["Connection", bytearray, "array[int]"], None]
 OnConfirmed = Callable[["Connection", tuple[str, ...]], None]
@@ -83,7 +64,7 @@ class Connection(WSListener):
     queues here: when it is slow, the kernel's receive window is what slows the venue down.
     """
 
-    def __init__(self, on_read: OnRead, on_confirmed: OnConfirmed) -> None:
+    def __init__(self, on_read: OnRead, on_confirmed: OnConfirmed, wire: Wire) -> None:
         self.why = ""
         """Why it ended, one sentence."""
         self.fault: Exception | None = None
@@ -93,8 +74,11 @@ class Connection(WSListener):
         self.refused: dict[str, str] = {}
         """Names in commands the venue answered with an error, and its words."""
         self.answers_astray = 0
+        self.leaving = ""
+        """What the venue said when it announced that it will close this connection; empty while it has not."""
         self._on_read = on_read
         self._on_confirmed = on_confirmed
+        self._wire = wire
         self._transport: WSTransport | None = None
         self._buffer = bytearray()
         self._ends = array("q")
@@ -103,6 +87,7 @@ class Connection(WSListener):
         self._sent: dict[int, _Command] = {}
         self._ids = itertools.count(1)
         self._pacer: asyncio.TimerHandle | None = None
+        self._pinger: asyncio.TimerHandle | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -170,9 +155,10 @@ class Connection(WSListener):
     def _end(self, reason: str) -> None:
         self.why = self.why or reason
         self._waiting.clear()
-        if self._pacer is not None:
-            self._pacer.cancel()
-            self._pacer = None
+        for timer in (self._pacer, self._pinger):
+            if timer is not None:
+                timer.cancel()
+        self._pacer = self._pinger = None
 
     # -- commands -----------------------------------------------------------------------------------------------
 
@@ -195,15 +181,16 @@ class Connection(WSListener):
                 del self._sent[number]
                 if command.tries >= 2:
                     return f"no answer to {command.method} of {len(command.names)} streams"
-                command.waited = 0
+                command.waited, command.unanswered = 0, set(command.names)
                 self._waiting.append(command)
                 self._pace()
         return None
 
     def _queue(self, method: Method, names: Iterable[str]) -> None:
-        names = list(names)
-        for at in range(0, len(names), NAMES_PER_COMMAND):
-            self._waiting.append(_Command(method, tuple(names[at : at + NAMES_PER_COMMAND])))
+        names, size = list(names), self._wire.names_per_command
+        for at in range(0, len(names), size):
+            some = tuple(names[at : at + size])
+            self._waiting.append(_Command(method, some, set(some)))
         self._pace()
 
     def _pace(self) -> None:
@@ -218,33 +205,48 @@ class Connection(WSListener):
         command.tries += 1
         number = next(self._ids)
         self._sent[number] = command
-        text = msgspec.json.encode({"method": command.method, "params": command.names, "id": number})
-        # The venue takes commands as text frames only; a binary one is answered with close 1008.
-        self._transport.send(WSMsgType.TEXT, text)
-        self._pacer = asyncio.get_running_loop().call_later(COMMAND_EVERY_S, self._send_next)
+        # Venues take commands as text frames only; Binance answers a binary one with close 1008.
+        self._transport.send(WSMsgType.TEXT, self._wire.command(command.method, command.names, number))
+        self._pacer = asyncio.get_running_loop().call_later(self._wire.command_every_s, self._send_next)
 
-    def answered(self, frame: bytes) -> None:
-        """Take a frame that is no stream data: the answer to a command, or nonsense."""
-        try:
-            answer = _answer.decode(frame)
-        except UNREADABLE:
+    def _ping(self) -> None:
+        """Send the sign of life that the venue wants as a message, for as long as the connection lives."""
+        if self._transport is not None:
+            self._transport.send(WSMsgType.TEXT, self._wire.ping)
+            self._pinger = asyncio.get_running_loop().call_later(self._wire.ping_every_s, self._ping)
+
+    def answered(self, frame: bytes) -> bool:
+        """Take a frame that is no data of a wanted stream; False where nobody else has anything to do with it."""
+        answer = self._wire.answer(frame)
+        if answer is None:
             self.answers_astray += 1
-            return
-        command = self._sent.pop(answer.id, None) if answer.id is not None else None
+            return True
+        if answer.pong:
+            return False
+        if answer.leaving:
+            self.leaving = self.leaving or answer.leaving
+            return True
+        command = self._sent.get(answer.number) if answer.number is not None else None
         if command is None:
             self.answers_astray += 1
-        elif answer.code is None and answer.error is None:
-            if command.method == "SUBSCRIBE":
-                self._on_confirmed(self, command.names)
-        else:
-            words = answer.msg or str((answer.error or {}).get("msg", "")) or f"code {answer.code}"
-            self.refused.update(dict.fromkeys(command.names, words))
+            return True
+        names = command.names if answer.names is None else answer.names
+        command.unanswered.difference_update(names)
+        if not command.unanswered:
+            self._sent.pop(answer.number or 0)
+        if answer.error:
+            self.refused.update(dict.fromkeys(names, answer.error))
+        elif command.method == "SUBSCRIBE":
+            self._on_confirmed(self, names)
+        return True
 
     # -- picows's callbacks -------------------------------------------------------------------------------------
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
         self._pace()
+        if self._wire.ping:
+            self._pinger = asyncio.get_running_loop().call_later(self._wire.ping_every_s, self._ping)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         # Called for every frame, at some 50 ns for each question that is asked here.

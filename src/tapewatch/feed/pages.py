@@ -16,12 +16,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..model.gaps import Fate
-from ..venues.binance_usdm import AGG_TRADES_HORIZON_MS, WEIGHT
+from ..model.rules import TradeRule
 from .budget import Priority
 from .sink import HistoryEdge, TradeHole
 
-PAGE = 1_000
-"""Rows of one answer."""
 SETTLE_S = 1.0
 """Age at which a gap is asked for."""
 TRIES = 4
@@ -77,6 +75,8 @@ class _Seen:
 class PagePlan:
     """Chooses pages and judges their answers. Times are seconds of a monotonic clock, or venue milliseconds."""
 
+    rule: TradeRule
+    """Rows and cost of an answer, and how far back they go."""
     is_first: Callable[[str], bool]
     rates: Mapping[str, float] = field(default_factory=dict)
     """Expected aggregate trades a second by symbol."""
@@ -98,8 +98,10 @@ class PagePlan:
                 ripe.append(hole)
         for hole in sorted(ripe, key=lambda hole: (not self.is_first(hole.symbol), -hole.last_id)):
             priority = Priority.GAP_FILL if self.is_first(hole.symbol) else Priority.BACKFILL
-            if room(priority) >= WEIGHT["aggTrades"]:
-                return Page(hole.symbol, hole.first_id, min(PAGE, hole.last_id - hole.first_id + 1), priority, hole)
+            if room(priority) >= self.rule.page_weight:
+                return Page(
+                    hole.symbol, hole.first_id, min(self.rule.page, hole.last_id - hole.first_id + 1), priority, hole
+                )
         return None
 
     def judge(
@@ -127,9 +129,10 @@ class PagePlan:
                     lost.append((hole, self._fate(hole, venue_ms)))
         return lost
 
-    @staticmethod
-    def _fate(hole: TradeHole, venue_ms: int) -> Fate:
-        return Fate.BEYOND_HORIZON if hole.to_ms < venue_ms - AGG_TRADES_HORIZON_MS else Fate.REFUSED
+    def _fate(self, hole: TradeHole, venue_ms: int) -> Fate:
+        horizon_ms = self.rule.horizon_ms
+        beyond = horizon_ms is not None and hole.to_ms < venue_ms - horizon_ms
+        return Fate.BEYOND_HORIZON if beyond else Fate.REFUSED
 
     # -- history ------------------------------------------------------------------------------------------------
 
@@ -138,8 +141,8 @@ class PagePlan:
         wanted = [edge for edge in self._wanted(edges, venue_ms) if self._goes_on(edge, venue_ms)]
         for edge in sorted(wanted, key=lambda edge: (not self.is_first(edge.symbol), self._pages(edge, venue_ms))):
             priority = Priority.VISIBLE_HISTORY if self.is_first(edge.symbol) else Priority.HISTORY
-            if room(priority) >= WEIGHT["aggTrades"]:
-                from_id = max(0, edge.first_id - PAGE)
+            if room(priority) >= self.rule.page_weight:
+                from_id = max(0, edge.first_id - self.rule.page)
                 return Page(edge.symbol, from_id, edge.first_id - from_id, priority, None)
         return None
 
@@ -179,7 +182,7 @@ class PagePlan:
         day_s = (venue_ms - midnight(venue_ms)) / 1000
         for edge in edges:
             rate = self.rates.get(edge.symbol)
-            if self.is_first(edge.symbol) or (rate is not None and rate * day_s <= CHEAP_PAGES * PAGE):
+            if self.is_first(edge.symbol) or (rate is not None and rate * day_s <= CHEAP_PAGES * self.rule.page):
                 yield edge
 
     def _goes_on(self, edge: HistoryEdge, venue_ms: int) -> bool:
@@ -187,7 +190,7 @@ class PagePlan:
 
     def _pages(self, edge: HistoryEdge, venue_ms: int) -> int:
         seconds = max(0, edge.first_ms - midnight(venue_ms)) / 1000
-        return 1 + int(self.rates.get(edge.symbol, 1.0) * seconds / PAGE)
+        return 1 + int(self.rates.get(edge.symbol, 1.0) * seconds / self.rule.page)
 
 
 def midnight(ms: int) -> int:

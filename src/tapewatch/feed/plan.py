@@ -7,26 +7,13 @@ place keeps it for as long as it is wanted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from ..venues.binance_usdm import STREAMS_PER_SOCKET, Route
+from ..model.channel import Channel
 
-BOOKS_PER_SOCKET = 50
-
-
-class Channel(StrEnum):
-    """A kind of stream; the value is what /health and metrics call it."""
-
-    AGG_TRADE = "aggTrade"
-    DEPTH = "depth"
-    BOOK_TICKER = "bookTicker"
-    MARK_PRICE = "markPrice"
-    TICKER = "ticker"
-    FORCE_ORDER = "forceOrder"
-    CONTRACT_INFO = "contractInfo"
-    CANARY = "canary"
+ALL_SOCKET = "market-all"
+"""The socket of the streams that are about the whole market."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,33 +21,26 @@ class Stream:
     """One subscription. `symbol` is empty for streams of the whole market."""
 
     name: str
+    """As the venue writes it in commands and at the head of every message."""
     channel: Channel
     symbol: str = ""
 
 
-MARK_PRICES = Stream("!markPrice@arr@1s", Channel.MARK_PRICE)
-TICKERS = Stream("!ticker@arr", Channel.TICKER)
-FORCE_ORDERS = Stream("!forceOrder@arr", Channel.FORCE_ORDER)
-CONTRACTS = Stream("!contractInfo", Channel.CONTRACT_INFO)
-WHOLE_MARKET_SOCKET = "market-all"
-WHOLE_MARKET = (MARK_PRICES, FORCE_ORDERS, CONTRACTS, TICKERS)
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Which streams a product has, grouped by the sockets that carry them."""
 
-
-def agg_trade(symbol: str) -> Stream:
-    return Stream(f"{symbol.lower()}@aggTrade", Channel.AGG_TRADE, symbol)
-
-
-def depth(symbol: str) -> Stream:
-    return Stream(f"{symbol.lower()}@depth@100ms", Channel.DEPTH, symbol)
-
-
-def book_ticker(symbol: str) -> Stream:
-    return Stream(f"{symbol.lower()}@bookTicker", Channel.BOOK_TICKER, symbol)
-
-
-def canary(symbol: str) -> Stream:
-    """A stream that is never silent for more than a second, so that the silence of its socket means something."""
-    return Stream(f"{symbol.lower()}@markPrice@1s", Channel.CANARY, symbol)
+    trades: Callable[[str], tuple[Stream, ...]]
+    """Streams of a symbol that every instrument followed gets: its trades and what else the venue tells a symbol."""
+    books: Callable[[str], tuple[Stream, ...]]
+    """Streams of a symbol whose book is kept."""
+    whole_market: tuple[Stream, ...] = ()
+    canary: Callable[[str], Stream] | None = None
+    """Of a busy symbol; None where the trades' sockets are never silent, or nothing is certain to speak."""
+    routes: tuple[str, str, str] = ("", "", "")
+    """Routes of `whole_market`, `trades` and `books`; see `dialect.Dialect.path`."""
+    streams_per_socket: int = 200
+    books_per_socket: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +48,7 @@ class SocketPlan:
     """What one websocket carries."""
 
     name: str
-    route: Route
+    route: str
     streams: tuple[Stream, ...]
 
     @property
@@ -86,6 +66,7 @@ class _Shard:
 
 
 def plan(
+    offer: Offer,
     trades: Iterable[str],
     books: Iterable[str],
     load: Mapping[str, float] | None = None,
@@ -100,14 +81,16 @@ def plan(
     """
     loads = load or {}
     current = list(current)
-    sockets = [SocketPlan(WHOLE_MARKET_SOCKET, "market", WHOLE_MARKET)]
-    # One stream of each socket is its canary.
-    for shard in _deal(trades, loads, STREAMS_PER_SOCKET - 1, "trades", current):
-        streams = tuple(agg_trade(symbol) for symbol in shard.symbols)
-        sockets.append(SocketPlan(shard.name, "market", (*streams, canary(canary_symbol))))
-    for shard in _deal(books, loads, BOOKS_PER_SOCKET, "books", current):
-        streams = tuple(make(symbol) for symbol in shard.symbols for make in (depth, book_ticker))
-        sockets.append(SocketPlan(shard.name, "public", streams))
+    market_route, trades_route, books_route = offer.routes
+    sockets = [SocketPlan(ALL_SOCKET, market_route, offer.whole_market)] if offer.whole_market else []
+    canary = (offer.canary(canary_symbol),) if offer.canary is not None else ()
+    room = (offer.streams_per_socket - len(canary)) // len(offer.trades(canary_symbol))
+    for shard in _deal(trades, loads, room, "trades", current):
+        streams = tuple(stream for symbol in shard.symbols for stream in offer.trades(symbol))
+        sockets.append(SocketPlan(shard.name, trades_route, (*streams, *canary)))
+    for shard in _deal(books, loads, offer.books_per_socket, "books", current):
+        streams = tuple(stream for symbol in shard.symbols for stream in offer.books(symbol))
+        sockets.append(SocketPlan(shard.name, books_route, streams))
     return sockets
 
 

@@ -1,4 +1,4 @@
-"""Binance USD-M over HTTP: every request within the weight budget, every failure a typed error with one sentence."""
+"""A venue over HTTP: every request within the weight budget, every failure a typed error with one sentence."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import heapq
 import itertools
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from random import Random
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import aiohttp
 import msgspec
 
 from ..model.errors import VenueError
-from ..venues.binance_usdm import DEPTH_WEIGHT, WEIGHT, WEIGHT_PER_MINUTE
 from .backoff import Backoff
-from .budget import Grant, Priority, WeightBudget
+from .budget import WINDOW_MS, Grant, Priority, WeightBudget
 from .clock import ClockOffset
 from .proxy import proxy_for
 from .reasons import why, why_refused
@@ -33,11 +33,7 @@ FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 10.0
 CONNECTIONS = 8
 MAX_BODY_BYTES = 64 << 20
-"""exchangeInfo is a few MB; anything beyond this is no answer to us."""
-AGG_TRADES_PER_PAGE = 1000
-KLINES_WEIGHT = ((100, 1), (500, 2), (1001, 5), (1501, 10))
-"""REST /klines: limits below, and what they cost."""
-USED_WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
+"""Lists of instruments are a few MB; anything beyond this is no answer to us."""
 
 
 class RestError(VenueError):
@@ -76,27 +72,31 @@ class RefusedError(RestError):
         self.code = code
 
 
-class _Error(msgspec.Struct):
-    """{"code":-1121,"msg":"Invalid symbol."}"""
+class VenueRest(ABC):
+    """The public REST interface of one product. Use as an async context manager.
 
-    code: int = 0
-    msg: str = ""
-
-
-class _Time(msgspec.Struct):
-    serverTime: int  # noqa: N815  (the venue's name)
-
-
-class BinanceUsdmRest:
-    """The venue's public REST interface. Use as an async context manager.
-
-    Requests wait for their weight in order of priority, then of asking; so a call may take minutes while the budget
-    is used up or the venue has banned us, and only then fails or succeeds.
+    A dialect says the addresses, what each request costs and how refusals are worded. Requests wait for their weight in
+    order of priority, then of asking; so a call may take minutes while the budget is used up or the venue has banned
+    us, and only then fails or succeeds.
     """
+
+    title: str
+    """Whose interface it is, in words: ``Binance USD-M futures``."""
+    weight_limit: int
+    window_ms: int = WINDOW_MS
+    """The venue lets an address ask for `weight_limit` in each window of its clock."""
+    used_header: str = ""
+    """Header with the venue's own count; empty where it tells none."""
+    penalties_ms: Mapping[int, int | None] = MappingProxyType({429: None, 418: None})
+    """Statuses that mean we asked too much, and how long to keep quiet where the answer does not say."""
+
+    attempts = ATTEMPTS
+    refuses_with_200 = False
+    """Its refusals come with status 200, too."""
 
     def __init__(self, base_url: str, clock: Callable[[], int] = time.time_ns, random: Random | None = None) -> None:
         self.base_url = base_url
-        self.budget = WeightBudget(WEIGHT_PER_MINUTE)
+        self.budget = WeightBudget(self.weight_limit, self.window_ms)
         self.offset = ClockOffset()
         self._clock = clock
         self._random = random or Random()  # noqa: S311  (jitter is no secret)
@@ -130,64 +130,74 @@ class BinanceUsdmRest:
     async def synchronise(self) -> float:
         """Measure the venue's clock against ours; returns the offset in milliseconds."""
         sent_ms = self._clock() / 1e6
-        body = await self._get("/fapi/v1/time", WEIGHT["time"], Priority.CONTROL)
+        body = await self.server_time()
         received_ms = self._clock() / 1e6
         try:
-            self.offset.add(sent_ms, received_ms, msgspec.json.decode(body, type=_Time).serverTime)
-        except msgspec.MsgspecError as error:
-            raise RefusedError(f"{self.base_url} does not answer like Binance USD-M futures: {error}") from error
+            self.offset.add(sent_ms, received_ms, self.read_time(body))
+        except (msgspec.MsgspecError, ValueError, LookupError) as error:
+            raise RefusedError(f"{self.base_url} does not answer like {self.title}: {error}") from error
         return self.offset.ms or 0.0
 
-    async def exchange_info(self) -> bytes:
-        return await self._get("/fapi/v1/exchangeInfo", WEIGHT["exchangeInfo"], Priority.CONTROL)
+    @abstractmethod
+    async def server_time(self) -> bytes:
+        """The answer that holds the venue's time."""
 
-    async def tickers_24h(self) -> bytes:
-        return await self._get("/fapi/v1/ticker/24hr", WEIGHT["ticker_24hr_all"], Priority.CONTROL)
+    @abstractmethod
+    def read_time(self, body: bytes) -> float:
+        """The time in that answer, in milliseconds; what it raises means that this is no such venue."""
 
-    async def premium_index(self) -> bytes:
-        return await self._get("/fapi/v1/premiumIndex", WEIGHT["premiumIndex_all"], Priority.CONTROL)
+    @abstractmethod
+    async def instruments(self) -> list[bytes]:
+        """The trading list: one answer, or its pages."""
 
-    async def funding_info(self) -> bytes:
-        """Symbols whose funding differs from the usual; of no weight, 500 in 5 minutes."""
-        return await self._get("/fapi/v1/fundingInfo", WEIGHT["fundingInfo"], Priority.BACKGROUND)
+    @abstractmethod
+    async def volumes(self) -> bytes:
+        """24 h figures of every symbol."""
 
+    @abstractmethod
     async def daily_klines(self, symbol: str, days: int) -> bytes:
         """The last `days` daily klines and today's running one."""
-        weight = next(cost for limit, cost in KLINES_WEIGHT if days + 1 < limit)
-        return await self._get("/fapi/v1/klines", weight, Priority.ADV, symbol=symbol, interval="1d", limit=days + 1)
+
+    async def funding(self) -> bytes:
+        """What `Product.funding_intervals` reads."""
+        raise NotImplementedError(f"{self.title} tells funding intervals with its instruments")
 
     async def depth(self, symbol: str, limit: int, priority: Priority) -> bytes:
-        return await self._get("/fapi/v1/depth", DEPTH_WEIGHT[limit], priority, symbol=symbol, limit=limit)
+        """A book of `limit` levels a side. Venues whose books come in the stream are never asked."""
+        raise NotImplementedError(f"{self.title} sends its books in the stream")
 
-    async def agg_trades(self, symbol: str, from_id: int, limit: int, priority: Priority) -> bytes:
-        """Up to `limit` aggregate trades, ascending, from `from_id` on; only the last 48 h can be asked for."""
-        return await self._get(
-            "/fapi/v1/aggTrades",
-            WEIGHT["aggTrades"],
-            priority,
-            symbol=symbol,
-            fromId=from_id,
-            limit=min(limit, AGG_TRADES_PER_PAGE),
-        )
+    def depth_weight(self, limit: int) -> int:
+        """What a book of `limit` levels costs."""
+        raise NotImplementedError(f"{self.title} sends its books in the stream")
 
-    async def open_interest(self, symbol: str) -> bytes:
-        return await self._get("/fapi/v1/openInterest", WEIGHT["openInterest"], Priority.BACKGROUND, symbol=symbol)
+    async def trades(self, symbol: str, from_id: int, limit: int, priority: Priority) -> bytes:
+        """Up to `limit` trades from id `from_id` on; see `model.rules.TradeRule`. Not asked where `page` is 0."""
+        raise NotImplementedError(f"{self.title} does not give trades back")
+
+    def error_in(self, body: bytes) -> tuple[int, str] | None:
+        """Code and words of a refusal in the body of an answer; None where it is none."""
+        raise NotImplementedError
+
+    def too_much(self, code: int) -> bool:
+        """Whether a refusal's code means that we asked too much, whatever its status says."""
+        del code
+        return False
 
     # -- one request --------------------------------------------------------------------------------------------
 
-    async def _get(self, path: str, weight: int, priority: Priority, **params: str | int) -> bytes:
-        """Ask until it is answered, `ATTEMPTS` times at most; raises `RestError`."""
+    async def get(self, path: str, weight: int, priority: Priority, **params: str | int) -> bytes:
+        """Ask until it is answered, `attempts` times at most; raises `RestError`."""
         backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, self._random)
         while True:
             grant = await self._turn(weight, priority)
             used: int | None = None
             try:
                 status, headers, body = await self._ask(path, params)
-                used = _used_weight(headers)
+                used = self._used_weight(headers)
                 self._judge(path, status, headers, body)
                 return body
             except RestError as error:
-                if not error.retryable or backoff.attempts + 1 >= ATTEMPTS:
+                if not error.retryable or backoff.attempts + 1 >= self.attempts:
                     raise
             finally:
                 self.budget.answered(grant, self.venue_ms(), used)
@@ -211,23 +221,26 @@ class BinanceUsdmRest:
 
     def _judge(self, path: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Nothing for an answer; otherwise the error it means."""
-        if status == 200:
+        told = self.error_in(body) if (status == 200 and self.refuses_with_200) or 400 <= status < 500 else None
+        if status == 200 and told is None:
             return
-        if status in (429, 418):
+        if status in self.penalties_ms or (told is not None and self.too_much(told[0])):
             now_ms = self.venue_ms()
-            until_ms = self.budget.refused(status, headers.get("Retry-After"), body, now_ms)
-            sentence = f"{why_refused(status, self.base_url)}; nothing is asked for {(until_ms - now_ms) / 1000:.0f} s"
+            penalty_ms = self.penalties_ms.get(status)
+            until_ms = self.budget.refused(status, headers.get("Retry-After"), body, now_ms, penalty_ms)
+            refused = why_refused(status if status != 200 else 429, self.base_url)
             log.warning("rest_refused path=%s status=%d held_s=%.0f", path, status, (until_ms - now_ms) / 1000)
-            raise RateLimitedError(sentence)
+            raise RateLimitedError(f"{refused}; nothing is asked for {(until_ms - now_ms) / 1000:.0f} s")
         if status in (403, 451):
             raise BlockedError(why_refused(status, self.base_url))
         if status >= 500:
             raise OverloadedError(why_refused(status, self.base_url))
-        try:
-            error = msgspec.json.decode(body, type=_Error)
-        except msgspec.MsgspecError:
-            error = _Error()
-        raise RefusedError(f"{path} is refused (HTTP {status}): {error.msg or 'no reason given'}", error.code)
+        code, words = told or (0, "")
+        raise RefusedError(f"{path} is refused (HTTP {status}): {words or 'no reason given'}", code)
+
+    def _used_weight(self, headers: Mapping[str, str]) -> int | None:
+        text = headers.get(self.used_header) if self.used_header else None
+        return int(text) if text is not None and text.isdecimal() else None
 
     # -- turns --------------------------------------------------------------------------------------------------
 
@@ -263,8 +276,3 @@ class BinanceUsdmRest:
             wait_s = (self.budget.next_chance_ms(now_ms) - now_ms) / 1000
             # A clock that is stepped meanwhile would make one long wait wrong by as much.
             self._alarm = asyncio.get_running_loop().call_later(min(wait_s, 5.0) + 0.01, self._serve)
-
-
-def _used_weight(headers: Mapping[str, str]) -> int | None:
-    text = headers.get(USED_WEIGHT_HEADER)
-    return int(text) if text is not None and text.isdecimal() else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import time
 from array import array
 from collections.abc import Callable, Iterable, Sequence
@@ -14,11 +13,12 @@ from typing import Protocol
 import msgspec
 
 from .backoff import Backoff
-from .connection import STREAM_PREFIX, ConnectError, Connection
+from .connection import ConnectError, Connection
 from .plan import SocketPlan, Stream, changes
 from .reasons import UNREADABLE
 from .status import SocketStatus
 from .watchdog import NEVER, SocketWatch, Track, Watchdog
+from .wire import Wire
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +38,6 @@ OVERLAP_AT_MOST_S = 30.0
 ROTATE_AGAIN_S = 300.0
 ANSWER_TICKS = 10
 """Seconds that a command may stay unanswered."""
-
-_EVENT_TIME = re.compile(rb'"E":\s?(\d{13})\b')
-_STREAM_NAME = re.compile(rb'"stream"\s*:\s*"([^"]*)"')
-_PREFIX = len(STREAM_PREFIX)
 
 
 class Reader(Protocol):
@@ -66,7 +62,8 @@ class Socket:
     def __init__(
         self,
         plan: SocketPlan,
-        ws_url: str,
+        url: str,
+        wire: Wire,
         watch: SocketWatch,
         dog: Watchdog,
         reader: Reader,
@@ -77,7 +74,8 @@ class Socket:
         lifetime_s: float = LIFETIME_S,
     ) -> None:
         self.plan = plan
-        self.url = f"{ws_url}/{plan.route}/stream"
+        self.url = url
+        self.wire = wire
         self.watch = watch
         self.dog = dog
         self.reconnects = 0
@@ -102,6 +100,7 @@ class Socket:
         self._last_data: float | None = None
         self._used_at = 0.0
         self._lost_at: float | None = None
+        self._asked_to_leave = False
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -124,7 +123,7 @@ class Socket:
         return [connection for connection in (self._connection, self._successor) if connection is not None]
 
     async def _open(self) -> Connection:
-        connection = Connection(self._on_read, self._on_confirmed)
+        connection = Connection(self._on_read, self._on_confirmed, self.wire)
         # A venue that comes back is not met by all sockets at the same moment.
         async with self._gate:
             await connection.open(self.url, OPEN_WITHIN_S)
@@ -133,6 +132,7 @@ class Socket:
 
     def _use(self, connection: Connection) -> None:
         self._connection = connection
+        self._asked_to_leave = False
         self._data_since, self._used_at = None, asyncio.get_running_loop().time()
         self.dog.opened(self.plan.name)
 
@@ -192,6 +192,7 @@ class Socket:
             log.warning("rotation_failed socket=%s reason=%r", self.plan.name, new.why)
             return False
         self._connection = new
+        self._asked_to_leave = False
         self.rotations += 1
         await old.close("replaced")
         log.info("socket_rotated socket=%s", self.plan.name)
@@ -307,18 +308,22 @@ class Socket:
     def _on_read(self, connection: Connection, buffer: bytearray, ends: array[int]) -> None:
         """Count each message for its stream, then hand all of them on at once."""
         recv_ns = self._clock()
-        count = self.watch.counter.count
+        counter = self.watch.counter
         dropped: list[int] = []
         others = k = 0
         while True:
             # While two connections are compared every message is looked at.
-            k = count(buffer, ends, k) if connection.delivered is None else k
+            k = counter.count(buffer, ends, k) if connection.delivered is None and counter is not None else k
             if k == len(ends):
                 break
-            track = self._track(connection, buffer, ends[k - 1] if k else 0, ends[k])
-            if track is None:
+            start = ends[k - 1] if k else 0
+            track = self._track(buffer, start, ends[k])
+            if track is not None:
+                wanted = self._take(connection, track, buffer, ends, k)
+            else:
                 others += 1
-            elif not self._take(connection, track, buffer, ends, k):
+                wanted = self._other(connection, bytes(buffer[start : ends[k]]))
+            if not wanted:
                 dropped.append(k)
             k += 1
         self.frames += len(ends)
@@ -328,12 +333,28 @@ class Socket:
             _drop(buffer, ends, dropped)
         self._reader.on_read(buffer, ends, recv_ns)
 
-    def _track(self, connection: Connection, buffer: bytearray, start: int, end: int) -> Track | None:
-        """The stream a message belongs to; None when it is no data, or of no stream of ours."""
-        if not buffer.startswith(STREAM_PREFIX, start):
-            return self._unusual(connection, buffer, start, end)
-        name = bytes(buffer[start + _PREFIX : end]).partition(b'"')[0]
+    def _track(self, buffer: bytearray, start: int, end: int) -> Track | None:
+        """The stream of ours that a message belongs to, whatever the order of its keys and the spelling of its name."""
+        prefix, stop = self.wire.heading.prefix, self.wire.heading.end
+        if buffer.startswith(prefix, start):
+            begin = start + len(prefix)
+            name: bytes | None = bytes(buffer[begin : buffer.find(stop, begin, end)])
+        else:
+            name = self.wire.name_in(buffer, start, end)
+        if name is None:
+            return None
         return self.watch.tracks.get(name) or self._by_other_spelling(name)
+
+    def _other(self, connection: Connection, frame: bytes) -> bool:
+        """A message of no stream of ours: an answer, or data that nobody wants any more. False: nobody else cares."""
+        if frame.startswith(self.wire.heading.prefix):
+            self.strangers += 1
+        wanted = connection.answered(frame)
+        if connection.leaving and not self._asked_to_leave:
+            self._asked_to_leave = True
+            log.info("socket_leaves socket=%s reason=%r", self.plan.name, connection.leaving)
+            self.replace()
+        return wanted
 
     def _take(self, connection: Connection, track: Track, buffer: bytearray, ends: array[int], k: int) -> bool:
         """Count message `k` for its stream; False when the stream's tap wants it dropped."""
@@ -349,25 +370,15 @@ class Socket:
                 track = self.watch.tracks.get(msgspec.json.decode(b'"' + name + b'"', type=str).encode())
             except UNREADABLE:
                 track = None
-            if track is not None:
-                return track
-        self.strangers += 1
+            return track
         return None
-
-    def _unusual(self, connection: Connection, buffer: bytearray, start: int, end: int) -> Track | None:
-        """A message that does not begin as data does: data with its keys in another order, or an answer."""
-        named = _STREAM_NAME.search(buffer, start, end)
-        if named is None:
-            connection.answered(bytes(buffer[start:end]))
-            return None
-        return self.watch.tracks.get(named[1]) or self._by_other_spelling(named[1])
 
     def _note_data(self, buffer: bytearray, ends: array[int]) -> None:
         self._last_data = asyncio.get_running_loop().time()
         if self._data_since is None:
             self._data_since = self._last_data
         if self.watch.sample_due:
-            event = _EVENT_TIME.search(buffer, ends[-2] if len(ends) > 1 else 0)
+            event = self.wire.event_time.search(buffer, ends[-2] if len(ends) > 1 else 0)
             if event is not None:
                 self.watch.sample_due = False
                 self.dog.lag(self.watch, float(self._reader.venue_ms() - int(event[1])))

@@ -22,45 +22,33 @@ class _Tickers(msgspec.Struct):
     data: list[_Ticker]
 
 
-class Volume(msgspec.Struct):
-    """One row of REST /ticker/24hr."""
-
-    symbol: str
-    quoteVolume: float = 0.0  # noqa: N815  (the venue's name)
-    count: int = 0
-
-
 _tickers = msgspec.json.Decoder(_Tickers)
-_volumes = msgspec.json.Decoder(list[Volume], strict=False)
 
 
 def last_trade_ids(frame: bytes) -> list[tuple[str, int]]:
-    """Symbol and last trade id of each row of a ticker frame; nothing from a frame that is not one."""
+    """Symbol and last trade id of each row of a Binance ticker frame; nothing from a frame that is not one."""
     try:
         return [(row.s, row.L) for row in _tickers.decode(frame).data]
     except UNREADABLE:
         return []  # the sink sets the frame aside and counts it
 
 
-def volumes(body: bytes) -> list[Volume]:
-    """24 h quote volume and number of trades of every symbol."""
-    return _volumes.decode(body)
-
-
 class LiquidationsOnce:
     """Lets each liquidation pass once.
 
-    Liquidations carry no id, so nobody downstream can tell one that two connections delivered from two alike. The
-    order's own fields are its identity; the push time around them differs between connections.
+    Liquidations carry no id, so nobody downstream can tell one that two connections delivered from two alike. Their own
+    fields are their identity, which begins at `mark` in the message: the push time before it differs between
+    connections.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mark: bytes) -> None:
+        self._mark = mark
         self.dropped = 0
         self._known: set[bytes] = set()
         self._oldest: deque[bytes] = deque()
 
     def __call__(self, frame: bytes) -> bool:
-        order = frame[frame.find(b'"o":{') :]
+        order = frame[max(0, frame.find(self._mark)) :]
         if order in self._known:
             self.dropped += 1
             return False

@@ -19,24 +19,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from ..model.channel import Channel
 from ..model.views import FeedState
-from .plan import TICKERS, WHOLE_MARKET_SOCKET, Channel, SocketPlan, Stream
+from .plan import SocketPlan, Stream
 from .status import ChannelStatus
 from .streams import StreamCounter
+from .wire import Heading
 
 Tap = Callable[[bytes], bool]
 
 NEVER = float("-inf")
 ENDLESS = float("inf")
 
-RHYTHM_S = {Channel.CANARY: 5.0, Channel.MARK_PRICE: 5.0, Channel.TICKER: 10.0}
-"""Longest silence of streams that come once a second whatever the market does."""
-LEGALLY_SILENT = frozenset({Channel.FORCE_ORDER, Channel.CONTRACT_INFO})
-PATIENCE_S = {Channel.AGG_TRADE: 10.0, Channel.DEPTH: 5.0, Channel.BOOK_TICKER: 10.0}
+RHYTHM_S = {Channel.CANARY: 5.0, Channel.MARKS: 5.0, Channel.TICKERS: 10.0}
+"""Longest silence of streams of the whole market, and canaries, that come once a second whatever the market does."""
+LEGALLY_SILENT = frozenset({Channel.LIQUIDATIONS, Channel.INSTRUMENTS})
+PATIENCE_S = {Channel.TRADES: 10.0, Channel.DEPTH: 5.0, Channel.QUOTES: 10.0}
 """No stream that follows the market is judged before."""
 MISSED_EVENTS = 50.0
 """Events a stream must have missed by its own rate to be suspected. Arrivals cluster: Poisson would need 15."""
-PROOF = {Channel.AGG_TRADE: 3, Channel.DEPTH: 5, Channel.BOOK_TICKER: 20}
+PROOF = {Channel.TRADES: 3, Channel.DEPTH: 5, Channel.QUOTES: 20}
 """Events seen elsewhere that this stream must have carried. A trade can leave the touch as it is (hidden orders)."""
 WITHOUT_WITNESS = 10.0
 """A suspicion that is this many times older than where it began needs no witness."""
@@ -78,6 +80,11 @@ class Track:
     remedies: int = 0
     remedied: float = NEVER
 
+    @property
+    def has_rhythm(self) -> bool:
+        """Whether it comes once a second whatever the market does; figures of one symbol come when they change."""
+        return self.stream.channel in RHYTHM_S and (not self.stream.symbol or self.stream.channel is Channel.CANARY)
+
     def patience(self) -> float:
         """Seconds without a frame after which a stream that follows the market is suspected."""
         return max(PATIENCE_S[self.stream.channel], MISSED_EVENTS / self.rate if self.rate > 0 else ENDLESS)
@@ -89,7 +96,7 @@ class SocketWatch:
 
     name: str
     tracks: dict[bytes, Track] = field(default_factory=dict)
-    counter: StreamCounter = field(default_factory=lambda: StreamCounter([]))
+    counter: StreamCounter | None = None
     """Counts the frames of all streams that nobody taps; `collect` gives them to the tracks."""
     connected: bool = False
     opened_at: float = NEVER
@@ -107,7 +114,7 @@ class SocketWatch:
 
     def collect(self) -> None:
         """Give the tracks what the read loop has counted since the last time."""
-        for name, frames in self.counter.take():
+        for name, frames in self.counter.take() if self.counter is not None else ():
             self.tracks[name].frames += frames
 
     def heard(self) -> float:
@@ -142,17 +149,22 @@ class Remedy:
 class Watchdog:
     """Judges all streams of one venue once a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, heading: Heading, *, tickers_testify: bool = True) -> None:
+        """`tickers_testify`: 24 h figures of the whole market tell trade ids (see `trade_ids`)."""
+        self._heading = heading
+        self._tickers_testify = tickers_testify
         self.now = 0.0
         """Seconds of attention: our own clock, less the time in which our loop did not run."""
         self.sockets: dict[str, SocketWatch] = {}
         self._wall: float | None = None
         # Streams that follow the market, by symbol; each symbol has one of a kind.
         self._market: dict[Channel, dict[str, Track]] = {channel: {} for channel in PROOF}
-        self._trades = self._market[Channel.AGG_TRADE]
+        self._trades = self._market[Channel.TRADES]
         self._depths = self._market[Channel.DEPTH]
-        self._touches = self._market[Channel.BOOK_TICKER]
+        self._touches = self._market[Channel.QUOTES]
         self._trade_ids: dict[str, int] = {}
+        self._witness_track: Track | None = None
+        """The 24 h figures of the whole market with trade ids; not every venue tells them."""
 
     # -- what is watched ----------------------------------------------------------------------------------------
 
@@ -166,11 +178,14 @@ class Watchdog:
         for name, stream in wanted.items():
             if name not in watch.tracks:
                 track = watch.tracks[name] = Track(stream, tap=taps.get(stream.channel))
-                if stream.channel == Channel.AGG_TRADE:
+                if stream.channel == Channel.TRADES:
                     track.rate = rates.get(stream.symbol, 0.0)
                 if stream.channel in self._market:
                     self._market[stream.channel][stream.symbol] = track
-        watch.counter = StreamCounter([name for name, track in watch.tracks.items() if track.tap is None])
+                elif stream.channel is Channel.TICKERS and not stream.symbol and self._tickers_testify:
+                    self._witness_track = track
+        counted = [name for name, track in watch.tracks.items() if track.tap is None]
+        watch.counter = StreamCounter(counted, self._heading)
         return watch
 
     def forget(self, socket: str) -> None:
@@ -281,18 +296,17 @@ class Watchdog:
             return False
         age = self.now - max(track.heard, track.acked)
         if channel in RHYTHM_S:
-            return age > RHYTHM_S[channel]
+            return track.has_rhythm and age > RHYTHM_S[channel]
         if age >= PATIENCE_S[channel] and track.evidence >= PROOF[channel]:
             return True
         return age > track.patience() * WITHOUT_WITNESS and not self._has_witness(track)
 
     def _has_witness(self, track: Track) -> bool:
         """Whether somebody is there to say that this stream misses nothing: the tickers, and for books the trades."""
-        tickers = self.sockets.get(WHOLE_MARKET_SOCKET)
-        ticker = tickers.tracks.get(TICKERS.name.encode()) if tickers is not None else None
-        if ticker is None or self.now - ticker.heard > RHYTHM_S[Channel.TICKER]:
+        ticker = self._witness_track
+        if ticker is None or self.now - ticker.heard > RHYTHM_S[Channel.TICKERS]:
             return False
-        if track.stream.channel == Channel.AGG_TRADE:
+        if track.stream.channel == Channel.TRADES:
             return True
         trades = self._trades.get(track.stream.symbol)
         return trades is not None and trades.acked != NEVER and not trades.silent
@@ -344,7 +358,7 @@ class Watchdog:
         """The word for one socket."""
         if not watch.connected:
             return FeedState.DOWN if watch.failing else FeedState.CONNECTING
-        if watch.sick or any(track.stream.channel in RHYTHM_S for track in watch.silent()):
+        if watch.sick or any(track.has_rhythm for track in watch.silent()):
             return FeedState.STALE
         if watch.lag_ms is not None and watch.lag_ms > LATE_MS:
             return FeedState.DELAYED

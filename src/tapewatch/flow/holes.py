@@ -149,6 +149,13 @@ def fill(h: Holes, seconds: Candles, minutes: Candles, i: int, number: int, ts_m
 
 
 @kernel
+def lacks(h: Holes, i: int, first: int, last: int) -> bool:
+    """Whether all of ids `first..last` are missing, in one hole."""
+    at = _find(h, i, first)
+    return at != NONE and last <= h.pool[at].last
+
+
+@kernel
 def end_chain(h: Holes, i: int, last_id: int, from_ms: int, to_ms: int, cause: int) -> None:
     """Give up every hole of an instrument: its ids end at `last_id`, for `cause`. Marked candles stay marked.
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..compiled import Record, kernel, leaf, prefetch
 from ..model.gaps import Cause, Fate
+from ..model.rules import TradeIds, TradeRule
 from ..model.tape import Flag
 from . import holes
 from .bigflow import BigFlow, on_flow_print, on_parent_print
@@ -51,13 +52,15 @@ TRADES = np.dtype(
         ("accepted_before", np.int64),
         ("lost_after", np.int64),
         ("lost_cause", np.int64),
+        ("ids", np.int64),
     ]
 )
 """Per instrument. The chain reaches from `first_id` (at `first_ms`) to `last_id` (`chain_ms` is the newest time in it)
 and lacks `absent` ids; before it began, `accepted_before` trades had been accepted. `raw` is 1 where raw trades are its
 source and aggregates are not counted (and the reverse). `gaps` counts breaks of chains, `missing` ids in them, `filled`
 ids that came after all, `backfilled` trades that came by request. What fits no chain counts among the `duplicates`;
-`too_late` is what the chain took and no candle held any more. A hole behind `lost_after` has `lost_cause`."""
+`too_late` is what the chain took and no candle held any more. A hole behind `lost_after` has `lost_cause`. `ids` is a
+`TradeIds`."""
 
 
 class Flow(NamedTuple):
@@ -71,9 +74,11 @@ class Flow(NamedTuple):
     meta: NDArray[np.int64]
 
 
-def new_trades(instruments: int) -> NDArray[np.void]:
+def new_trades(instruments: int, rule: TradeRule | None = None) -> NDArray[np.void]:
     """Accounts without a trade."""
+    rule = rule or TradeRule()
     trades = np.zeros(instruments, TRADES)
+    trades["ids"], trades["raw"] = rule.ids, rule.raw
     trades["last_id"] = trades["lost_after"] = EMPTY
     return trades
 
@@ -84,6 +89,7 @@ _AGGREGATE = int(Flag.AGGREGATE)
 _BACKFILLED = int(Flag.BACKFILLED)
 _DROPPED, _NOT_LOADED, _RESTARTED = int(Cause.DROPPED), int(Cause.NOT_LOADED), int(Cause.RESTARTED)
 _OPEN = int(Fate.OPEN)
+_COUNTED, _SPANNED, _RISING = int(TradeIds.COUNTED), int(TradeIds.SPANNED), int(TradeIds.RISING)
 _NEXT, _LATE, _REFUSED = range(3)
 
 
@@ -103,7 +109,7 @@ def accept(s: Flow, row: Record) -> tuple[bool, bool]:
         trades.other_source += 1
         return False, False
     if row.id - trades.last_id != 1:
-        place = _out_of_line(s, i, row.id, row.ts_ms)
+        place = _out_of_line(s, i, row.first_id, row.id, row.ts_ms)
         if place != _NEXT:
             return place == _LATE, False
     trades.last_id = row.id
@@ -112,8 +118,95 @@ def accept(s: Flow, row: Record) -> tuple[bool, bool]:
 
 
 @kernel
-def _out_of_line(s: Flow, i: int, number: int, ts_ms: int) -> int:
+def _out_of_line(s: Flow, i: int, first: int, number: int, ts_ms: int) -> int:
     """Place a trade whose id is not the next: it opens a hole, fills one, goes before the first, or is refused."""
+    trades = s.trades[i]
+    if trades.ids == _COUNTED:
+        return _place(s, i, number, ts_ms)
+    if trades.ids == _RISING:
+        return _place_rising(s, i, number, ts_ms)
+    if trades.last_id == EMPTY or first == trades.last_id + 1 or first > trades.last_id:
+        place = _place(s, i, first, ts_ms) if first != trades.last_id + 1 else _NEXT
+        if place == _NEXT:
+            _take_span(s, i, first, number)
+        return place
+    return _place_span(s, i, first, number, ts_ms)
+
+
+@leaf
+def _take_span(s: Flow, i: int, first: int, number: int) -> None:
+    """One row that stands for several ids: for the account of the chain, the others were accepted before it began."""
+    s.trades[i].accepted_before -= number - first
+
+
+@kernel
+def _place_span(s: Flow, i: int, first: int, number: int, ts_ms: int) -> int:
+    """A message of several ids that does not come behind the newest: new only where every one of them is missing."""
+    trades = s.trades[i]
+    if first == number:
+        return _place(s, i, number, ts_ms)
+    if number < trades.first_id:
+        place = _place(s, i, number, ts_ms)
+        if place == _LATE:
+            trades.first_id = first
+            _take_span(s, i, first, number)
+        return place
+    if first < trades.first_id or not holes.lacks(s.holes, i, first, number):
+        return _REFUSED if _is_repetition(s, i, ts_ms) else _begin_anew(s, i, first, number, ts_ms)
+    for one in range(first, number + 1):
+        holes.fill(s.holes, s.seconds, s.minutes, i, one, ts_ms)
+    trades.filled += number - first + 1
+    trades.absent -= number - first + 1
+    _take_span(s, i, first, number)
+    return _LATE
+
+
+@leaf
+def _is_repetition(s: Flow, i: int, ts_ms: int) -> bool:
+    trades = s.trades[i]
+    if ts_ms > trades.chain_ms + CHAIN_SLACK_MS:
+        return False
+    trades.duplicates += 1
+    return True
+
+
+@kernel
+def _begin_anew(s: Flow, i: int, first: int, number: int, ts_ms: int) -> int:
+    _give_up_chain(s, i, ts_ms, _RESTARTED)
+    _begin(s, i, first, ts_ms)
+    _take_span(s, i, first, number)
+    return _NEXT
+
+
+@kernel
+def _place_rising(s: Flow, i: int, number: int, ts_ms: int) -> int:
+    """Ids that say nothing about what is missing: only an interruption that somebody told us of is a gap."""
+    trades = s.trades[i]
+    if trades.last_id == EMPTY:
+        _begin(s, i, number, ts_ms)
+    elif number <= trades.last_id and _is_repetition(s, i, ts_ms):
+        return _REFUSED
+    elif number <= trades.last_id or trades.lost_after == trades.last_id:
+        _give_up_chain(s, i, ts_ms, _RESTARTED if number <= trades.last_id else trades.lost_cause)
+        _begin(s, i, number, ts_ms)
+    else:
+        _take_span(s, i, trades.last_id + 1, number)
+    return _NEXT
+
+
+@leaf
+def _give_up_chain(s: Flow, i: int, ts_ms: int, cause: int) -> None:
+    """What lies between the newest trade and this time is a gap that nothing can fill."""
+    trades = s.trades[i]
+    trades.gaps += 1
+    holes.end_chain(s.holes, i, trades.last_id, trades.chain_ms, ts_ms, cause)
+    mark_gap(s.minutes, i, trades.chain_ms, ts_ms, 1)
+    mark_gap(s.seconds, i, trades.chain_ms, ts_ms, 1)
+
+
+@kernel
+def _place(s: Flow, i: int, number: int, ts_ms: int) -> int:
+    """Place a trade of a counted chain whose id is not the next."""
     trades = s.trades[i]
     if trades.last_id == EMPTY:
         _begin(s, i, number, ts_ms)
@@ -133,14 +226,9 @@ def _out_of_line(s: Flow, i: int, number: int, ts_ms: int) -> int:
         trades.first_id = number
         trades.first_ms = min(trades.first_ms, ts_ms)
         return _LATE
-    if ts_ms <= trades.chain_ms + CHAIN_SLACK_MS:
-        trades.duplicates += 1
+    if _is_repetition(s, i, ts_ms):
         return _REFUSED
-    # Give up the chain: what lies between the two is a gap that nothing can fill.
-    trades.gaps += 1
-    holes.end_chain(s.holes, i, trades.last_id, trades.chain_ms, ts_ms, _RESTARTED)
-    mark_gap(s.minutes, i, trades.chain_ms, ts_ms, 1)
-    mark_gap(s.seconds, i, trades.chain_ms, ts_ms, 1)
+    _give_up_chain(s, i, ts_ms, _RESTARTED)
     _begin(s, i, number, ts_ms)
     return _NEXT
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from ..engine import Engine
-from ..venues.binance_usdm_messages import Ticker24h
+from ..model.ticker import Ticker
 from .hub import Payloads
 from .wire import Column, encode
 
@@ -24,7 +24,7 @@ class Market(Protocol):
     @property
     def engine(self) -> Engine: ...
     @property
-    def tickers(self) -> Mapping[str, Ticker24h]: ...
+    def tickers(self) -> Mapping[str, Ticker]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,8 +107,8 @@ class Imbalance(ColumnTopic):
         columns.append(np.where(view["last_ms"] > 0, view["last"], np.nan))
         columns.append(view["last_ms"])
         tickers = [self._market.tickers.get(instrument.symbol) for instrument in instruments]
-        columns.append(np.array([float(t.P) if t else np.nan for t in tickers]))
-        columns.append(np.array([float(t.q) if t else np.nan for t in tickers]))
+        columns.append(np.array([float(t.change_percent) if t else np.nan for t in tickers]))
+        columns.append(np.array([float(t.quote_volume) if t else np.nan for t in tickers]))
         return np.array(columns, np.float64).reshape(len(columns), len(instruments))
 
 

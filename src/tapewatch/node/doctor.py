@@ -7,23 +7,18 @@ import errno
 import os
 import shutil
 import socket
-import time
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from http import HTTPStatus
 from pathlib import Path
 
-import aiohttp
-import msgspec
-
 from ..config import Config, StoreConfig, VenueConfig
+from ..feed.dialects import DIALECTS
+from ..feed.rest import BlockedError, RateLimitedError, RestError, UnreachableError, VenueRest
 from ..journal import DataLock
-from ..venues.binance_usdm import WEIGHT_PER_MINUTE
+from ..venues.registry import PRODUCTS
 from . import warm
 from .verify import verify
 
-ANSWER_WITHIN_S = 10.0
 SKEW_WARN_MS = 1_000
 """A clock this wrong shows in every lag; the venue itself accepts five seconds."""
 FREE_WARN_BYTES = 1 << 30
@@ -46,25 +41,16 @@ class Finding:
     mend: str = ""
 
 
-class _Time(msgspec.Struct):
-    serverTime: int  # noqa: N815 - the venue's name
-
-
 async def examine(config: Config, file: Path | None) -> list[Finding]:
     """Run every check; none stops another. `file` is where `config` was read from."""
     findings = [_configuration(file), _page(), _port(config), _disk(config.node.state_path), _kernels()]
     findings += await asyncio.to_thread(_store, config.store)
-    enabled = [(name, venue) for name, venue in _venues(config) if venue.enabled]
+    enabled = [(name, config.venues.of(name)) for name in PRODUCTS if config.venues.of(name).enabled]
     for answers in await asyncio.gather(*(_venue(name, venue) for name, venue in enabled)):
         findings.extend(answers)
     if not enabled:
         findings.append(Finding("venues", Verdict.WARN, "no venue is enabled", "set venues.binance.enabled = true"))
     return findings
-
-
-def _venues(config: Config) -> Iterator[tuple[str, VenueConfig]]:
-    for name in config.venues.__struct_fields__:
-        yield name.replace("_", "-"), getattr(config.venues, name)
 
 
 def _configuration(file: Path | None) -> Finding:
@@ -152,57 +138,29 @@ def _kernels() -> Finding:
     return Finding("kernels", Verdict.WARN, "not compiled yet", mend)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    sent_ms: float
-    got_ms: float
-
-
-async def _ask(session: aiohttp.ClientSession, url: str) -> _Answer:
-    sent_ms = time.time_ns() / 1e6
-    async with session.get(url) as answer:
-        body = await answer.read()
-        return _Answer(answer.status, answer.headers, body, sent_ms, time.time_ns() / 1e6)
-
-
 async def _venue(name: str, venue: VenueConfig) -> list[Finding]:
     """Ask the venue for its time: reachability, clock skew and what is left of the rate limit, in one cheap call."""
-    url = f"{venue.rest_url}/fapi/v1/time"
-    timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
-    try:
-        async with aiohttp.ClientSession(timeout=timeout, trust_env=True) as session:
-            await _ask(session, url)  # opens the connection, so that the next round trip is the network's alone
-            answer = await _ask(session, url)
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        reason = str(error) or f"no answer within {ANSWER_WITHIN_S:g} s"
-        mend = f"check the network, a proxy (HTTPS_PROXY) and venues.{name}.rest_url"
-        return [Finding(name, Verdict.FAIL, f"{venue.rest_url} cannot be reached: {reason}", mend)]
-    if answer.status != HTTPStatus.OK:
-        return [_refused(name, answer)]
-    try:
-        server_ms = msgspec.json.decode(answer.body, type=_Time).serverTime
-    except msgspec.MsgspecError as error:
-        mend = f"check venues.{name}.rest_url"
-        return [Finding(name, Verdict.FAIL, f"{url} does not answer like {name}: {error}", mend)]
-    round_trip = answer.got_ms - answer.sent_ms
-    reached = Finding(name, Verdict.OK, f"{venue.rest_url} answers in {round_trip:.0f} ms")
-    skew_ms = (answer.sent_ms + answer.got_ms) / 2 - server_ms
-    return [reached, _clock(name, skew_ms, round_trip), _headroom(name, answer)]
+    async with DIALECTS[name].rest(venue.rest_url) as rest:
+        rest.attempts = 1
+        try:
+            await rest.synchronise()  # opens the connection, so that the next round trip is the network's alone
+            await rest.synchronise()
+        except RestError as error:
+            return [Finding(name, Verdict.FAIL, str(error), _mend(name, error))]
+        round_trip = rest.offset.round_trip_ms
+        reached = Finding(name, Verdict.OK, f"{venue.rest_url} answers in {round_trip:.0f} ms")
+        return [reached, _clock(name, -(rest.offset.ms or 0.0), round_trip), _headroom(name, rest)]
 
 
-def _refused(name: str, answer: _Answer) -> Finding:
-    what = f"answers HTTP {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}"
-    match answer.status:
-        case 429 | 418:
-            wait = answer.headers.get("Retry-After", "some")
-            return Finding(name, Verdict.FAIL, what, f"the rate limit is used up; wait {wait} s")
-        case 451 | 403:
-            return Finding(name, Verdict.FAIL, what, "the venue does not serve this place; use another network")
-        case _:
-            return Finding(name, Verdict.FAIL, what, f"check venues.{name}.rest_url or try later")
+def _mend(name: str, error: RestError) -> str:
+    match error:
+        case UnreachableError():
+            return f"check the network, a proxy (HTTPS_PROXY) and venues.{name}.rest_url"
+        case RateLimitedError():
+            return "wait as long as it says, and see what else here asks this venue"
+        case BlockedError():
+            return "use another network, or another address of the venue"
+    return f"check venues.{name}.rest_url or try later"
 
 
 def _clock(name: str, skew_ms: float, round_trip: float) -> Finding:
@@ -213,9 +171,9 @@ def _clock(name: str, skew_ms: float, round_trip: float) -> Finding:
     return Finding(f"{name} clock", Verdict.OK, what)
 
 
-def _headroom(name: str, answer: _Answer) -> Finding:
-    used = int(answer.headers.get("X-MBX-USED-WEIGHT-1M", "0"))
-    what = f"{used} of {WEIGHT_PER_MINUTE} request weight used this minute"
-    if used > WEIGHT_PER_MINUTE * WEIGHT_WARN_SHARE:
+def _headroom(name: str, rest: VenueRest) -> Finding:
+    used, limit = rest.budget.used(rest.venue_ms()), rest.budget.limit
+    what = f"{used} of {limit} request weight used in these {rest.window_ms / 1000:g} s"
+    if used > limit * WEIGHT_WARN_SHARE:
         return Finding(f"{name} limit", Verdict.WARN, what, "another program here asks a lot; stop it")
     return Finding(f"{name} limit", Verdict.OK, what)

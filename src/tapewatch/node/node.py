@@ -13,8 +13,10 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from ..api import create_app
 from ..api.view import Mode
 from ..config import Config
-from ..feed.binance_usdm import BinanceUsdmFeed
+from ..feed.dialects import DIALECTS
+from ..feed.driver import VenueFeed
 from ..hub.hub import Hub
+from ..venues.registry import PRODUCTS
 from . import log as logs
 from .access import access_token
 from .gapbook import keep_gaps
@@ -46,14 +48,15 @@ class Node:
         self.started_ms = time.time_ns() // 1_000_000
         self.hub = Hub()
         self.venues: dict[str, VenueNode] = {}
-        self.feeds: dict[str, BinanceUsdmFeed] = {}
+        self.feeds: dict[str, VenueFeed] = {}
         self.storage = Recorder(config.store) if config.store.enabled else None
         self.sealing = Sealing(config.store) if config.store.enabled else None
         if self.storage is not None:
             self.storage.sealing = self.sealing
         self.history = Queries(config.store) if config.store.enabled else None
-        if config.venues.binance.enabled:
-            self._add("binance")
+        for name in PRODUCTS:
+            if config.venues.of(name).enabled:
+                self._add(name)
 
     @property
     def mode(self) -> Mode:
@@ -62,10 +65,10 @@ class Node:
         return "replay" if played and self._mode == "live" else self._mode
 
     def _add(self, name: str) -> None:
-        settings = getattr(self.config.venues, name)
+        settings = self.config.venues.of(name)
         quarantine = Quarantine(self.config.node.state_path / "quarantine" / f"{name}.jsonl")
-        venue = VenueNode(name, settings, self.config.thresholds, quarantine)
-        feed = BinanceUsdmFeed(settings, venue, adv_days=self.config.thresholds.adv_days)
+        venue = VenueNode(PRODUCTS[name], settings, self.config.thresholds, quarantine)
+        feed = VenueFeed(DIALECTS[name], settings, venue, adv_days=self.config.thresholds.adv_days)
         venue.clock_offset_ms = lambda: feed.rest.offset.ms
         self.venues[name], self.feeds[name] = venue, feed
 

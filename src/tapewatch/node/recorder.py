@@ -11,8 +11,9 @@ from pathlib import Path
 from ..config import StoreConfig
 from ..journal import Content, DataLock, Journal, JournalStatus, Limits, StreamClass, recover
 from ..journal.format import instruments_entry
+from ..model.channel import Channel
 from ..model.instrument import Instrument
-from ..venues.binance_usdm import channel_of
+from ..venues.registry import PRODUCTS
 from .sealing import Sealing
 
 log = logging.getLogger(__name__)
@@ -22,23 +23,24 @@ WATCH_S = 1.0
 _TRADES, _DEPTH, _QUOTES = StreamClass.TRADES, StreamClass.DEPTH, StreamClass.QUOTES
 
 CLASSES = {
-    b"aggTrade": StreamClass.TRADES,
-    b"trade": StreamClass.TRADES,
-    b"forceOrder": StreamClass.LIQUIDATIONS,
-    b"markPrice": StreamClass.MARKS,
-    b"depth": StreamClass.DEPTH,
-    b"bookTicker": StreamClass.QUOTES,
-    b"ticker": None,
+    Channel.TRADES: StreamClass.TRADES,
+    Channel.LIQUIDATIONS: StreamClass.LIQUIDATIONS,
+    Channel.MARKS: StreamClass.MARKS,
+    Channel.DEPTH: StreamClass.DEPTH,
+    Channel.QUOTES: StreamClass.QUOTES,
+    Channel.TICKERS: None,
 }
 """Class of each channel. Tickers are sums over what is recorded, and no rows of the tape: they are left out. What is
 none of these (answers to commands, contract changes, garbled messages) is rare, and recorded as `OTHER`."""
+ChannelOf = Callable[[bytes | bytearray, int, int], tuple[Channel | None, bool]]
 
 
 class VenueRecorder:
     """Chooses what of one venue goes into its journal. Every call costs the event loop a copy at most."""
 
-    def __init__(self, journal: Journal, record: Iterable[str]) -> None:
+    def __init__(self, journal: Journal, record: Iterable[str], channel_of: ChannelOf) -> None:
         self.journal = journal
+        self._channel_of = channel_of
         self._record = frozenset(StreamClass[name.upper()] for name in record) | {StreamClass.OTHER}
         self._guarded: frozenset[StreamClass] = frozenset()
         self._wanted = self._record
@@ -60,10 +62,10 @@ class VenueRecorder:
         One socket carries either trades (with a mark price a second), or diffs and quotes, or streams of the whole
         market: for the first two the first message decides about the whole read.
         """
-        channel, whole_market = channel_of(buffer, 0, ends[0])
+        channel, whole_market = self._channel_of(buffer, 0, ends[0])
         wanted = self.wanted()
         if not whole_market:
-            first = CLASSES.get(channel)
+            first = CLASSES.get(channel) if channel is not None else None
             if first is _TRADES and _TRADES in wanted:
                 self._append(_TRADES, buffer, 0, ends, recv_ns)
                 return
@@ -81,7 +83,8 @@ class VenueRecorder:
         """Record runs of messages of one class out of a read that has several."""
         run, run_from, start = None, 0, 0
         for k, end in enumerate(ends):
-            found = CLASSES.get(channel_of(buffer, start, end)[0], StreamClass.OTHER)
+            channel = self._channel_of(buffer, start, end)[0]
+            found = CLASSES.get(channel, StreamClass.OTHER) if channel is not None else StreamClass.OTHER
             start = end
             stream = found if found in wanted else None
             if stream is not run:
@@ -146,7 +149,7 @@ class Recorder:
                 log.error("journal_not_recovered folder=%s error=%r", folder, str(error))  # noqa: TRY400
             journal = self.journals[venue] = self._journal(folder, venue, limits=self._limits)
             journal.start()
-            recorders[venue] = VenueRecorder(journal, self._config.record)
+            recorders[venue] = VenueRecorder(journal, self._config.record, PRODUCTS[venue].channel_of)
         log.info("recording path=%s classes=%s", self.path, ",".join(self._config.record))
         return recorders
 

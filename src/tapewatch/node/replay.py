@@ -13,8 +13,8 @@ from ..engine import Engine
 from ..hub.hub import Hub
 from ..ledger import Ledger
 from ..model.latency import Latency
+from ..model.ticker import Ticker
 from ..replay import Player, Stage, State
-from ..venues.binance_usdm_messages import Ticker24h
 from . import log as logs
 from .access import access_token
 from .node import Announce
@@ -48,7 +48,7 @@ class ReplayVenue:
         return self._stage.engine
 
     @property
-    def tickers(self) -> Mapping[str, Ticker24h]:
+    def tickers(self) -> Mapping[str, Ticker]:
         return self._stage.tickers
 
     @property

@@ -15,15 +15,15 @@ from ..engine import Engine, Need
 from ..feed.sink import HistoryEdge, TradeHole
 from ..flow.trades import EMPTY
 from ..ledger import Ledger
+from ..model.channel import Channel
 from ..model.errors import OffGridError
 from ..model.gaps import Cause, Fate
 from ..model.instrument import Instrument, Universe
 from ..model.latency import Latency
 from ..model.tape import Flag, Kind, Tape
+from ..model.ticker import Ticker
 from ..venues.batch import Decoded, Rejected
-from ..venues.binance_usdm import stream_of
-from ..venues.binance_usdm_codec import Codec
-from ..venues.binance_usdm_messages import Ticker24h
+from ..venues.product import Product
 from .quarantine import Quarantine
 from .recorder import VenueRecorder
 
@@ -40,8 +40,11 @@ class VenueNode:
     `universe` are replaced once, when the venue first tells its instruments: read them anew each time.
     """
 
-    def __init__(self, name: str, config: VenueConfig, thresholds: ThresholdsConfig, quarantine: Quarantine) -> None:
-        self.name = name
+    def __init__(
+        self, product: Product, config: VenueConfig, thresholds: ThresholdsConfig, quarantine: Quarantine
+    ) -> None:
+        self.product = product
+        self.name = product.name
         self.config = config
         self.thresholds = thresholds
         self.quarantine = quarantine
@@ -53,7 +56,7 @@ class VenueNode:
         """Set once the venue has told its instruments."""
         self.loading = False
         """Today's stored trades are being read: nothing that they may hold is asked of the venue."""
-        self.tickers: dict[str, Ticker24h] = {}
+        self.tickers: dict[str, Ticker] = {}
         """Newest 24 h figures by symbol."""
         self.latency = Latency()
         self.frames = 0
@@ -61,12 +64,12 @@ class VenueNode:
         self.last_recv_ns = 0
         self.clock_offset_ms: Callable[[], float | None] = lambda: None
         """The venue's clock minus ours, as the feed measures it; None before it has."""
-        self._start(Universe(name))
+        self._start(Universe(product.name))
 
     def _start(self, universe: Universe) -> None:
         self.universe = universe
-        self.engine = Engine(universe, self.thresholds)
-        self.codec = Codec(universe)
+        self.engine = Engine(universe, self.thresholds, book=self.product.book, trades=self.product.trades)
+        self.codec = self.product.codec(universe)
         for symbol in self.thresholds.symbols:
             self.engine.override(symbol, self.thresholds.of(symbol))
 
@@ -151,8 +154,8 @@ class VenueNode:
         self.foreign += decoded.foreign
         needs: list[Need] = []
         for message in decoded.control:
-            if isinstance(message, Ticker24h):
-                self.tickers[message.s] = message
+            if isinstance(message, Ticker):
+                self.tickers[message.symbol] = message
         tape = decoded.tape
         if not len(tape) and not decoded.rejected:
             return needs
@@ -200,11 +203,11 @@ class VenueNode:
         if rejected.reason not in self.quarantine.by_reason:
             log.warning("frame_refused venue=%s reason=%s detail=%r", self.name, rejected.reason, rejected.detail[:120])
         self.quarantine.add(recv_ns, rejected.reason, rejected.frame)
-        symbol, channel = stream_of(rejected.frame) or ("", "")
+        symbol, channel = self.product.stream_of(rejected.frame) or ("", None)
         instrument = self.universe.find(symbol)
-        if instrument is not None:
+        if instrument is not None and channel is not None:
             self.ledger.quarantined[symbol, channel] += 1
-            if channel == "aggTrade":
+            if channel is Channel.TRADES:
                 self.engine.expect_gap(instrument.index, Cause.QUARANTINED)
 
     def _refine(self, error: OffGridError, needs: list[Need]) -> bool:
@@ -240,7 +243,7 @@ class VenueNode:
         received_ns, needs = self._received(recv_ns), list[Need]()
         if self.recorder is not None:
             self.recorder.trades(symbol, body, received_ns)
-        tape = self._refining(lambda: self.codec.agg_trades(symbol, body, received_ns), needs)
+        tape = self._refining(lambda: self.codec.trades(symbol, body, received_ns), needs)
         return needs + self.engine.apply(tape)
 
     def refine(self, error: OffGridError) -> bool:
@@ -263,10 +266,10 @@ class VenueNode:
     def on_disconnect(self, symbols: Sequence[str], channel: str) -> list[Need]:
         """Books whose diffs stopped coming are stale from this moment; trades that follow leave a gap behind."""
         lost = [instrument for symbol in symbols if (instrument := self.universe.find(symbol))]
-        if channel == "aggTrade":
+        if channel == Channel.TRADES:
             for instrument in lost:
                 self.engine.expect_gap(instrument.index, Cause.DISCONNECTED)
-        if channel != "depth":
+        if channel != Channel.DEPTH:
             return []
         return [need for instrument in lost for need in self.engine.book_lost(instrument.index)]
 
@@ -276,7 +279,7 @@ class VenueNode:
         return [
             TradeHole(self.universe[int(i)].symbol, int(gap["first_id"]), int(gap["last_id"]), int(gap["to_ms"]))
             for i in self.engine.instruments_with_gaps()
-            if not trades[i]["raw"]
+            if trades[i]["raw"] == self.product.trades.raw
             for gap in self.engine.gaps(int(i))
             if gap["fate"] == Fate.OPEN and not (self.loading and gap["cause"] == Cause.NOT_LOADED)
         ]
@@ -291,7 +294,7 @@ class VenueNode:
         trades = self.engine.flow.trades[: 0 if self.loading else len(self.universe)]
         return [
             HistoryEdge(self.universe[int(i)].symbol, int(row["first_id"]), int(row["first_ms"]), int(row["chain_ms"]))
-            for i in np.flatnonzero((trades["last_id"] != EMPTY) & (trades["raw"] == 0))
+            for i in np.flatnonzero((trades["last_id"] != EMPTY) & (trades["raw"] == self.product.trades.raw))
             for row in (trades[i],)
         ]
 

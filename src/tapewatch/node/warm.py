@@ -19,6 +19,7 @@ from decimal import Decimal
 
 from ..compiled import cache_folder, remove_unused
 from ..engine import Engine
+from ..feed.binance_usdm import DIALECT
 from ..feed.streams import READ_PADDING, StreamCounter
 from ..model.instrument import Grid, Instrument, Universe
 from ..model.tape import Tape
@@ -106,7 +107,7 @@ def _use_decoder(*, kernel: bool) -> list[Tape]:
         buffer += frame
         ends.append(len(buffer))
     if kernel:
-        StreamCounter([b"wusdt@aggTrade"]).count(buffer + READ_PADDING, ends, 0)
+        StreamCounter([b"wusdt@aggTrade"], DIALECT.wire.heading).count(buffer + READ_PADDING, ends, 0)
     first = codec.decode(buffer, ends[:1], recv_ns).tape.copy()
     decoded = codec.decode(buffer, ends, recv_ns)
     if decoded.rejected:

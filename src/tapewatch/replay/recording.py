@@ -12,9 +12,9 @@ from ..config import ThresholdsConfig
 from ..model.errors import FrameError, UsageError
 from ..model.instrument import Grid, Instrument, Universe, common_grid
 from ..model.tape import Tape
-from ..venues import binance_usdm
-from ..venues.binance_usdm_codec import Codec
-from ..venues.binance_usdm_messages import Ticker24h
+from ..model.ticker import Ticker
+from ..venues.product import Codec, Product
+from ..venues.registry import PRODUCTS
 from .captures import Record, read_capture
 from .stage import Stage
 
@@ -37,7 +37,7 @@ class Recording:
     """Records of one venue in order of receive time."""
 
     paths: list[Path]
-    venue: str
+    product: Product
     records: list[Record]
     universe: Universe
     book_symbols: set[str]
@@ -50,6 +50,10 @@ class Recording:
     def __post_init__(self) -> None:
         self.first_ms = min(_event_times(self.records[:_ENDS_WITHIN]))
         self.last_ms = max(_event_times(self.records[-_ENDS_WITHIN:]))
+
+    @property
+    def venue(self) -> str:
+        return self.product.name
 
     @property
     def names(self) -> list[str]:
@@ -68,11 +72,15 @@ class Recording:
                 progress(f"reading {path.name}")
             records.extend(read_capture(path))
         records.sort(key=lambda record: record.recv_ns)
-        _refuse_other_venues(records)
+        venue = _venue_of(records)
+        product = PRODUCTS.get(venue)
+        if product is None:
+            read = " and ".join(product.title for product in PRODUCTS.values())
+            raise UsageError(f"this is a recording of {venue}; this version replays {read} only")
         if progress:
             progress("finding instruments")
-        universe, books, raw = _instruments(records)
-        return cls(paths, binance_usdm.VENUE, records, universe, books, raw)
+        universe, books, raw = _instruments(records, product)
+        return cls(paths, product, records, universe, books, raw)
 
     def stage(self, thresholds: ThresholdsConfig | None = None) -> Stage:
         """A fresh stage: nothing has happened, books of recorded diffs wait for their snapshot."""
@@ -86,7 +94,7 @@ class Recording:
 
     def play(self, stage: Stage) -> Iterator[Tape]:
         """The recorded frames through the codec that live sockets use, REST books and daily volumes at their places."""
-        codec = Codec(self.universe)
+        codec = self.product.codec(self.universe)
         for frames, answer in _runs(self.records):
             if frames:
                 yield from _decode(codec, frames, stage)
@@ -97,7 +105,7 @@ class Recording:
                     yield codec.snapshot(answer.symbol, answer.payload, answer.recv_ns, answer.limit)
                 elif answer.endpoint == "klines" and (instrument := self.universe.find(answer.symbol)):
                     now_ms, days = answer.recv_ns // 1_000_000, stage.engine.thresholds.adv_days
-                    adv = binance_usdm.average_daily_volume(answer.payload, now_ms=now_ms, days=days)
+                    adv = self.product.daily_volume(answer.payload, now_ms=now_ms, days=days)
                     stage.engine.set_adv(instrument.index, *adv)
             except FrameError as error:
                 stage.refuse(error.reason)
@@ -112,7 +120,7 @@ def _decode(codec: Codec, frames: list[Record], stage: Stage) -> Iterator[Tape]:
     stage.decoded += decoded.frames - len(decoded.rejected)
     stage.foreign += decoded.foreign
     stage.by_reason.update(rejected.reason for rejected in decoded.rejected)
-    stage.tickers.update((message.s, message) for message in decoded.control if isinstance(message, Ticker24h))
+    stage.tickers.update((message.symbol, message) for message in decoded.control if isinstance(message, Ticker))
 
 
 def _runs(records: list[Record]) -> Iterator[tuple[list[Record], Record | None]]:
@@ -136,17 +144,17 @@ def _event_times(records: list[Record]) -> list[int]:
     return times or [record.recv_ns // 1_000_000 for record in records]
 
 
-def _refuse_other_venues(records: list[Record]) -> None:
+def _venue_of(records: list[Record]) -> str:
+    """Which product was recorded: by the addresses that were asked, else by the shape of the diffs and the trades."""
     for record in records:
-        diff = b'"depthUpdate"' in record.payload[:120]
-        spot = "api.binance.com/api/" in record.url or (diff and b'"pu":' not in record.payload[:300])
-        if spot:
-            raise UsageError("this is a recording of binance-spot; this version replays Binance USD-M only")
-        if diff:
-            return
+        if "api.binance.com/api/" in record.url:
+            return "binance-spot"
+        if b'"depthUpdate"' in record.payload[:120]:
+            return "binance" if b'"pu":' in record.payload[:300] else "binance-spot"
+    return "binance"
 
 
-def _instruments(records: list[Record]) -> tuple[Universe, set[str], set[str]]:
+def _instruments(records: list[Record], product: Product) -> tuple[Universe, set[str], set[str]]:
     """Instruments on the coarsest grid that all recorded numbers lie on and, if it was recorded, exchangeInfo's too.
 
     exchangeInfo alone is not enough: orders older than a change of the tick size still rest between its ticks.
@@ -157,7 +165,7 @@ def _instruments(records: list[Record]) -> tuple[Universe, set[str], set[str]]:
     raw: set[str] = set()
     for record in records:
         if record.endpoint == "exchangeInfo":
-            listed.update((item.symbol, item) for item in binance_usdm.parse_exchange_info(record.payload))
+            listed.update((item.symbol, item) for item in product.instruments(record.payload))
             continue
         symbol = record.symbol or _symbol_of(record.payload)
         if not symbol:
@@ -168,12 +176,12 @@ def _instruments(records: list[Record]) -> tuple[Universe, set[str], set[str]]:
         elif b'"trade"' in head:
             raw.add(symbol)
         decimals[symbol] = _widen(decimals.get(symbol, (0, 0)), record.payload)
-    universe = Universe(binance_usdm.VENUE)
+    universe = Universe(product.name)
     for symbol, (price_decimals, qty_decimals) in sorted(decimals.items()):
         tick, lot = Grid(1, price_decimals), Grid(1, qty_decimals)
         instrument = listed.get(symbol)
         if instrument is None:
-            universe.add(_inferred(symbol, tick, lot))
+            universe.add(_inferred(product, symbol, tick, lot))
         else:
             universe.add(
                 replace(instrument, tick=common_grid(instrument.tick, tick), lot=common_grid(instrument.lot, lot))
@@ -194,15 +202,15 @@ def _widen(decimals: tuple[int, int], payload: bytes) -> tuple[int, int]:
     return price, qty
 
 
-def _inferred(symbol: str, tick: Grid, lot: Grid) -> Instrument:
+def _inferred(product: Product, symbol: str, tick: Grid, lot: Grid) -> Instrument:
     quote = next((q.decode() for q in _QUOTES if symbol.encode().endswith(q)), "USDT")
     return Instrument(
         index=-1,
-        venue=binance_usdm.VENUE,
+        venue=product.name,
         symbol=symbol,
         base=symbol.removesuffix(quote),
         quote=quote,
-        kind="perp",
+        kind=product.kind,
         tick=tick,
         lot=lot,
     )

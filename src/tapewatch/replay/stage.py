@@ -12,7 +12,8 @@ from ..engine import MINUTES_KEPT, SPARE_INSTRUMENTS, Engine
 from ..flow.candles import BASE
 from ..model.instrument import Universe
 from ..model.tape import Tape
-from ..venues.binance_usdm_messages import Ticker24h
+from ..model.ticker import Ticker
+from ..venues.registry import PRODUCTS
 from .report import build_report
 
 MINUTE_MS = 60_000
@@ -26,7 +27,7 @@ class Stage:
 
     venue: str
     engine: Engine
-    tickers: dict[str, Ticker24h] = field(default_factory=dict)
+    tickers: dict[str, Ticker] = field(default_factory=dict)
     """Newest 24 h figures by symbol, where the input has them."""
     frames: int = 0
     decoded: int = 0
@@ -41,7 +42,10 @@ class Stage:
 
         The ring of minutes is as long as the input where memory allows, so that the end state holds all of it.
         """
-        engine = Engine(universe, thresholds, minutes=minutes_for(span_ms, len(universe)))
+        product = PRODUCTS.get(universe.venue)  # what was imported may be of a venue that this version does not read
+        rules = (product.book, product.trades) if product else (None, None)
+        minutes = minutes_for(span_ms, len(universe))
+        engine = Engine(universe, thresholds, minutes=minutes, book=rules[0], trades=rules[1])
         for symbol in thresholds.symbols:
             engine.override(symbol, thresholds.of(symbol))
         return cls(universe.venue, engine)

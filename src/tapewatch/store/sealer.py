@@ -24,8 +24,8 @@ from ..model.errors import FrameError, NotFoundError, TapewatchError
 from ..model.gaps import Cause, Fate
 from ..model.instrument import Instrument, Universe, common_grid
 from ..model.tape import Tape
-from ..venues import binance_usdm
-from ..venues.binance_usdm_codec import Codec
+from ..venues.product import Codec
+from ..venues.registry import PRODUCTS
 from . import crash
 from .catalog import GapRow, StoreUnavailableError
 from .reader import concatenated
@@ -34,7 +34,6 @@ from .writer import Consumed, Store, Written
 
 log = logging.getLogger(__name__)
 
-CODECS = {binance_usdm.VENUE: Codec}
 DECODED_BYTES = 1 << 20
 """Bytes of frames that are decoded together."""
 POLL_S = 0.5
@@ -104,7 +103,7 @@ class Sealer:
         found = [
             (folder.name, file)
             for folder in (sorted(root.iterdir()) if root.is_dir() else ())
-            if folder.name in CODECS
+            if folder.name in PRODUCTS
             for file in files(folder, with_open=False)
             if file.path not in self._refused
         ]
@@ -218,7 +217,7 @@ def decoded(venue: str, path: Path, known: Universe) -> Contents:
     for record in records:
         if record.content is Content.NOTE:
             contents.holes += _holes(venue, msgspec.json.decode(record.payload, type=_Note))
-    codec = CODECS[venue](universe)
+    codec = PRODUCTS[venue].codec(universe)
     for run in _runs(received):
         if run[0].content is Content.FRAMES:
             _frames(codec, run, contents)
@@ -289,7 +288,7 @@ def _frames(codec: Codec, run: list[Record], contents: Contents) -> None:
 def _answer(codec: Codec, record: Record, contents: Contents) -> None:
     try:
         if record.content is Content.TRADES:
-            tape = codec.agg_trades(record.symbol, record.payload, record.recv_ns)
+            tape = codec.trades(record.symbol, record.payload, record.recv_ns)
         else:
             tape = codec.snapshot(record.symbol, record.payload, record.recv_ns)
     except (FrameError, NotFoundError) as error:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Literal
 
 import msgspec
 
+from ..model.channel import Channel
 from ..model.errors import FrameError, UsageError, VenueError
 from ..model.instrument import Grid, Instrument
+from ..model.rules import BookRule, TradeRule
+from .binance_usdm_codec import Codec
+from .binance_usdm_messages import DEPTH_LIMITS
+from .product import Product, Volume
 
 VENUE = "binance"
-REST_URL = "https://fapi.binance.com"
-WS_URL = "wss://fstream.binance.com"
 
 WEIGHT_PER_MINUTE = 2400
 """REQUEST_WEIGHT per IP in fixed minutes; the pool is shared with COIN-M since 2026-06-30."""
@@ -28,6 +30,10 @@ SOCKET_LIFETIME_S = 24 * 3600
 SERVER_PING_S = 180
 AGG_TRADES_HORIZON_MS = 48 * 3600 * 1000
 
+KLINES_WEIGHT = ((99, 1), (499, 2), (1000, 5), (1500, 10))
+"""REST /klines: largest limit, and what it costs."""
+PRINTS_PER_AGGREGATE = 2.5
+"""Raw trades in the 24 h counts for each aggregate trade on the stream."""
 DEPTH_WEIGHT = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 """REST /depth: allowed limits and what each costs."""
 WEIGHT = {
@@ -42,21 +48,31 @@ WEIGHT = {
     "fundingInfo": 1,  # free, but bounded
 }
 
-Route = Literal["public", "market"]
+CHANNELS = {
+    "aggTrade": Channel.TRADES,
+    "trade": Channel.TRADES,
+    "forceOrder": Channel.LIQUIDATIONS,
+    "markPrice": Channel.MARKS,
+    "depth": Channel.DEPTH,
+    "bookTicker": Channel.QUOTES,
+    "ticker": Channel.TICKERS,
+    "contractInfo": Channel.INSTRUMENTS,
+}
+"""What each of its streams tells."""
+_CHANNELS = {name.encode(): channel for name, channel in CHANNELS.items()}
 
 _NAMED_STREAM = re.compile(rb'"stream":"([^"@!]{1,40})@([A-Za-z]+)')
 
 
-def stream_of(frame: bytes) -> tuple[str, str] | None:
-    """Symbol and channel that a wrapped frame names, readable or not; None where it names no symbol's stream."""
+def stream_of(frame: bytes) -> tuple[str, Channel] | None:
+    """See `Product.stream_of`."""
     found = _NAMED_STREAM.search(frame)
-    return None if found is None else (found[1].decode("utf-8", "replace").upper(), found[2].decode())
+    channel = None if found is None else _CHANNELS.get(found[2])
+    return None if found is None or channel is None else (found[1].decode("utf-8", "replace").upper(), channel)
 
 
 NO_DELIVERY_MS = 4_133_404_800_000
 """deliveryDate of a perpetual without announced delisting (2100-12-25)."""
-FUNDING_MS = 8 * 3_600_000
-"""Time between funding payments of a symbol that fundingInfo does not list."""
 
 _KINDS = {"PERPETUAL": "perp", "TRADIFI_PERPETUAL": "tradfi-perp"}
 _DATED = {"CURRENT_QUARTER": "future", "NEXT_QUARTER": "future"}
@@ -85,19 +101,15 @@ class _ExchangeInfo(msgspec.Struct):
 _STREAM = b'{"stream":"'
 
 
-def channel_of(buffer: bytes | bytearray, start: int, end: int) -> tuple[bytes, bool]:
-    """Channel of a wrapped message (``aggTrade``, ``depth``), and whether its stream is the whole market's.
-
-    The stream is ``btcusdt@aggTrade`` of one instrument, ``!forceOrder@arr`` of all. Empty where a message does not
-    begin as data does.
-    """
+def channel_of(buffer: bytes | bytearray, start: int, end: int) -> tuple[Channel | None, bool]:
+    """See `Product.channel_of`. A stream is ``btcusdt@aggTrade`` of one instrument, ``!forceOrder@arr`` of all."""
     if not buffer.startswith(_STREAM, start):
-        return b"", False
+        return None, False
     begin = start + len(_STREAM)
     parts = bytes(buffer[begin : buffer.find(b'"', begin, end)]).split(b"@")
     if parts[0].startswith(b"!"):
-        return parts[0][1:], True
-    return (parts[1] if len(parts) > 1 else b""), False
+        return _CHANNELS.get(parts[0][1:]), True
+    return (_CHANNELS.get(parts[1]) if len(parts) > 1 else None), False
 
 
 def parse_exchange_info(body: bytes, *, dated: bool = False, unreadable: list[str] | None = None) -> list[Instrument]:
@@ -128,7 +140,7 @@ def parse_exchange_info(body: bytes, *, dated: bool = False, unreadable: list[st
 def funding_intervals(body: bytes) -> dict[str, int]:
     """Time between funding payments by symbol, ms, from a fundingInfo answer.
 
-    It lists only symbols that differ from the usual `FUNDING_MS` in anything. An empty list tells nothing: the venue's
+    It lists only symbols that differ from the usual 8 hours in anything. An empty list tells nothing: the venue's
     own is never empty.
     """
     try:
@@ -165,3 +177,58 @@ def average_daily_volume(klines_body: bytes, *, now_ms: int, days: int) -> tuple
         raise FrameError("bad_klines", str(error)) from error
     complete = complete[-days:]
     return (sum(complete, Decimal(0)) / len(complete) if complete else Decimal(0)), len(complete)
+
+
+class _Volume(msgspec.Struct):
+    """One row of REST /ticker/24hr."""
+
+    symbol: str
+    quoteVolume: float = 0.0
+    count: int = 0
+
+
+_volumes = msgspec.json.Decoder(list[_Volume], strict=False)
+
+
+def parse_volumes(body: bytes) -> list[Volume]:
+    """See `Product.volumes`."""
+    return [Volume(row.symbol, row.quoteVolume, row.count / PRINTS_PER_AGGREGATE) for row in _volumes.decode(body)]
+
+
+class _Id(msgspec.Struct):
+    a: int
+
+
+_ids = msgspec.json.Decoder(list[_Id])
+
+
+def trade_ids(body: bytes) -> list[int]:
+    """See `Product.trade_ids`: aggregate trades."""
+    try:
+        return [row.a for row in _ids.decode(body)]
+    except msgspec.MsgspecError as error:
+        raise FrameError("bad_trades", str(error)) from error
+
+
+PRODUCT = Product(
+    name=VENUE,
+    title="Binance USD-M futures",
+    kind="perp",
+    rest_url="https://fapi.binance.com",
+    ws_url="wss://fstream.binance.com",
+    example="BTCUSDT",
+    codec=Codec,
+    # A diff names the end of the one before it (pu); ids are global, so nothing else proves continuity.
+    book=BookRule("rest"),
+    trades=TradeRule(page=1000, page_weight=WEIGHT["aggTrades"], horizon_ms=AGG_TRADES_HORIZON_MS),
+    instruments=parse_exchange_info,
+    volumes=parse_volumes,
+    daily_volume=average_daily_volume,
+    channel_of=channel_of,
+    stream_of=stream_of,
+    trade_ids=trade_ids,
+    depth_limits=DEPTH_LIMITS,
+    liquidations="At most the largest of each second a symbol: totals are an undercount.",
+    funding_hours=8,
+    funding_intervals=funding_intervals,
+)

@@ -15,11 +15,12 @@ import msgspec
 from ..model.errors import FrameError, OffGridError
 from ..model.instrument import Instrument, Universe
 from ..model.tape import E8, Flag, Kind, Tape
+from ..model.ticker import Ticker
 from .batch import FOREIGN, ROWS, Decoded, Integers, Rejected, Rows, Scratch
-from .binance_usdm import DEPTH_WEIGHT
 from .binance_usdm_fields import COIN_MARGINED, MAX_LEVELS, MAX_UNITS
 from .binance_usdm_kernel import decode
 from .binance_usdm_messages import (
+    DEPTH_LIMITS,
     IGNORED_EVENTS,
     Ack,
     AggTrade,
@@ -147,7 +148,7 @@ class Codec:
             return
         check_time(event.E, recv_ns)
         if isinstance(event, Ticker24h):
-            decoded.control.append(event)
+            decoded.control.append(Ticker(event.s, event.c, event.h, event.l, event.P, event.v, event.q, event.n))
         else:
             with of_instrument(instrument):
                 _ROW_OF[type(event)](event, instrument, recv_ns, rows)
@@ -175,7 +176,7 @@ class Codec:
             )
         return rows.tape()
 
-    def agg_trades(self, symbol: str, body: bytes, recv_ns: int) -> Tape:
+    def trades(self, symbol: str, body: bytes, recv_ns: int) -> Tape:
         """The REST /aggTrades answer as TRADE rows flagged BACKFILLED, in order of id."""
         instrument = self.universe.get(symbol)
         rows = Rows()
@@ -252,7 +253,7 @@ def _coverage(prices: list[int], bids: int, limit: int) -> tuple[int, int]:
     """
     asks = len(prices) - bids
     longer = max(bids, asks)
-    limit = limit or (longer if longer in DEPTH_WEIGHT else longer + 1)
+    limit = limit or (longer if longer in DEPTH_LIMITS else longer + 1)
     low = min(prices[:bids]) if bids >= limit else 0
     high = max(prices[bids:]) if asks >= limit else 0
     return low, high

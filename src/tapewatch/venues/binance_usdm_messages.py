@@ -190,6 +190,10 @@ class Envelope(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw(b"")
 
 
+DEPTH_LIMITS = (5, 10, 20, 50, 100, 500, 1000)
+"""Levels a side that a snapshot can be asked for."""
+
+
 class Snapshot(msgspec.Struct):
     """{"lastUpdateId":11759031561498,"E":1791399966500,"T":1791399966493,"bids":[["83401.90","8.843"]],"asks":[…]}"""
 

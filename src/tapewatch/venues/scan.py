@@ -34,7 +34,7 @@ from .words import (
 PADDING = 64
 FAIL = -1
 MAX_DIGITS = 18
-NAME_BYTES = 32
+NAME_BYTES = 64
 
 _QUOTE, _ZERO, _NINE = ord('"'), ord("0"), ord("9")
 _DOT, _MINUS = ord("."), ord("-")
@@ -242,11 +242,13 @@ def index_names(names: list[bytes]) -> Symbols:
 
 @leaf
 def _slot(buf: NDArray[np.uint8], start: int, length: int, size: int) -> int:
-    """Where the table of `size` slots begins to look for a name: a hash of its first and its last eight bytes."""
+    """Where the table of `size` slots begins to look for a name: a hash of its words, the last one overlapping."""
     part = min(length, WORD)
     head = head_of(word_at(buf, start), part)
     tail = head_of(word_at(buf, start + length - part), part)
     h = head * _HASH_1 ^ tail * _HASH_2
+    for at in range(start + WORD, start + length - WORD, WORD):
+        h = (h ^ word_at(buf, at)) * _HASH_1
     return np.int64((h ^ (h >> _HALF)) & np.uint64(size - 1))
 
 
