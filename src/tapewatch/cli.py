@@ -297,8 +297,8 @@ def venue(
 
     from .node import demo as demonstration
     from .node import log
+    from .sim.binance_usdm import VenueOptions
     from .sim.faults import Faults
-    from .sim.server import VenueOptions
 
     def told(where: demonstration.Announcement) -> None:
         if announce:

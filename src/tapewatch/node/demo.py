@@ -16,8 +16,7 @@ from msgspec import structs
 from ..api.view import Mode
 from ..config import Config
 from ..model.errors import TapewatchError
-from ..sim.binance_usdm import SimulatedBinanceUsdm
-from ..sim.server import VenueOptions
+from ..sim.binance_usdm import SimulatedBinanceUsdm, VenueOptions
 from .node import Announce, serve
 from .server import bind
 from .stopping import stop_signals
