@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .book import impact, ladder
-from .book.ladder import LIVE, OFF, Ladders
+from .book.ladder import EARLY, LIVE, OFF, Ladders
 from .book.sync import STATE_WORDS, BookSync, Diff
 from .compiled import Record, entry, kernel, leaf
 from .flow import bigflow, candles, holes, quotes
@@ -26,7 +26,7 @@ from .flow.candles import has_room
 from .flow.footprint import footprint
 from .flow.imbalance import read_windows
 from .flow.quotes import Quotes, fetch_quote, on_liquidation, on_mark, on_quote
-from .flow.trades import EMPTY, Flow, fetch_flow, needs_hole, new_trades, on_trade
+from .flow.trades import EMPTY, Flow, fetch_cells, fetch_flow, needs_hole, new_trades, on_trade
 from .lab.lab import Lab, Watch
 from .model.errors import OffGridError
 from .model.gaps import Cause, Fate
@@ -41,17 +41,19 @@ SECONDS_KEPT = 1024
 MINUTES_KEPT = 2048
 """One-minute footprint candles kept per instrument: more than a day, so that CVD reaches 00:00 UTC."""
 TOP_LEVELS = 10
-ROWS_AHEAD = 2
-"""How early memory is asked for what a row changes."""
+ROWS_AHEAD, CELLS_AHEAD = 3, 1
+"""How early memory is asked for what a row changes, and for what can only be found in that."""
 SHORT_DEPTH = 100
 """Room for so many levels is made unasked: to look up how many stand there takes longer than to read them."""
+KEPT_ROWS = 64
+"""Diffs of books that are being refreshed which one pass of the loop can note down."""
 BIG_FLOW_BPS = 10
 DAYS_OF_ROOM = 100
 UNKNOWN_DAILY_VOLUME = 1e9
 SPARE_INSTRUMENTS = 64
 """Room for listings before the state arrays are enlarged."""
 
-DONE, ATTEND, MORE_PAGES, MORE_SECOND_CELLS, MORE_MINUTE_CELLS, MORE_HOLES, BEAT, STUDY = range(8)
+DONE, ATTEND, MORE_PAGES, MORE_SECOND_CELLS, MORE_MINUTE_CELLS, MORE_HOLES, BEAT, STUDY, KEEP = range(9)
 
 _SNAPSHOT = int(Flag.SNAPSHOT)
 
@@ -80,12 +82,18 @@ def _apply(
     quote: Quotes,
     clock: Clock,
     watch: Watch,
+    kept: NDArray[np.int64],
 ) -> tuple[int, int]:
-    """Walk rows from `start`; returns (status, row). The row has been applied at STUDY, at all others not yet."""
+    """Walk rows from `start`; returns (status, row). The row has been applied at STUDY, at all others not yet.
+
+    Diffs that were applied and have to be kept are noted in `kept`: how many, then their rows.
+    """
     for r in range(start, len(rows)):
         row = rows[r]
         if r + ROWS_AHEAD < len(rows):
             _fetch(rows[r + ROWS_AHEAD], levels, books, flow, quote)
+        if r + CELLS_AHEAD < len(rows) and rows[r + CELLS_AHEAD].kind == 1:
+            fetch_cells(flow, rows[r + CELLS_AHEAD].instrument, rows[r + CELLS_AHEAD].ts_ms)
         if row.event_ms >= watch.due[0]:
             return BEAT, r
         if row.kind == 1:
@@ -110,11 +118,17 @@ def _apply(
                     book.dropped += 1
                     continue
                 return ATTEND, r
-            if book.refreshing:
+            if book.refreshing == EARLY:
                 return ATTEND, r
             if books.meta[0] < row.bids + row.asks:
                 book.received -= 1
                 return MORE_PAGES, r
+            if book.refreshing:
+                if kept[0] == len(kept) - 1:
+                    book.received -= 1
+                    return KEEP, r
+                kept[0] += 1
+                kept[kept[0]] = r
             _pass_time(flow, clock, row.event_ms)
             middle = row.level_at + row.bids
             ladder.set_levels(books, row.instrument, levels, row.level_at, middle, 1)
@@ -155,8 +169,9 @@ def _fetch(row: Record, levels: NDArray[np.void], books: Ladders, flow: Flow, qu
 @leaf
 def _needs_a_look(book: Record) -> bool:
     """Whether a book is crossed, or a best price nears the edge of what the snapshot knew, or has left it."""
-    near_edge = book.bids and book.asks and (book.best_bid < book.refresh_below or book.best_ask > book.refresh_above)
-    return bool(near_edge or ladder.is_beyond_known(book) or ladder.is_crossed(book))
+    near_edge = book.best_bid < book.refresh_below or book.best_ask > book.refresh_above
+    ask_again = near_edge and book.bids and book.asks and not book.refreshing
+    return bool(ask_again or ladder.is_beyond_known(book) or ladder.is_crossed(book))
 
 
 @leaf
@@ -226,7 +241,8 @@ class Engine:
         self.lab = Lab(n, self.sync.ladders, self.flow, self.quotes)
         """Instruments that somebody studies more closely."""
         none = Tape.empty()
-        state = (self.sync.ladders, self.flow, self.quotes, self._clock, self.lab.watch)
+        self._kept = np.zeros(1 + KEPT_ROWS, np.int64)
+        state = (self.sync.ladders, self.flow, self.quotes, self._clock, self.lab.watch, self._kept)
         self._apply = entry(_apply, none.rows, none.levels, 0, *state)
         self._read_book = entry(ladder.read_book, self.sync.ladders, 0, np.empty((2, 0, 2), np.int64))
 
@@ -238,8 +254,10 @@ class Engine:
         rows, levels = np.ascontiguousarray(tape.rows), np.ascontiguousarray(tape.levels)
         at = 0
         while True:
-            state = (self.sync.ladders, self.flow, self.quotes, self._clock, self.lab.watch)
+            state = (self.sync.ladders, self.flow, self.quotes, self._clock, self.lab.watch, self._kept)
             status, at = self._apply(rows, levels, at, *state)
+            if self._kept[0]:
+                self._keep(tape)
             if status == DONE:
                 break
             if status == BEAT:
@@ -255,7 +273,7 @@ class Engine:
                 self.flow = self.flow._replace(minutes=candles.grow_cells(self.flow.minutes))
             elif status == MORE_HOLES:
                 self.flow = self.flow._replace(holes=holes.grow_pool(self.flow.holes))
-            else:
+            elif status == ATTEND:
                 needs.extend(self._attend(tape, at))
                 if self.lab.watch.studied[rows[at]["instrument"]]:
                     self.lab.on_row(rows[at : at + 1], levels, self.sync.ladders, self.flow, self.quotes)
@@ -264,12 +282,17 @@ class Engine:
             self.needs_by_reason[need.reason] += 1
         return needs
 
+    def _keep(self, tape: Tape) -> None:
+        """Keep the diffs that the loop noted down."""
+        for at in self._kept[1 : 1 + self._kept[0]].tolist():
+            self.sync.keep(int(tape.rows[at]["instrument"]), _copy(tape, at))
+        self._kept[0] = 0
+
     def _attend(self, tape: Tape, at: int) -> list[Need]:
         """A depth row that the loop leaves to us: a snapshot, a book not live or in need of a look, a broken chain."""
         row = tape.rows[at]
         i = int(row["instrument"])
-        start = int(row["level_at"])
-        diff = Diff(row.copy(), tape.levels[start : start + int(row["bids"] + row["asks"])].copy())
+        diff = _copy(tape, at)
         book = self.sync.ladders.books[i]
         _pass_time(self.flow, self._clock, int(row["event_ms"]))
         if row["flags"] & _SNAPSHOT:
@@ -280,9 +303,9 @@ class Engine:
                 ladder.set_top_base(self.sync.ladders, i, TOP_LEVELS)
         elif book["state"] != LIVE:
             reason = self.sync.on_diff(i, diff)
-        elif row["prev_id"] == book["last_id"] and book["refreshing"]:
+        elif row["prev_id"] == book["last_id"] and book["refreshing"] == EARLY:
             snapshot_id = int(book["snapshot_id"])
-            reason = self.sync.on_refreshing_diff(i, diff)
+            reason = self.sync.on_awaited_diff(i, diff)
             if book["watched"] and book["snapshot_id"] == snapshot_id:
                 ladder.sum_top_change(self.sync.ladders, i, int(row["prev_id"]), TOP_LEVELS)
         elif row["last_id"] == book["last_id"] and _needs_a_look(book):
@@ -599,6 +622,12 @@ def _book_sides(books: Ladders, bid: NDArray[np.int64], ask: NDArray[np.int64]) 
 def _newest(ring: NDArray[np.void], since_seq: int, limit: int) -> NDArray[np.void]:
     rows = ring[(ring["id"] >= 0) & (ring["seq"] > since_seq)]
     return rows[np.argsort(rows["seq"])][max(0, len(rows) - limit) :]
+
+
+def _copy(tape: Tape, at: int) -> Diff:
+    row = tape.rows[at].copy()
+    start = int(row["level_at"])
+    return Diff(row, tape.levels[start : start + int(row["bids"] + row["asks"])].copy())
 
 
 def _factor(old: Grid, new: Grid) -> int:

@@ -29,6 +29,7 @@ _WALK_LIMIT = 64
 
 OFF, WAITING, LOADED, LIVE, STALE = range(5)
 """States of `BOOK.state`. LOADED: a snapshot is in, the diff that straddles it has not come yet."""
+REFRESHING, EARLY = 1, 2
 
 BOOK = np.dtype(
     [
@@ -62,7 +63,8 @@ BOOK = np.dtype(
     ]
 )
 """One book. Every level from `low` to `high` is known, beyond them only what changed since the snapshot; a best bid
-under `refresh_below` or a best ask over `refresh_above` has come too near that edge.
+under `refresh_below` or a best ask over `refresh_above` has come too near that edge: it is `refreshing`, REFRESHING or,
+when the snapshot came before the diffs that it holds, EARLY.
 
 `watched` books also sum, diff by diff, the change of lots in their best levels: `top_ofi` is the sum of bid changes
 minus ask changes so far, `top_bid` and `top_ask` what stood there after diff `top_id`.
@@ -246,9 +248,12 @@ def lots_at(s: Ladders, i: int, tick: int) -> int:
 @leaf
 def fetch_levels(s: Ladders, i: int, levels: NDArray[np.void], start: int, stop: int) -> None:
     """Begin to fetch what `set_levels` will change, all of it at once instead of one cache miss after the other."""
+    page_key, page = np.int64(-1), np.int64(0)
     for n in range(start, stop):
         tick = levels[n].price
-        page = np.int64(s.table_page[_home(s, _page_key(i, tick))])
+        key = _page_key(i, tick)
+        if key != page_key:
+            page_key, page = key, np.int64(s.table_page[_home(s, key)])
         prefetch(s.lots, page * PAGE + (tick & PAGE_MASK))
 
 

@@ -50,7 +50,7 @@ from numpy.typing import NDArray
 from ..model.rules import BookRule
 from ..model.views import BookState
 from . import ladder
-from .ladder import LIVE, LOADED, NO_EDGE, OFF, STALE, WAITING, Ladders
+from .ladder import EARLY, LIVE, LOADED, NO_EDGE, OFF, REFRESHING, STALE, WAITING, Ladders
 
 MAX_PENDING_DIFFS = 600
 """Diffs kept while a snapshot is awaited, per book: a minute at 100 ms. Beyond it the oldest goes, counted. Only those
@@ -158,6 +158,8 @@ class BookSync:
         """A diff of a live book that does not continue it: a gap, or what the venue's rule allows."""
         book = self.ladders.books[i]
         if self.rule.overlap and diff.row["prev_id"] < book["last_id"] < diff.row["last_id"]:
+            if book["refreshing"]:
+                self.keep(i, diff)
             reason = self._apply(i, diff)
             if reason is not None:
                 self.lost(i)
@@ -191,13 +193,17 @@ class BookSync:
         if reason is not None:
             self.lost(i)
             return reason
-        book["refreshing"] = 1
+        book["refreshing"] = REFRESHING
         self._pending[i].clear()
         self._pending[i].append(diff)
         return "coverage"
 
-    def on_refreshing_diff(self, i: int, diff: Diff) -> str | None:
-        """The next diff of a live book that is being refreshed: applied, and kept for its snapshot."""
+    def keep(self, i: int, diff: Diff) -> None:
+        """Keep a diff that a live book has taken, for the snapshot that will refresh it."""
+        self._pending[i].append(diff)
+
+    def on_awaited_diff(self, i: int, diff: Diff) -> str | None:
+        """The next diff of a live book whose new snapshot came EARLY: it may be the one that this waits for."""
         self._pending[i].append(diff)
         reason = self._apply(i, diff)
         if reason is not None:
@@ -211,6 +217,7 @@ class BookSync:
         pending, last_update_id = self._pending[i], int(snapshot.row["last_id"])
         if not pending or pending[-1].row["last_id"] < last_update_id:
             self._early[i] = snapshot
+            self.ladders.books[i]["refreshing"] = EARLY
             return None
         while pending[0].row["last_id"] < last_update_id:
             pending.popleft()

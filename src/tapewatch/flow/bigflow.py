@@ -28,17 +28,33 @@ WHALES = 4096
 FLOW_WINDOWS_S = (10, 60, 300)
 """Windows of the flow rules: the first of `WINDOWS_S`, all of which are summed here."""
 _WINDOWS = np.array(WINDOWS_S, np.int64)
-_RULES = len(FLOW_WINDOWS_S)
+_SHORTEST, _LONGEST = WINDOWS_S[0], WINDOWS_S[-1]
+_RULES, _SHORTER = len(FLOW_WINDOWS_S), len(WINDOWS_S) - 1
 MAX_DISTINCT_PRICES = 64
 NEVER = np.int64(2**62)
 """Threshold of an instrument whose average daily volume is not known: no rule can fire."""
 
+PULSE = np.dtype(
+    [
+        ("head_s", np.int64),
+        ("buy", np.int64),
+        ("sell", np.int64),
+        ("buy_quote", np.int64),
+        ("sell_quote", np.int64),
+        ("calm_above", np.int64),
+        ("calm_below", np.int64),
+        ("parent_ms", np.int64),
+    ]
+)
+"""What every print of an instrument changes and is compared with, in one line of the processor's cache: sums over the
+longest window, which ends with second `head_s`. While their net flow is between `calm_above` and `calm_below` no window
+is near its threshold and none has an open episode. `parent_ms` is the time of the newest print of a parent order that
+may still grow (0: none)."""
+
 PARENT = np.dtype(
     [
-        ("active", np.int64),
         ("sell", np.int64),
         ("start_ms", np.int64),
-        ("last_ms", np.int64),
         ("qty", np.int64),
         ("quote", np.int64),
         ("low", np.int64),
@@ -56,18 +72,19 @@ one comparison a print, with what lies in the same place."""
 
 WINDOW = np.dtype(
     [
-        ("buy", np.int64),
-        ("sell", np.int64),
-        ("buy_quote", np.int64),
-        ("sell_quote", np.int64),
+        ("gone_buy", np.int64),
+        ("gone_sell", np.int64),
+        ("gone_buy_quote", np.int64),
+        ("gone_sell_quote", np.int64),
         ("event", np.int64),
         ("trades", np.int64),
         ("low", np.int64),
         ("high", np.int64),
     ]
 )
-"""Running sums over one of `WINDOWS_S`; `event` is the open episode's id or -1. `trades`, `low` and `high` are looked
-up in the candles when an episode grows, then kept up print by print until the window moves on (`trades` UNKNOWN)."""
+"""One of `WINDOWS_S`: what has left it and is in the longest one still, so that a print changes one sum and not four.
+`event` is the open episode's id or -1. `trades`, `low` and `high` are looked up in the candles when an episode grows,
+then kept up print by print until it ends or the window moves on (`trades` UNKNOWN)."""
 UNKNOWN = -1
 
 
@@ -77,9 +94,9 @@ class BigFlow(NamedTuple):
     `threshold` and `whale_from` are in ticks x lots, `adv` in ticks x lots a day.
     """
 
+    pulses: NDArray[np.void]
     parents: NDArray[np.void]
     windows: NDArray[np.void]
-    head_s: NDArray[np.int64]
     threshold: NDArray[np.int64]
     adv: NDArray[np.float64]
     events: NDArray[np.void]
@@ -100,9 +117,9 @@ def new_big_flow(instruments: int) -> BigFlow:
     whales = np.zeros(WHALES, BIG_FLOW)
     whales["id"] = -1
     return BigFlow(
+        pulses=np.zeros(instruments, PULSE),
         parents=parents,
         windows=windows,
-        head_s=np.zeros(instruments, np.int64),
         threshold=np.full(instruments, NEVER, np.int64),
         adv=np.full(instruments, np.nan),
         events=events,
@@ -116,7 +133,7 @@ def grow_instruments(state: BigFlow, instruments: int) -> BigFlow:
     """Return the state with room for more instruments."""
     wider = new_big_flow(instruments)
     n = len(state.parents)
-    for name in ("parents", "windows", "head_s", "threshold", "adv", "whale_from"):
+    for name in ("pulses", "parents", "windows", "threshold", "adv", "whale_from"):
         getattr(wider, name)[:n] = getattr(state, name)
     return wider._replace(events=state.events, whales=state.whales, meta=state.meta)
 
@@ -127,6 +144,14 @@ def arm(state: BigFlow, i: int, threshold: int, adv: float, whale_from: int) -> 
     state.adv[i] = adv
     state.whale_from[i] = min(whale_from, int(NEVER))
     state.parents[i]["notice"] = min(state.threshold[i], state.whale_from[i])
+    state.pulses[i]["calm_above"] = state.pulses[i]["calm_below"] = 0
+
+
+@leaf
+def _stir(pulse: Record) -> None:
+    """Let the next print, and the next second, have a look at every window."""
+    pulse.calm_above = 0
+    pulse.calm_below = 0
 
 
 @kernel
@@ -168,11 +193,10 @@ def _close_event(s: BigFlow, event_id: int) -> None:
 @leaf
 def on_parent_print(s: BigFlow, i: int, ts_ms: int, price: int, lots: int, sell: bool, cluster_ms: int) -> None:
     """Extend or start the parent order of an instrument with one print."""
-    parent = s.parents[i]
-    if not parent.active or parent.sell != sell or ts_ms - parent.last_ms > cluster_ms:
+    parent, pulse = s.parents[i], s.pulses[i]
+    if pulse.parent_ms == 0 or parent.sell != sell or ts_ms - pulse.parent_ms > cluster_ms:
         _close_event(s, parent.event)
         _close_whale(s, parent.whale)
-        parent.active = 1
         parent.sell = sell
         parent.start_ms = ts_ms
         parent.qty = 0
@@ -183,7 +207,7 @@ def on_parent_print(s: BigFlow, i: int, ts_ms: int, price: int, lots: int, sell:
         parent.trades = 0
         parent.event = -1
         parent.whale = -1
-    parent.last_ms = ts_ms
+    pulse.parent_ms = ts_ms
     parent.qty += lots
     parent.quote += price * lots
     parent.low = min(parent.low, price)
@@ -202,21 +226,21 @@ def _notice(s: BigFlow, i: int) -> None:
         if parent.event < 0:
             parent.event = _open_event(s, i, 0, parent.sell, parent.start_ms)
         if _holds(s, parent.event):
-            _write_parent(s.events[parent.event % len(s.events)], parent, s.adv[i])
+            _write_parent(s.events[parent.event % len(s.events)], parent, s.pulses[i].parent_ms, s.adv[i])
             _touch(s, parent.event)
     if parent.quote >= s.whale_from[i]:
         if parent.whale < 0:
             parent.whale = _open_whale(s, i)
         whale = s.whales[parent.whale % len(s.whales)]
         if whale.id == parent.whale:
-            _write_parent(whale, parent, s.adv[i])
+            _write_parent(whale, parent, s.pulses[i].parent_ms, s.adv[i])
             s.meta[3] += 1
             whale.seq = s.meta[3]
 
 
 @leaf
-def _write_parent(row: Record, parent: Record, adv: float) -> None:
-    row.ts_ms = parent.last_ms
+def _write_parent(row: Record, parent: Record, ts_ms: int, adv: float) -> None:
+    row.ts_ms = ts_ms
     row.qty = parent.qty
     row.quote = parent.quote
     row.low = parent.low
@@ -268,56 +292,126 @@ def _count_level(parent: Record, price: int) -> None:
 def on_flow_print(s: BigFlow, seconds: Candles, i: int, ts_ms: int, price: int, lots: int, sell: bool) -> None:
     """Add one print (already in its one-second candle) to the flow windows and judge them."""
     second = ts_ms // 1000
-    if second > s.head_s[i]:
+    pulse = s.pulses[i]
+    if second > pulse.head_s:
         _advance(s, seconds, i, second)
-    for w in range(len(_WINDOWS)):
-        if s.head_s[i] - second >= _WINDOWS[w]:
+    age_s = pulse.head_s - second
+    if age_s >= _LONGEST:
+        return
+    sold = lots if sell else 0  # sides are as good as random: a choice between numbers costs no mispredicted branch
+    bought = lots - sold
+    pulse.buy += bought
+    pulse.sell += sold
+    pulse.buy_quote += price * bought
+    pulse.sell_quote += price * sold
+    if age_s >= _SHORTEST:
+        _add_gone(s, i, age_s, price, bought, sold)
+    if not pulse.calm_above < pulse.buy_quote - pulse.sell_quote < pulse.calm_below:
+        _judge_all(s, seconds, i, age_s, ts_ms, price)
+
+
+@kernel
+def _add_gone(s: BigFlow, i: int, age_s: int, price: int, bought: int, sold: int) -> None:
+    """A late print has left the windows that are no longer than it is old."""
+    for w in range(_SHORTER):
+        if age_s >= _WINDOWS[w]:
+            window = s.windows[i, w]
+            window.gone_buy += bought
+            window.gone_sell += sold
+            window.gone_buy_quote += price * bought
+            window.gone_sell_quote += price * sold
+    _stir(s.pulses[i])
+
+
+@kernel
+def _judge_all(s: BigFlow, seconds: Candles, i: int, age_s: int, ts_ms: int, price: int) -> None:
+    """Judge the windows that hold a print, then say how far net flow may go until they have to be judged again."""
+    for w in range(_RULES):
+        if age_s >= _WINDOWS[w]:
             continue
         window = s.windows[i, w]
-        if sell:
-            window.sell += lots
-            window.sell_quote += price * lots
-        else:
-            window.buy += lots
-            window.buy_quote += price * lots
         if window.trades != UNKNOWN:
             window.trades += 1
             window.low = min(window.low, price)
             window.high = max(window.high, price)
-        if w < _RULES:
-            _judge(s, seconds, i, w, ts_ms)
+        _judge(s, seconds, i, w, ts_ms)
+    _calm_down(s, i)
 
 
 @leaf
+def _calm_down(s: BigFlow, i: int) -> None:
+    pulse = s.pulses[i]
+    above, below = -NEVER, NEVER
+    for w in range(_RULES):
+        window = s.windows[i, w]
+        if window.event >= 0:
+            _stir(pulse)
+            return
+        gone = window.gone_buy_quote - window.gone_sell_quote
+        above = max(above, gone - s.threshold[i])
+        below = min(below, gone + s.threshold[i])
+    pulse.calm_above = above
+    pulse.calm_below = below
+
+
+@kernel
 def _advance(s: BigFlow, seconds: Candles, i: int, second: int) -> None:
     """Let the windows of one instrument end at `second`: take out what has left them."""
-    head = s.head_s[i]
-    for w in range(len(_WINDOWS)):
-        length = _WINDOWS[w]
+    pulse = s.pulses[i]
+    head_s, all_gone = pulse.head_s, second - pulse.head_s >= _LONGEST or pulse.buy + pulse.sell == 0
+    pulse.head_s = second
+    if all_gone:
+        pulse.buy = 0
+        pulse.sell = 0
+        pulse.buy_quote = 0
+        pulse.sell_quote = 0
+    for w in range(_SHORTER):
         window = s.windows[i, w]
         window.trades = UNKNOWN
-        if second - head >= length:
-            window.buy = 0
-            window.sell = 0
-            window.buy_quote = 0
-            window.sell_quote = 0
+        if second - head_s >= _WINDOWS[w]:
+            window.gone_buy = pulse.buy
+            window.gone_sell = pulse.sell
+            window.gone_buy_quote = pulse.buy_quote
+            window.gone_sell_quote = pulse.sell_quote
             continue
-        for gone in range(head - length + 1, second - length + 1):
-            slot = find(seconds, i, gone)
+        for number in range(head_s - _WINDOWS[w] + 1, second - _WINDOWS[w] + 1):
+            slot = find(seconds, i, number)
             if slot >= 0:
                 candle = seconds.ring[slot, i]
-                window.buy -= candle.ask
-                window.sell -= candle.bid
-                window.buy_quote -= candle.ask_quote
-                window.sell_quote -= candle.bid_quote
-    s.head_s[i] = second
+                window.gone_buy += candle.ask
+                window.gone_sell += candle.bid
+                window.gone_buy_quote += candle.ask_quote
+                window.gone_sell_quote += candle.bid_quote
+    if not all_gone:
+        for number in range(head_s - _LONGEST + 1, second - _LONGEST + 1):
+            slot = find(seconds, i, number)
+            if slot >= 0:
+                _forget(s, i, seconds.ring[slot, i])
+    _calm_down(s, i)
+
+
+@leaf
+def _forget(s: BigFlow, i: int, candle: Record) -> None:
+    """Take a second out of the longest window, and so out of what the others have let go."""
+    pulse = s.pulses[i]
+    pulse.buy -= candle.ask
+    pulse.sell -= candle.bid
+    pulse.buy_quote -= candle.ask_quote
+    pulse.sell_quote -= candle.bid_quote
+    for w in range(_SHORTER):
+        window = s.windows[i, w]
+        window.gone_buy -= candle.ask
+        window.gone_sell -= candle.bid
+        window.gone_buy_quote -= candle.ask_quote
+        window.gone_sell_quote -= candle.bid_quote
 
 
 @leaf
 def _judge(s: BigFlow, seconds: Candles, i: int, w: int, ts_ms: int) -> None:
     """Open, grow or close the flow episode of one window."""
-    window = s.windows[i, w]
-    net = window.buy_quote - window.sell_quote
+    pulse, window = s.pulses[i], s.windows[i, w]
+    buy_quote, sell_quote = pulse.buy_quote - window.gone_buy_quote, pulse.sell_quote - window.gone_sell_quote
+    net = buy_quote - sell_quote
     size = abs(net)
     sell = net < 0
     if window.event >= 0:
@@ -325,6 +419,7 @@ def _judge(s: BigFlow, seconds: Candles, i: int, w: int, ts_ms: int) -> None:
         if turned or 2 * size < s.threshold[i]:
             _close_event(s, window.event)
             window.event = -1
+            window.trades = UNKNOWN
     if window.event < 0:
         if size < s.threshold[i]:
             return
@@ -336,8 +431,9 @@ def _judge(s: BigFlow, seconds: Candles, i: int, w: int, ts_ms: int) -> None:
         return
     event.ts_ms = ts_ms
     event.quote = size
-    event.qty = abs(window.buy - window.sell)
-    event.vwap = window.sell_quote / window.sell if sell else window.buy_quote / window.buy
+    buy, sold = pulse.buy - window.gone_buy, pulse.sell - window.gone_sell
+    event.qty = abs(buy - sold)
+    event.vwap = sell_quote / sold if sell else buy_quote / buy
     event.pct_of_adv = 100.0 * size / s.adv[i]
     if window.trades == UNKNOWN:
         _look_up(s, seconds, i, w)
@@ -355,7 +451,8 @@ def _look_up(s: BigFlow, seconds: Candles, i: int, w: int) -> None:
     window.trades = 0
     window.low = NEVER
     window.high = 0
-    for number in range(s.head_s[i] - _WINDOWS[w] + 1, s.head_s[i] + 1):
+    head_s = s.pulses[i].head_s
+    for number in range(head_s - _WINDOWS[w] + 1, head_s + 1):
         slot = find(seconds, i, number)
         if slot >= 0 and seconds.ring[slot, i].n:
             candle = seconds.ring[slot, i]
@@ -367,45 +464,49 @@ def _look_up(s: BigFlow, seconds: Candles, i: int, w: int) -> None:
 @kernel
 def on_second(s: BigFlow, seconds: Candles, second: int, cluster_ms: int) -> None:
     """Time passes for every instrument: end episodes that nothing keeps alive."""
-    for i in range(len(s.head_s)):
-        parent = s.parents[i]
-        if parent.active and second * 1000 - parent.last_ms > cluster_ms + 1000:
-            _close_event(s, parent.event)
-            _close_whale(s, parent.whale)
-            parent.active = 0
-            parent.event = -1
-            parent.whale = -1
-        if s.head_s[i] == 0 or second <= s.head_s[i]:
-            continue
-        is_open = False
-        for w in range(len(_WINDOWS)):
-            is_open |= s.windows[i, w].event >= 0
-        if s.head_s[i] < second - _WINDOWS[len(_WINDOWS) - 1] and not is_open:
-            continue  # nothing left in any window
+    for i in range(len(s.pulses)):
+        pulse = s.pulses[i]
+        if pulse.parent_ms and second * 1000 - pulse.parent_ms > cluster_ms + 1000:
+            _end_parent(s, i)
+        if second <= pulse.head_s or pulse.buy + pulse.sell == 0:
+            continue  # nothing in any window
         _advance(s, seconds, i, second)
-        for w in range(len(_WINDOWS)):
-            if s.windows[i, w].event >= 0:
-                _judge(s, seconds, i, w, second * 1000)
+        if pulse.calm_above >= pulse.calm_below:
+            for w in range(_RULES):
+                if s.windows[i, w].event >= 0:
+                    _judge(s, seconds, i, w, second * 1000)
+            _calm_down(s, i)
+
+
+@kernel
+def _end_parent(s: BigFlow, i: int) -> None:
+    parent = s.parents[i]
+    _close_event(s, parent.event)
+    _close_whale(s, parent.whale)
+    parent.event = -1
+    parent.whale = -1
+    s.pulses[i].parent_ms = 0
 
 
 @kernel
 def rescale(s: BigFlow, i: int, price_factor: int, lot_factor: int) -> None:
     """Rewrite one instrument's running sums and reported rows on a finer grid; open episodes end."""
-    parent = s.parents[i]
-    _close_event(s, parent.event)
-    _close_whale(s, parent.whale)
-    parent.active = 0
-    parent.event = -1
-    parent.whale = -1
+    _end_parent(s, i)
+    pulse = s.pulses[i]
+    pulse.buy *= lot_factor
+    pulse.sell *= lot_factor
+    pulse.buy_quote *= price_factor * lot_factor
+    pulse.sell_quote *= price_factor * lot_factor
     for w in range(len(_WINDOWS)):
         window = s.windows[i, w]
         _close_event(s, window.event)
         window.event = -1
         window.trades = UNKNOWN
-        window.buy *= lot_factor
-        window.sell *= lot_factor
-        window.buy_quote *= price_factor * lot_factor
-        window.sell_quote *= price_factor * lot_factor
+        window.gone_buy *= lot_factor
+        window.gone_sell *= lot_factor
+        window.gone_buy_quote *= price_factor * lot_factor
+        window.gone_sell_quote *= price_factor * lot_factor
+    _stir(pulse)
     for k in range(len(s.events)):
         event = s.events[k]
         if event.id >= 0 and event.instrument == i:

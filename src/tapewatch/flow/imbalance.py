@@ -20,12 +20,13 @@ def read_windows(big: BigFlow, now_second: int, out: NDArray[np.int64]) -> None:
     4): bid, ask, bid_quote, ask_quote.
     """
     for i in range(len(out)):
+        pulse = big.pulses[i]
         for w in range(len(_WINDOWS)):
-            if now_second - big.head_s[i] >= _WINDOWS[w]:
+            if now_second - pulse.head_s >= _WINDOWS[w]:
                 out[i, w, :] = 0
                 continue
             window = big.windows[i, w]
-            out[i, w, 0] = window.sell
-            out[i, w, 1] = window.buy
-            out[i, w, 2] = window.sell_quote
-            out[i, w, 3] = window.buy_quote
+            out[i, w, 0] = pulse.sell - window.gone_sell
+            out[i, w, 1] = pulse.buy - window.gone_buy
+            out[i, w, 2] = pulse.sell_quote - window.gone_sell_quote
+            out[i, w, 3] = pulse.buy_quote - window.gone_buy_quote

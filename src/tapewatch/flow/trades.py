@@ -13,7 +13,7 @@ from ..model.rules import TradeIds, TradeRule
 from ..model.tape import Flag
 from . import holes
 from .bigflow import BigFlow, on_flow_print, on_parent_print
-from .candles import MINUTE_MS, SECOND_MS, Candles, add_trade, fetch_candle, mark_gap
+from .candles import MINUTE_MS, SECOND_MS, Candles, add_trade, fetch_candle, fetch_cell, mark_gap
 from .holes import Holes
 
 LARGEST_HOLE = 10**8
@@ -257,9 +257,15 @@ def fetch_flow(s: Flow, i: int, ts_ms: int) -> None:
     prefetch(s.trades, i)
     fetch_candle(s.minutes, i, ts_ms // MINUTE_MS)
     fetch_candle(s.seconds, i, ts_ms // SECOND_MS)
-    for w in range(s.big.windows.shape[1]):
-        prefetch(s.big.windows, i * s.big.windows.shape[1] + w)
+    prefetch(s.big.pulses, i)
     prefetch(s.big.parents, i)
+
+
+@leaf
+def fetch_cells(s: Flow, i: int, ts_ms: int) -> None:
+    """Begin to fetch the footprint cells near which a print of this time falls, once its candles have come."""
+    fetch_cell(s.minutes, i, ts_ms // MINUTE_MS)
+    fetch_cell(s.seconds, i, ts_ms // SECOND_MS)
 
 
 @leaf
@@ -284,10 +290,9 @@ def on_trade(s: Flow, row: Record) -> None:
     trades.seq += 1
     trades.count += 1
     trades.quote += row.price * row.qty
-    if sell:
-        trades.sell += row.qty
-    else:
-        trades.buy += row.qty
+    sold = row.qty if sell else 0
+    trades.sell += sold
+    trades.buy += row.qty - sold
     if in_order:
         trades.last_ms = row.ts_ms
         trades.last_price = row.price
