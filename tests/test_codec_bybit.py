@@ -8,20 +8,15 @@ from typing import Any
 
 import pytest
 
+from tapewatch.model.channel import Channel
 from tapewatch.model.errors import FrameError, VenueError
 from tapewatch.model.instrument import Grid, Instrument, Universe
 from tapewatch.model.interest import OpenInterest
 from tapewatch.model.tape import Flag, Kind
 from tapewatch.venues.batch import Decoded
-from tapewatch.venues.bybit_linear import (
-    SEQ_SHIFT,
-    average_daily_volume,
-    parse_instruments,
-    result_rows,
-    topic_of,
-    turnovers,
-)
-from tapewatch.venues.bybit_linear_codec import Ack, Codec, trade_ids
+from tapewatch.venues.bybit_linear import channel_of, stream_of
+from tapewatch.venues.bybit_linear_codec import SEQ_SHIFT, Ack, Codec, trade_ids
+from tapewatch.venues.bybit_linear_rest import average_daily_volume, parse_instruments, parse_volumes, result_rows
 
 NOW = 1_790_947_943_700
 RECV_NS = (NOW + 40) * 1_000_000
@@ -247,10 +242,14 @@ def test_volumes() -> None:
     assert average_daily_volume(answer([]), now_ms=0, days=30) == (Decimal(0), 0)
     with pytest.raises(FrameError, match="bad_klines"):
         average_daily_volume(answer([["x"]]), now_ms=0, days=3)
-    assert turnovers(answer([{"symbol": "BTCUSDT", "turnover24h": "12.5"}])) == {"BTCUSDT": 12.5}
+    (told,) = parse_volumes(answer([{"symbol": "BTCUSDT", "turnover24h": "12.5"}]))
+    assert (told.symbol, told.quote_volume) == ("BTCUSDT", 12.5)
 
 
 def test_a_frame_names_its_topic_even_when_nothing_else_can_be_read() -> None:
-    assert topic_of(b'{"ts":1,"topic":"orderbook.200.BTCUSDT","data":{"b":[[') == ("BTCUSDT", "orderbook")
-    assert topic_of('{"topic":"publicTrade.币安人生USDT"'.encode()) == ("币安人生USDT", "publicTrade")
-    assert topic_of(b'{"success":true}') is None
+    assert stream_of(b'{"ts":1,"topic":"orderbook.200.BTCUSDT","data":{"b":[[') == ("BTCUSDT", Channel.DEPTH)
+    assert stream_of('{"topic":"publicTrade.币安人生USDT"'.encode()) == ("币安人生USDT", Channel.TRADES)
+    assert stream_of(b'{"success":true}') is None
+    read = b'{"topic":"tickers.BTCUSDT","type":"delta"'
+    assert channel_of(read, 0, len(read)) == (Channel.MARKS, True)
+    assert channel_of(b'{"success":true,"op":"ping"}', 0, 20) == (None, False)

@@ -9,19 +9,15 @@ from typing import Any
 
 import pytest
 
+from tapewatch.model.channel import Channel
 from tapewatch.model.errors import FrameError, VenueError
 from tapewatch.model.instrument import Grid, Instrument, Universe
 from tapewatch.model.interest import OpenInterest
 from tapewatch.model.tape import Flag, Kind
 from tapewatch.venues.batch import Decoded
-from tapewatch.venues.okx_swap import (
-    average_daily_volume,
-    funding_intervals,
-    parse_instruments,
-    topic_of,
-    turnovers,
-)
+from tapewatch.venues.okx_swap import channel_of, stream_of
 from tapewatch.venues.okx_swap_codec import Codec, Envelope, trade_ids
+from tapewatch.venues.okx_swap_rest import average_daily_volume, funding_intervals, parse_instruments, parse_volumes
 
 NOW = 1_790_947_946_718
 RECV_NS = (NOW + 40) * 1_000_000
@@ -225,13 +221,14 @@ def test_volumes_and_funding_intervals() -> None:
     day = 86_400_000
     rows = [[str(k * day), "1", "1", "1", "1", "5", "0.05", str(100 * k), "1"] for k in (4, 3, 2)]
     assert average_daily_volume(answer_of(rows), now_ms=4 * day + 5, days=1) == (Decimal(300), 1)
-    assert turnovers(answer_of([{"instId": "BTC-USDT-SWAP", "last": "2", "volCcy24h": "12.5"}])) == {
-        "BTC-USDT-SWAP": 25.0
-    }
+    (volume,) = parse_volumes(answer_of([{"instId": "BTC-USDT-SWAP", "last": "2", "volCcy24h": "12.5"}]))
+    assert (volume.symbol, volume.quote_volume) == ("BTC-USDT-SWAP", 25.0)
     told = [{"instId": "BTC-USDT-SWAP", "fundingTime": "1790956800000", "nextFundingTime": "1790971200000"}]
     assert funding_intervals(answer_of(told)) == {"BTC-USDT-SWAP": 14_400_000}
 
 
 def test_a_frame_names_its_channel_even_when_nothing_else_can_be_read() -> None:
-    assert topic_of(b'{"arg":{"channel":"books","instId":"BTC-USDT-SWAP"},"action":"upd') == ("BTC-USDT-SWAP", "books")
-    assert topic_of(b'{"event":"notice"}') is None
+    frame = b'{"arg":{"channel":"books","instId":"BTC-USDT-SWAP"},"action":"upd'
+    assert stream_of(frame) == ("BTC-USDT-SWAP", Channel.DEPTH)
+    assert channel_of(frame, 0, len(frame)) == (Channel.DEPTH, False)
+    assert stream_of(b'{"event":"notice"}') is None

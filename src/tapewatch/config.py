@@ -60,7 +60,7 @@ class VenueConfig(Struct, frozen=True, forbid_unknown_fields=True):
         WsUrl,
         Meta(
             description="Base address of its websockets: ws:// or wss://, no slash at the end; "
-            "/public/stream and /market/stream are appended."
+            "the venue's paths are appended."
         ),
     ] = "wss://fstream.binance.com"
     symbols: Annotated[
@@ -89,6 +89,11 @@ class VenuesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The venues this version can read."""
 
     binance: VenueConfig = VenueConfig()
+    bybit: VenueConfig = VenueConfig(enabled=False, rest_url="https://api.bybit.com", ws_url="wss://stream.bybit.com")
+    okx: VenueConfig = VenueConfig(
+        enabled=False, rest_url="https://www.okx.com", ws_url="wss://ws.okx.com",
+        study_symbols=("BTC-USDT-SWAP", "ETH-USDT-SWAP"),
+    )  # fmt: skip
 
     def of(self, name: str) -> VenueConfig:
         """The settings of one product, such as ``binance-spot``."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from . import binance_usdm
+from . import binance_usdm, bybit, okx
 from .dialect import Dialect
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
-    {dialect.product.name: dialect for dialect in (binance_usdm.DIALECT,)}
+    {dialect.product.name: dialect for dialect in (binance_usdm.DIALECT, bybit.DIALECT, okx.DIALECT)}
 )

@@ -19,176 +19,87 @@ one of bankruptcy, not of a fill.
 
 Open interest counts longs and shorts together; ``singleOpenInterest`` (since June 2026) counts them once.
 
-The parsing of messages is in `bybit_linear_codec`.
+Messages are parsed in `bybit_linear_codec`, answers of REST in `bybit_linear_rest`.
 """
 
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 
-import msgspec
+from ..model.channel import Channel
+from ..model.rules import BookRule, TradeIds, TradeRule
+from .bybit_linear_codec import Codec, trade_ids
+from .bybit_linear_rest import VENUE, average_daily_volume, parse_instruments, parse_volumes
+from .product import Lacks, Product
 
-from ..model.errors import FrameError, UsageError, VenueError
-from ..model.instrument import Grid, Instrument
-
-VENUE = "bybit"
-REST_URL = "https://api.bybit.com"
-WS_URL = "wss://stream.bybit.com"
-WS_PATH = "/v5/public/linear"
-
-REQUESTS, REQUESTS_WINDOW_S = 600, 5
-"""REST requests an address may make in so many seconds, over all hosts; beyond it 403 "access too frequent"."""
-BANNED_S = 600
+REQUESTS, REQUESTS_WINDOW_MS = 600, 5_000
+"""REST requests an address may make in such a time, over all hosts; beyond it 403 "access too frequent"."""
+BANNED_MS = 600_000
 """After a 403 every session has to stop for so long."""
 TOO_MANY_VISITS = 10006
-"""`retCode` of a limit of one endpoint; errors come with HTTP 200."""
+"""`retCode` of a limit of one endpoint."""
 INSTRUMENTS_PAGE = 1000
-RECENT_TRADES = 1000
 KLINES_PAGE = 1000
 
+WS_PATH = "/v5/public/linear"
 PING = b'{"op":"ping"}'
 PING_EVERY_S = 20.0
-IDLE_S = 600
+IDLE_S = 600.0
 """A connection without ping and data is closed after so long."""
 ARGS_CHARACTERS = 21_000
 """All subscriptions of one connection together, as they are written in commands."""
 CONNECTIONS_PER_5_MIN = 500
-CONNECTIONS_PER_ADDRESS = 1000
-TRADES_PER_MESSAGE = 1024
 
 BOOK_EVERY_MS = {1: 10, 50: 20, 200: 100, 1000: 200}
 """Depths of the book streams and their rhythm; 500 was removed in September 2025."""
 BOOK_LEVELS = 200
+"""Ours: the rhythm of the other venues."""
 
-SEQ_SHIFT = 20
-"""A trade's id is ``seq`` x 2**20 + its place among the trades of that ``seq``: it orders them and tells them apart."""
-
-COVERAGE = "every liquidation, in batches of half a second; the price is that of bankruptcy"
-
-_STATUS = {"Trading": "TRADING", "PreLaunch": "PRE_LAUNCH", "Delivering": "DELIVERING", "Closed": "CLOSED"}
-_TRADFI = frozenset({"stock", "commodity", "forex"})
-_MINUTE_MS, _DAY_MS = 60_000, 86_400_000
-QUOTE_PER_TRADE = 3_000.0
-"""Of a typical trade: the venue's 24 h figures have no number of trades."""
+_TOPIC = b'{"topic":"'
+_CHANNELS = {
+    "publicTrade": Channel.TRADES,
+    "orderbook": Channel.DEPTH,
+    "tickers": Channel.MARKS,
+    "allLiquidation": Channel.LIQUIDATIONS,
+}
 _NAMED_TOPIC = re.compile(rb'"topic"\s*:\s*"([A-Za-z]+)\.(?:[0-9]+\.)?([^"]{1,60})"')
 
 
-class _PriceFilter(msgspec.Struct):
-    tickSize: str
+def channel_of(buffer: bytes | bytearray, start: int, end: int) -> tuple[Channel | None, bool]:
+    """See `Product.channel_of`. Tickers and liquidations share sockets with trades: what follows them is looked at."""
+    if not buffer.startswith(_TOPIC, start):
+        return None, False
+    begin = start + len(_TOPIC)
+    channel = _CHANNELS.get(bytes(buffer[begin : buffer.find(b".", begin, end)]).decode("ascii", "replace"))
+    return channel, channel not in (Channel.TRADES, Channel.DEPTH)
 
 
-class _LotSizeFilter(msgspec.Struct):
-    qtyStep: str
-
-
-class _Instrument(msgspec.Struct):
-    """{"symbol":"BTCUSDT","contractType":"LinearPerpetual","status":"Trading","baseCoin":"BTC","quoteCoin":"USDT",
-    "launchTime":"1585526400000","deliveryTime":"0","priceFilter":{"minPrice":"0.10","tickSize":"0.10"},
-    "lotSizeFilter":{"minOrderQty":"0.001","qtyStep":"0.001"},"fundingInterval":480,"symbolType":""}
-    """
-
-    symbol: str
-    contractType: str
-    status: str
-    baseCoin: str
-    quoteCoin: str
-    priceFilter: _PriceFilter
-    lotSizeFilter: _LotSizeFilter
-    launchTime: str = "0"
-    deliveryTime: str = "0"
-    fundingInterval: int = 0
-    symbolType: str = ""
-
-
-class _List(msgspec.Struct):
-    rows: list[msgspec.Raw] = msgspec.field(default_factory=list, name="list")
-    nextPageCursor: str = ""
-
-
-class _Answer(msgspec.Struct):
-    """{"retCode":0,"retMsg":"OK","result":{"category":"linear","list":[…]},"retExtInfo":{},"time":1735809771618}"""
-
-    retCode: int = 0
-    retMsg: str = ""
-    result: _List = msgspec.field(default_factory=_List)
-
-
-class _Ticker(msgspec.Struct):
-    symbol: str
-    turnover24h: str = "0"
-
-
-def result_rows(body: bytes, what: str) -> tuple[list[msgspec.Raw], str]:
-    """Rows of a REST answer and the cursor of the next page ("" on the last); raise VenueError for a refusal."""
-    try:
-        answer = msgspec.json.decode(body, type=_Answer)
-    except msgspec.MsgspecError as error:
-        raise VenueError(f"Bybit {what} cannot be read: {error}") from error
-    if answer.retCode:
-        raise VenueError(f"Bybit refuses {what}: {answer.retMsg or answer.retCode}")
-    return answer.result.rows, answer.result.nextPageCursor
-
-
-def parse_instruments(body: bytes, *, dated: bool = False, unreadable: list[str] | None = None) -> list[Instrument]:
-    """Instruments of one page of instruments-info: perpetuals, and dated futures when asked for.
-
-    A row that cannot be read does not take the others with it: why goes to `unreadable`.
-    """
-    instruments = []
-    for raw in result_rows(body, "instruments-info")[0]:
-        try:
-            told = msgspec.json.decode(raw, type=_Instrument)
-            if told.contractType == "LinearPerpetual" or (dated and told.contractType == "LinearFutures"):
-                instruments.append(_instrument(told))
-        except (msgspec.MsgspecError, UsageError, ArithmeticError, ValueError) as error:
-            if unreadable is not None:
-                unreadable.append(f"{bytes(raw)[:80]!r}: {error}")
-    return instruments
-
-
-def _instrument(told: _Instrument) -> Instrument:
-    kind = "future" if told.contractType == "LinearFutures" else "tradfi-perp" if told.symbolType in _TRADFI else "perp"
-    return Instrument(
-        index=-1,
-        venue=VENUE,
-        symbol=told.symbol,
-        base=told.baseCoin,
-        quote=told.quoteCoin,
-        kind=kind,
-        tick=Grid.parse(told.priceFilter.tickSize),
-        lot=Grid.parse(told.lotSizeFilter.qtyStep),
-        status=_STATUS.get(told.status, told.status.upper()),
-        onboard_ms=int(told.launchTime or 0),
-        delivery_ms=int(told.deliveryTime or 0),
-        funding_ms=told.fundingInterval * _MINUTE_MS,
-    )
-
-
-def turnovers(body: bytes) -> dict[str, float]:
-    """Quote turnover of 24 h by symbol, from a tickers answer."""
-    rows = result_rows(body, "tickers")[0]
-    try:
-        told = [msgspec.json.decode(raw, type=_Ticker) for raw in rows]
-        return {row.symbol: float(row.turnover24h or 0) for row in told}
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise VenueError(f"Bybit tickers cannot be read: {error}") from error
-
-
-def average_daily_volume(klines_body: bytes, *, now_ms: int, days: int) -> tuple[Decimal, int]:
-    """Mean turnover of the last `days` complete UTC days in an answer of daily klines, and how many there were.
-
-    Rows are ``[start, open, high, low, close, volume, turnover]``, newest first.
-    """
-    try:
-        rows = [msgspec.json.decode(raw, type=list[str]) for raw in result_rows(klines_body, "kline")[0]]
-        complete = [Decimal(row[6]) for row in rows if int(row[0]) + _DAY_MS <= now_ms][:days]
-    except (msgspec.MsgspecError, ArithmeticError, IndexError, ValueError) as error:
-        raise FrameError("bad_klines", str(error)) from error
-    return (sum(complete, Decimal(0)) / len(complete) if complete else Decimal(0)), len(complete)
-
-
-def topic_of(frame: bytes) -> tuple[str, str] | None:
-    """Symbol and topic (``orderbook``) that a frame names, readable or not; None where it names none."""
+def stream_of(frame: bytes) -> tuple[str, Channel] | None:
+    """See `Product.stream_of`."""
     found = _NAMED_TOPIC.search(frame)
-    return None if found is None else (found[2].decode("utf-8", "replace"), found[1].decode())
+    channel = None if found is None else _CHANNELS.get(found[1].decode())
+    return None if found is None or channel is None else (found[2].decode("utf-8", "replace"), channel)
+
+
+PRODUCT = Product(
+    name=VENUE,
+    title="Bybit linear",
+    kind="perp",
+    rest_url="https://api.bybit.com",
+    ws_url="wss://stream.bybit.com",
+    example="BTCUSDT",
+    codec=Codec,
+    book=BookRule("stream", window=BOOK_LEVELS),
+    trades=TradeRule(ids=TradeIds.RISING, raw=True),
+    instruments=parse_instruments,
+    volumes=parse_volumes,
+    daily_volume=average_daily_volume,
+    channel_of=channel_of,
+    stream_of=stream_of,
+    trade_ids=trade_ids,
+    liquidations="Every liquidation, in batches of half a second; the price is that of bankruptcy, not of a fill.",
+    funding_hours=None,
+    lacks=Lacks(
+        backfill="Trade ids of Bybit do not count: what an interruption has hidden has no ids that could be asked for.",
+    ),
+)

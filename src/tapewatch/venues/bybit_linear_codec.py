@@ -16,15 +16,19 @@ from ..model.errors import FrameError, VenueError
 from ..model.instrument import Instrument, Universe
 from ..model.interest import OpenInterest
 from ..model.tape import E8, Flag, Kind, Tape
+from ..model.ticker import Ticker as DayTicker
 from .batch import Decoded, Rows
 from .binance_usdm_fields import MAX_LEVELS, MAX_UNITS
-from .bybit_linear import RECENT_TRADES, SEQ_SHIFT, TRADES_PER_MESSAGE, result_rows
+from .bybit_linear_rest import RECENT_TRADES, result_rows
 from .checks import check_ids, check_time, check_times, check_units, of_instrument, positive, read_json
 from .decimals import MAX_INT, count_of, rounded_e8
 from .general import GeneralCodec
 
 Number = Decimal
 Side = Literal["Buy", "Sell"]
+SEQ_SHIFT = 20
+"""A trade's id is ``seq`` x 2**20 + its place among the trades of that ``seq``: it orders them and tells them apart."""
+TRADES_PER_MESSAGE = 1024
 IGNORED_TOPICS = frozenset({"kline", "priceLimit", "adlAlert", "insurance", "system"})
 
 
@@ -232,6 +236,8 @@ class Codec(GeneralCodec):
                 _mark(rows, instrument, recv_ns, envelope.ts, now)
             if _any(told, _QUOTE_FIELDS) and all(getattr(now, name) for name in _QUOTE_FIELDS):
                 _quote(rows, instrument, recv_ns, envelope, now)
+        if _any(told, _DAY_FIELDS) and (day := _day(now)) is not None:
+            decoded.control.append(day)
         if _any(told, _INTEREST_FIELDS) and (interest := _interest(now, envelope.ts)) is not None:
             decoded.control.append(interest)
         self._tickers[told.symbol] = now
@@ -389,6 +395,15 @@ def _quote(rows: Rows, instrument: Instrument, recv_ns: int, envelope: Envelope,
         Kind.QUOTE, 0, instrument.index, recv_ns, event_ms=envelope.ts, ts_ms=envelope.ts, id=envelope.cs,
         price=prices[0], qty=lots[0], price2=prices[1], qty2=lots[1],
     )  # fmt: skip
+
+
+def _day(now: Ticker) -> DayTicker | None:
+    """24 h figures, once all of them are known."""
+    texts = [getattr(now, name) for name in _DAY_FIELDS]
+    if not all(texts):
+        return None
+    last, high, low, change, volume, quote = (_decimal(text) for text in texts)
+    return DayTicker(now.symbol, last, high, low, change * 100, volume, quote)
 
 
 def _interest(now: Ticker, ts_ms: int) -> OpenInterest | None:

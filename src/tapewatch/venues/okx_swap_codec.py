@@ -15,14 +15,16 @@ from ..model.errors import FrameError, VenueError
 from ..model.instrument import Instrument, Universe
 from ..model.interest import OpenInterest
 from ..model.tape import E8, Flag, Kind, Tape
+from ..model.ticker import Ticker as DayTicker
 from .batch import Decoded, Rows
 from .binance_usdm_fields import MAX_LEVELS, MAX_UNITS
 from .checks import check_ids, check_time, check_units, of_instrument, positive, read_json
 from .decimals import count_of, rounded_e8
 from .general import GeneralCodec
-from .okx_swap import PONG, data_rows
+from .okx_swap_rest import data_rows
 
 Number = Decimal
+_PONG = b"pong"
 RPI = "1"
 """`source` of a fill against a retail price improvement order."""
 IGNORED_CHANNELS = frozenset({"instruments", "candle1m", "candle1D", "status", "price-limit", "estimated-price"})
@@ -86,6 +88,11 @@ class Ticker(msgspec.Struct):
     askSz: str = ""
     bidPx: str = ""
     bidSz: str = ""
+    last: str = ""
+    open24h: str = ""
+    high24h: str = ""
+    low24h: str = ""
+    volCcy24h: str = ""
 
 
 class MarkPrice(msgspec.Struct):
@@ -167,7 +174,7 @@ class Codec(GeneralCodec):
         """Updates so far of books whose messages carry no ids (2022)."""
 
     def _read(self, frame: memoryview, recv_ns: int, rows: Rows, decoded: Decoded) -> None:
-        if frame == PONG:
+        if frame == _PONG:
             return
         envelope: Envelope = read_json(_envelope, frame)
         if envelope.event:
@@ -182,6 +189,8 @@ class Codec(GeneralCodec):
         elif channel == "tickers":
             for told in read_json(_tickers, envelope.data):
                 _quote(rows, self._find(told.instId), recv_ns, told)
+                if (day := _day(told)) is not None:
+                    decoded.control.append(day)
         elif channel == "mark-price":
             self._read_marks(envelope, recv_ns, rows)
         elif channel == "index-tickers":
@@ -362,6 +371,19 @@ def _quote(rows: Rows, instrument: Instrument, recv_ns: int, told: Ticker) -> No
         Kind.QUOTE, 0, instrument.index, recv_ns, event_ms=ts_ms, ts_ms=ts_ms, id=ts_ms,
         price=prices[0], qty=lots[0], price2=prices[1], qty2=lots[1],
     )  # fmt: skip
+
+
+def _day(told: Ticker) -> DayTicker | None:
+    """24 h figures. The venue tells volume in base units alone; its worth is taken at the last price."""
+    texts = (told.last, told.open24h, told.high24h, told.low24h, told.volCcy24h)
+    if not all(texts):
+        return None
+    try:
+        last, opened, high, low, volume = (Decimal(text) for text in texts)
+        change = (last / opened - 1) * 100 if opened else Decimal(0)
+        return DayTicker(told.instId, last, high, low, change, volume, volume * last)
+    except ArithmeticError as error:
+        raise FrameError("number_range", told.instId) from error
 
 
 def _liquidation(rows: Rows, instrument: Instrument, recv_ns: int, one: LiquidationDetail) -> None:
