@@ -3,7 +3,8 @@
 Formats (gzip or plain), told apart by their first line:
 
 * ``<receive time> <json>``: one recorder's lines; the REST depth snapshot is the line with ``lastUpdateId``;
-* ``<receive s>: <frame>`` with ``<url> -> <receive s>: <REST body>`` and ``wss://… <-> <connect s>`` lines.
+* ``<receive s>: <frame>`` with ``<url> -> <receive s>: <REST body>`` and ``wss://… <-> <connect s>`` lines;
+* one JSON object a line, ``{"t":"header|http|connect|send|recv","conn":…,"ts":<s>,"url":…,"data":"<verbatim text>"}``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+
+import msgspec
 
 from ..model.errors import UsageError
 
@@ -56,12 +59,14 @@ def read_capture(path: Path) -> list[Record]:
         raise UsageError(f"{path} is empty") from None
     if _TIMED_LINE.match(first):
         records = _timed(path, first, lines)
+    elif first.startswith(b'{"t":"'):
+        records = _objects(path, first, lines)
     elif first.startswith(b"configuration:") or _URL_LINE.match(first):
         records = _with_urls(path, first, lines)
     else:
         raise UsageError(
             f"{path} is no capture this version can replay: its first line is neither '<receive time> <json>' nor "
-            "'<url> -> <receive time>: <body>'"
+            "'<url> -> <receive time>: <body>' nor an object with the key 't' first"
         )
     records.sort(key=lambda record: record.recv_ns)
     return records
@@ -122,6 +127,32 @@ def _with_urls(path: Path, first: bytes, rest: Iterator[bytes]) -> list[Record]:
         address = url.decode()
         symbol = parse_qs(urlsplit(address).query).get("symbol", [""])[0]
         records.append(Record(recv_ns, payload, address, symbol))
+    return records
+
+
+class _Line(msgspec.Struct):
+    t: str
+    ts: Decimal = Decimal(0)
+    url: str = ""
+    data: str = ""
+
+
+_line = msgspec.json.Decoder(_Line)
+
+
+def _objects(path: Path, first: bytes, rest: Iterator[bytes]) -> list[Record]:
+    """What was received; headers, connects and what was sent say nothing about the market."""
+    records = []
+    for number, text in enumerate(_chain(first, rest), 1):
+        if not text:
+            continue
+        try:
+            line = _line.decode(text)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path}, line {number}: no object of a recording: {error}") from None
+        if line.t in {"http", "recv"}:
+            symbol = parse_qs(urlsplit(line.url).query).get("symbol", [""])[0]
+            records.append(Record(int(line.ts * 10**9), line.data.encode(), line.url, symbol))
     return records
 
 

@@ -16,6 +16,7 @@ from ..model.ticker import Ticker
 from ..venues.product import Codec, Product
 from ..venues.registry import PRODUCTS
 from .captures import Record, read_capture
+from .listed import has_list, listed_instruments
 from .stage import Stage
 
 BATCH = 1024
@@ -79,7 +80,11 @@ class Recording:
             raise UsageError(f"this is a recording of {venue}; this version replays {read} only")
         if progress:
             progress("finding instruments")
-        universe, books, raw = _instruments(records, product)
+        raw: set[str] = set()
+        if has_list(product):
+            universe, books = listed_instruments(records, product)
+        else:
+            universe, books, raw = _instruments(records, product)
         return cls(paths, product, records, universe, books, raw)
 
     def stage(self, thresholds: ThresholdsConfig | None = None) -> Stage:
@@ -149,6 +154,10 @@ def _venue_of(records: list[Record]) -> str:
     for record in records:
         if "api.binance.com/api/" in record.url:
             return "binance-spot"
+        if ".bybit.com/" in record.url or record.payload.startswith(b'{"topic":"'):
+            return "bybit"
+        if ".okx.com/" in record.url or record.payload.startswith(b'{"arg":{'):
+            return "okx"
         if b'"depthUpdate"' in record.payload[:120]:
             return "binance" if b'"pu":' in record.payload[:300] else "binance-spot"
     return "binance"

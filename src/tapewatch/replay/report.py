@@ -73,7 +73,7 @@ def _trades(engine: Engine, instrument: Instrument) -> dict[str, object]:
         "buy": instrument.lot.to_text(buy),
         "sell": instrument.lot.to_text(sell),
         "delta": instrument.lot.to_text(buy - sell),
-        "quote_volume": f"{instrument.notional(int(trades['quote'])):f}",
+        "quote_volume": f"{_quote_volume(instrument, int(trades['quote']), buy + sell):f}",
     }
 
 
@@ -83,6 +83,7 @@ def _candles(engine: Engine, instrument: Instrument) -> list[dict[str, object]]:
     out: list[dict[str, object]] = []
     for candle in view.candles:
         at, n = int(candle["cell_at"]), int(candle["cells"])
+        lots = int(candle["bid"] + candle["ask"])
         out.append(
             {
                 "open_ts": int(candle["open_ms"]),
@@ -90,7 +91,7 @@ def _candles(engine: Engine, instrument: Instrument) -> list[dict[str, object]]:
                 "buy": lot(candle["ask"]),
                 "sell": lot(candle["bid"]),
                 "n": int(candle["n"]),
-                "quote_volume": f"{instrument.notional(int(candle['quote'])):f}",
+                "quote_volume": f"{_quote_volume(instrument, int(candle['quote']), lots):f}",
                 "levels": [
                     [tick(price), lot(bid), lot(ask), count]
                     for price, bid, ask, count in view.cells[at : at + n].tolist()
@@ -98,6 +99,11 @@ def _candles(engine: Engine, instrument: Instrument) -> list[dict[str, object]]:
             }
         )
     return out
+
+
+def _quote_volume(instrument: Instrument, units: int, lots: int) -> Decimal:
+    """Of inverse contracts the quantity itself is in quote currency."""
+    return instrument.lot.to_decimal(lots) if instrument.kind.startswith("inverse") else instrument.notional(units)
 
 
 def _ofi(engine: Engine, instrument: Instrument) -> dict[str, str]:
