@@ -73,6 +73,7 @@ class World:
     config: Config = field(default_factory=Config)
     mode: Mode = "live"
     started_ms: int = T0
+    preparing: str = ""
     feeds: dict[str, FeedView] = field(default_factory=lambda: {"binance": Feed()})
     instruments: list[Instrument] | None = None
     storage: StorageView | None = None

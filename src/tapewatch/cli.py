@@ -269,10 +269,11 @@ def _play_out(player: Player, report: Path | None) -> None:
 
 def _ready_kernels() -> None:
     """Compile what is not kept yet before anything is played, and say why it takes a while."""
-    from .node.warm import is_cached, warm_up
+    from .node.warm import LAB, LIVE_PARTS, compile_apart, is_cached, warm_up
 
-    if not is_cached():
+    if not is_cached(LAB):
         with err.status("compiling kernels, once"):
+            asyncio.run(compile_apart(*LIVE_PARTS))
             warm_up()
 
 
@@ -432,14 +433,14 @@ def doctor(
 
     from .node.accounts import examine_server
     from .node.doctor import Verdict, examine
-    from .node.warm import compile_apart, warm_up
+    from .node.warm import LIVE_PARTS, compile_apart, warm_up
     from .sim.simulation import warm_up as warm_up_venue
 
     settings = config.load(config_file)
     if warm:
         with err.status("compiling kernels, once"):
             began = time.perf_counter()
-            asyncio.run(compile_apart())
+            asyncio.run(compile_apart(*LIVE_PARTS))
             warm_up()
             warm_up_venue()
         out.print(f"kernels ready in {time.perf_counter() - began:.1f} s", highlight=False)

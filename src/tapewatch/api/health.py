@@ -162,6 +162,7 @@ def health(node: NodeView, hub: Hub) -> tuple[bool, dict[str, Any]]:
         "version": __version__,
         "server_ts": now_ms(),
         "uptime_s": (now_ms() - node.started_ms) // 1000,
+        "preparing": node.preparing,
         "venues": venues,
         "storage": storage_health(node.storage),
         "load": load(hub),
@@ -215,6 +216,7 @@ class StatusReader:
             "clock_offset_ms": next((offset for offset in offsets if offset is not None), None),
             "storage": {key: value for key, value in storage_health(self._node.storage).items() if key in STORAGE_KEYS},
             "version": __version__,
+            "preparing": self._node.preparing,
             "replay": None if self._replay is None else replay_status(self._replay.player),
             "load": load(self._hub),
         }

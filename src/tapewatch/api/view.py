@@ -85,6 +85,8 @@ class NodeView(Protocol):
     """Everything that is served. Venues and feeds are read in the event loop's thread only."""
 
     started_ms: int
+    preparing: str
+    """What is not served yet, and why; empty: all is."""
 
     @property
     def config(self) -> Config: ...

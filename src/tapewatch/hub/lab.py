@@ -19,6 +19,7 @@ from ..model.features import SAMPLES
 from ..model.instrument import Instrument
 from ..model.views import BookState
 from .columns import Clock, ColumnTopic, Content, Market
+from .hub import Payloads
 from .topics import grid_pair
 
 CURVE_BPS = 100
@@ -36,6 +37,13 @@ class StudyTopic(ColumnTopic):
         self._symbol = symbol
         self._study: Study | None = None
         self._anew = False
+
+    def refresh(self) -> Payloads:
+        """As every topic; nothing while the lab is being prepared: it begins by itself when that is done."""
+        return () if self._market.engine.lab.preparing else super().refresh()
+
+    def snapshot(self) -> Payloads:
+        return super().snapshot() if self._seq else ()
 
     def study(self) -> tuple[Engine, Instrument, Study]:
         """The study as it is now; whether it is another than before is what `changed_shape` tells."""

@@ -23,6 +23,7 @@ from ..flow import pressure
 from ..flow.quotes import Quotes
 from ..flow.trades import Flow
 from ..model.detection import DetectorThresholds
+from ..model.errors import NotReadyError
 from ..model.features import SAMPLES, STEP_MS
 from ..model.instrument import Instrument
 from ..model.tape import LEVEL, ROW
@@ -77,6 +78,8 @@ class Lab:
         self.watch = Watch(np.zeros(instruments, np.int64), np.array([NEVER]))
         self.studies: OrderedDict[int, Study] = OrderedDict()
         """Least recently asked for first."""
+        self.preparing = ""
+        """Why nothing can be studied yet; empty: it can."""
         self.given_up = 0
         self.faults: deque[tuple[int, Exception]] = deque(maxlen=MAX_STUDIED)
         """Instruments whose study raised, until somebody has taken note: a defect of ours, which ends the study alone.
@@ -89,7 +92,12 @@ class Lab:
         self._beat = entry(beat, ladders, 0, state, 0)
 
     def study(self, instrument: Instrument, *, pinned: bool = False) -> Study:
-        """The study of an instrument, begun where there is none; `pinned` ones are never given up."""
+        """The study of an instrument, begun where there is none; `pinned` ones are never given up.
+
+        Raises `NotReadyError` while the lab is being prepared.
+        """
+        if self.preparing:
+            raise NotReadyError(self.preparing)
         i = instrument.index
         study = self.studies.get(i)
         if study is None:

@@ -132,7 +132,7 @@ def _journal(folder: Path) -> Finding:
 
 
 def _kernels() -> Finding:
-    if warm.is_cached():
+    if warm.is_cached(warm.LAB):
         return Finding("kernels", Verdict.OK, "compiled and kept")
     mend = "tapewatch doctor --warm (else the first start does it)"
     return Finding("kernels", Verdict.WARN, "not compiled yet", mend)

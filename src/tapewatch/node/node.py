@@ -28,12 +28,17 @@ from .server import Server, bind, url_of
 from .stopping import stop_signals
 from .today import load_stored_day
 from .venue import VenueNode
-from .warm import compile_apart, is_cached, warm_up
+from .warm import LAB, LIVE_PARTS, compile_apart, is_cached, warm_up, warm_up_lab
 
 log = logging.getLogger(__name__)
 
 SYMBOL_TOPICS = frozenset({"footprint", "orderflow", "top", "features", "heatmap", "depth", "detections"})
 """Topics about one symbol; its name is the third part of their key."""
+
+COMPILING = "first start of this version: machine code is being made, data follows in about 20 s"
+LAB_COMPILING = (
+    "first start of this version: features, heatmap, depth and detections are being prepared, they follow in about 15 s"
+)
 
 Announce = Callable[[str, str, bool], None]
 """Called with the address to open, the access token ("" when none is needed) and whether it is new."""
@@ -46,6 +51,8 @@ class Node:
         self.config = config
         self._mode = mode
         self.started_ms = time.time_ns() // 1_000_000
+        self.preparing = ""
+        """What is not served yet, and why; empty: all is."""
         self.hub = Hub()
         self.venues: dict[str, VenueNode] = {}
         self.feeds: dict[str, VenueFeed] = {}
@@ -90,7 +97,7 @@ class Node:
 
     async def run(self) -> None:
         """Run every feed until cancelled. A venue that cannot be reached is its own feed's matter."""
-        await _ready_kernels()
+        await self._ready_kernels()
         # What exists now lives as long as we do; without it the collector has little to walk, and pauses are short.
         gc.collect()
         gc.freeze()
@@ -100,6 +107,8 @@ class Node:
             tasks.create_task(self._keep_refused())
             tasks.create_task(self._books_in_sight())
             tasks.create_task(self._balance())
+            if self.preparing:
+                tasks.create_task(self._ready_lab())
             if self.sealing is not None:
                 tasks.create_task(load_stored_day(self.venues, self.config.store, self.sealing))
                 tasks.create_task(keep_gaps(self.venues, self.config.store, self.sealing))
@@ -107,6 +116,28 @@ class Node:
                 tasks.create_task(self.storage.watch())
             if self.sealing is not None:
                 tasks.create_task(self.sealing.run())
+
+    async def _ready_kernels(self) -> None:
+        """Load the kernels before the first frame; the page is served meanwhile and says what it waits for."""
+        whole = is_cached(LAB)
+        if not is_cached():
+            self.preparing = COMPILING
+            log.info("kernels_compiling once=true reason=%r", COMPILING)
+            await compile_apart(*LIVE_PARTS)
+        seconds = await asyncio.to_thread(warm_up, lab=whole)
+        self.preparing = "" if whole else LAB_COMPILING
+        for venue in self.venues.values():
+            venue.prepare_lab(self.preparing)
+        log.info("kernels_ready seconds=%.1f", seconds)
+
+    async def _ready_lab(self) -> None:
+        """Make what studied instruments need, while data flows; then let them be studied."""
+        await compile_apart(LAB)
+        await asyncio.to_thread(warm_up_lab)
+        self.preparing = ""
+        for venue in self.venues.values():
+            venue.prepare_lab("")
+        log.info("lab_ready")
 
     async def _keep_refused(self) -> None:
         """Write refused frames to their files once a second, outside the event loop."""
@@ -146,15 +177,6 @@ def symbols_of(topics: Iterable[str], exchange: str) -> list[str]:
     """Symbols of one venue that live topics are about, from their keys: ``footprint:binance:BTCUSDT:1m:…``."""
     parts = (key.split(":") for key in topics)
     return list(dict.fromkeys(part[2] for part in parts if part[0] in SYMBOL_TOPICS and part[1] == exchange))
-
-
-async def _ready_kernels() -> None:
-    """Load the kernels before the first frame; the page is served meanwhile."""
-    if not is_cached():
-        log.info("kernels_compiling once=true reason='first start of this version; data follows in about a minute'")
-        await compile_apart()
-    seconds = await asyncio.to_thread(warm_up)
-    log.info("kernels_ready seconds=%.1f", seconds)
 
 
 def _write(quarantine: Quarantine, rows: list[Refused]) -> None:

@@ -72,6 +72,7 @@ class ReplayNode:
         self.config = config
         self.player = player
         self.started_ms = time.time_ns() // 1_000_000
+        self.preparing = ""
         self.hub = Hub()
         venue = ReplayVenue(player)
         self.venues: Mapping[str, ReplayVenue] = {venue.name: venue}

@@ -56,6 +56,7 @@ class VenueNode:
         """Set once the venue has told its instruments."""
         self.loading = False
         """Today's stored trades are being read: nothing that they may hold is asked of the venue."""
+        self._lab_preparing = ""
         self.tickers: dict[str, Ticker] = {}
         """Newest 24 h figures by symbol."""
         self.latency = Latency()
@@ -69,6 +70,7 @@ class VenueNode:
     def _start(self, universe: Universe) -> None:
         self.universe = universe
         self.engine = Engine(universe, self.thresholds, book=self.product.book, trades=self.product.trades)
+        self.engine.lab.preparing = self._lab_preparing
         self.codec = self.product.codec(universe)
         for symbol in self.thresholds.symbols:
             self.engine.override(symbol, self.thresholds.of(symbol))
@@ -98,8 +100,15 @@ class VenueNode:
         self.told.set()
         return needs
 
+    def prepare_lab(self, why: str) -> None:
+        """Nothing can be studied yet, and why; "": from now on it can."""
+        self._lab_preparing = self.engine.lab.preparing = why
+        self._study()
+
     def _study(self) -> None:
-        """Keep features of the instruments that the configuration names."""
+        """Keep features of the instruments that the configuration names, as soon as that can be done."""
+        if self._lab_preparing:
+            return
         for symbol in self.config.study_symbols:
             instrument = self.universe.find(symbol)
             if instrument is not None:

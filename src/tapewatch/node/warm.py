@@ -2,16 +2,17 @@
 
 The very path of a frame is walked once with a market of one instrument, so that every signature that live data uses is
 ready. Compilation must never happen inside the event loop, and not in a thread beside it: the compiler holds the
-interpreter's lock for seconds. `compile_apart` does it in processes, one for the decoder and one for the engine, which
-take about the same time; `warm_up` then loads what they kept.
+interpreter's lock for seconds. `compile_apart` does it in processes: the decoder, and the engine with its views,
+side by side; what the lab of studied instruments needs comes when data already flows.
 
-    python -m tapewatch.node.warm decoder|engine        one of the two
+    python -m tapewatch.node.warm decoder|engine|lab        one of them
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from array import array
@@ -26,7 +27,7 @@ from ..model.tape import Tape
 from ..model.thresholds import Thresholds
 from ..venues.binance_usdm_codec import Codec
 
-COMPLETE = "complete"
+LIVE = "live"
 NOW_MS = 1_790_000_000_000
 
 SNAPSHOT = (
@@ -70,12 +71,16 @@ FRAMES = (
 )
 
 
-PARTS = ("decoder", "engine")
+LIVE_PARTS = ("decoder", "engine")
+"""What live data needs."""
+LAB = "lab"
+NICENESS = 10
+"""The lab's kernels are made beside live data, which goes first."""
 
 
-async def compile_apart() -> None:
+async def compile_apart(*parts: str) -> None:
     """Compile what is not kept yet, each part in a process of its own. What one fails to do, `warm_up` does again."""
-    commands = [(sys.executable, "-m", __name__, part) for part in PARTS]
+    commands = [(sys.executable, "-m", __name__, part) for part in parts]
     running = [await asyncio.create_subprocess_exec(*command) for command in commands]
     try:
         await asyncio.gather(*(process.wait() for process in running))
@@ -85,18 +90,39 @@ async def compile_apart() -> None:
                 process.kill()
 
 
-def warm_up() -> float:
-    """Make every kernel ready; returns the seconds it took."""
+def warm_up(*, lab: bool = True) -> float:
+    """Make every kernel ready, those of the lab only if wanted; returns the seconds it took."""
     began = time.perf_counter()
-    _use_engine(_use_decoder(kernel=True))
-    _remember()
+    tapes = _use_decoder(kernel=True)
+    _look_at(_use_engine(tapes))
+    _remember(LIVE)
+    if lab:
+        warm_up_lab(tapes)
     remove_unused()
     return time.perf_counter() - began
 
 
+def warm_up_lab(tapes: list[Tape] | None = None) -> None:
+    """Make the kernels ready that only studied instruments need."""
+    tapes = tapes or _use_decoder(kernel=False)
+    engine = Engine(_universe(), Thresholds())
+    engine.follow_book(0)
+    engine.lab.study(engine.universe[0])
+    later = tapes[-1].copy()
+    later.rows["event_ms"] += 60_000  # at a full minute more is done
+    for tape in (*tapes, later):
+        engine.apply(tape)
+    _remember(LAB)
+
+
 def _universe() -> Universe:
-    instrument = Instrument(0, "binance", "WUSDT", "W", "USDT", "perp", tick=Grid.parse("0.1"), lot=Grid.parse("1"))
-    return Universe("binance", [instrument])
+    tick, lot = Grid.parse("0.1"), Grid.parse("1")
+    # Two, because an array of one is contiguous however it is cut, which is another type to the compiler.
+    bases = ("W", "V")
+    return Universe(
+        "binance",
+        [Instrument(i, "binance", f"{base}USDT", base, "USDT", "perp", tick, lot) for i, base in enumerate(bases)],
+    )
 
 
 def _use_decoder(*, kernel: bool) -> list[Tape]:
@@ -115,35 +141,50 @@ def _use_decoder(*, kernel: bool) -> list[Tape]:
     return [first, codec.snapshot("WUSDT", SNAPSHOT, recv_ns).copy(), decoded.tape]
 
 
-def _use_engine(tapes: list[Tape]) -> None:
-    """Apply tapes and look at what comes of them."""
+def _use_engine(tapes: list[Tape]) -> Engine:
+    """Apply tapes."""
     engine = Engine(_universe(), Thresholds())
     engine.set_adv(0, Decimal(1_000_000), 30)
     engine.follow_book(0)
-    engine.lab.study(engine.universe[0])
     for tape in tapes:
         engine.apply(tape)
+    return engine
+
+
+def _look_at(engine: Engine) -> None:
+    """Take the views of an engine."""
     engine.imbalance()
     engine.book(0)
+    engine.top10_ofi(0)
     for tf_ms in (1_000, 60_000, 300_000):
         engine.footprint(0, tf_ms, 5, 30)
 
 
-def is_cached() -> bool:
-    """Whether all compiled kernels of exactly this version are kept in the user's cache folder."""
-    return (cache_folder(__name__) / COMPLETE).exists()
+def is_cached(part: str = LIVE) -> bool:
+    """Whether the compiled kernels of exactly this version are kept in the user's cache folder."""
+    return (cache_folder(__name__) / part).exists()
 
 
-def _remember() -> None:
-    """Mark the kept kernels as complete; where nothing can be kept, every start compiles."""
+def _remember(part: str) -> None:
+    """Mark kept kernels as complete; where nothing can be kept, every start compiles."""
     with contextlib.suppress(OSError):
         folder = cache_folder(__name__)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / COMPLETE).touch()
+        (folder / part).touch()
+
+
+def _main(part: str) -> None:
+    if part == "decoder":
+        _use_decoder(kernel=True)
+    elif part == "engine":
+        _look_at(
+            _use_engine(_use_decoder(kernel=False))
+        )  # the general decoder's rows: this process compiles no decoder
+    else:
+        if hasattr(os, "nice"):
+            os.nice(NICENESS)
+        warm_up_lab()
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "decoder":
-        _use_decoder(kernel=True)
-    else:
-        _use_engine(_use_decoder(kernel=False))  # the general decoder's rows: this process compiles no decoder
+    _main(sys.argv[1])

@@ -38,6 +38,8 @@ export interface Status {
   /** How much the server's event loop carries; above tier 0 views come less often. */
   load: { tier: number; name: string; detail: string; busy: number };
   version: string;
+  /** What is not served yet and why, in a first start; empty: all is. */
+  preparing: string;
   replay?: Replay | null;
 }
 
@@ -47,6 +49,7 @@ export const status = new Store<Status>({
   storage: { state: '', detail: '' },
   load: { tier: 0, name: 'full', detail: '', busy: 0 },
   version: '',
+  preparing: '',
 });
 
 /** The present as a venue's data has it: `serverMs`, but a recording's own time where one is replayed. */
