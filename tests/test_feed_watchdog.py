@@ -201,3 +201,23 @@ def test_streams_that_are_no_longer_wanted_are_forgotten() -> None:
         world.dog.follow(socket, {}, {})
     assert world.dog.silent() == []
     assert world.run(60) == []
+
+
+def test_what_waits_unread_is_no_silence() -> None:
+    """Whatever it looks like while we are behind; what is silent still is found as soon as we are not."""
+    world = World(books=["BTCUSDT", "ETHUSDT"])
+    world.run(10)
+    behind = list(world.dog.sockets.values())
+    for watch in behind:
+        watch.behind = True
+    world.dead |= {socket.name for socket in world.sockets}
+    for watch in behind:
+        world.dog.lag(watch, 60_000.0)
+    assert world.run(600) == []
+    assert world.dog.silent() == []
+    for watch in behind:
+        watch.behind = False
+    world.dead = {"btcusdt@depth@100ms", "btcusdt@depth"}
+    found = next(second for second in range(1, 60) if world.second() and world.dog.silent())
+    assert found <= 12
+    assert world.dog.silent() == [name for name in world.dog.silent() if "btcusdt@depth" in name]

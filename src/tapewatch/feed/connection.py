@@ -16,6 +16,7 @@ from picows import WSCloseCode, WSError, WSFrame, WSHandshakeError, WSListener, 
 from picows.picows import WSCloseHandshake
 
 from ..model.errors import VenueError
+from .backlog import unread_bytes
 from .proxy import proxy_for
 from .reasons import why, why_refused
 from .streams import READ_PADDING
@@ -145,6 +146,13 @@ class Connection(WSListener):
     @property
     def is_closed(self) -> bool:
         return self._transport is not None and self._transport.is_disconnected
+
+    def unread_bytes(self) -> int:
+        """What has arrived and waits for us to read it."""
+        if self._transport is None or self._transport.is_disconnected:
+            return 0
+        fd = self._transport.underlying_transport.get_extra_info("socket").fileno()
+        return unread_bytes(fd) if fd >= 0 else 0
 
     def abort(self, reason: str) -> None:
         """Cut the connection at once, without goodbye."""

@@ -50,6 +50,8 @@ HANDSHAKES_AT_A_TIME = 4
 DAY_S = 86_400.0
 HOUR_MS = 3_600_000
 SECOND = 1.0
+LATE_S = 0.5
+"""A tick that comes later than this comes from a loop that is late: silence is not judged then."""
 RECORDING_OFFSET_MS = DAY_S * 1000
 """A venue whose clock is further from ours than this plays a recording."""
 
@@ -280,7 +282,11 @@ class VenueFeed:
         """Once a second: who is silent, and what is done about it."""
         loop = asyncio.get_running_loop()
         while True:
+            due = loop.time() + SECOND
             await asyncio.sleep(SECOND)
+            late_s = loop.time() - due
+            for socket in self.sockets.values():
+                socket.weigh(SECOND + late_s, late=late_s > LATE_S)
             for remedy in self._remedies(loop.time()):
                 socket = self.sockets[remedy.socket]
                 action = remedy.action

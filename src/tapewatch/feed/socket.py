@@ -36,6 +36,8 @@ LIFETIME_JITTER = 0.04
 OVERLAP_AT_LEAST_S = 3.0
 OVERLAP_AT_MOST_S = 30.0
 ROTATE_AGAIN_S = 300.0
+BACKLOG_S = 0.25
+"""More than is read in this time waits unread: we are behind."""
 ANSWER_TICKS = 10
 """Seconds that a command may stay unanswered."""
 
@@ -99,6 +101,8 @@ class Socket:
         self._data_since: float | None = None
         self._last_data: float | None = None
         self._used_at = 0.0
+        self._read_bytes = 0
+        """Since `weigh` was last called."""
         self._lost_at: float | None = None
         self._asked_to_leave = False
 
@@ -242,9 +246,15 @@ class Socket:
         if self._connection is not None:
             self._connection.abort(reason)
 
+    def weigh(self, seconds: float, *, late: bool) -> None:
+        """Once in so many seconds, before silence is judged: whether data waits for us. `late`: our loop is behind."""
+        unread = max((connection.unread_bytes() for connection in self._connections()), default=0)
+        self.watch.behind = late or unread * seconds > self._read_bytes * BACKLOG_S
+        self._read_bytes = 0
+
     def tick(self, seconds: float) -> None:
         """Once a second: unanswered commands, steady data, progress of an overlap."""
-        for connection in self._connections():
+        for connection in self._connections() if not self.watch.behind else ():
             reason = connection.tick(ANSWER_TICKS)
             if reason is not None:
                 connection.abort(reason)
@@ -327,6 +337,7 @@ class Socket:
                 dropped.append(k)
             k += 1
         self.frames += len(ends)
+        self._read_bytes += len(buffer)
         if others < len(ends):
             self._note_data(buffer, ends)
         if dropped:

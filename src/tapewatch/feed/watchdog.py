@@ -11,6 +11,10 @@ healthy socket. The liveness of the socket says nothing about it, so every strea
 * liquidations and contract changes are legally silent for ever.
 
 So a quiet market raises no alarm, and a dead stream is named within seconds of the first event it hides.
+
+All this is about what we have read. While data waits unread on a socket, or our own loop is late (too much work,
+another program on the processor), what is missing or old there is our lateness: no second of it counts against the
+venue, and no remedy is taken, which would only add the lost to the late.
 """
 
 from __future__ import annotations
@@ -77,6 +81,8 @@ class Track:
     """`frames` at the last tick."""
     heard: float = NEVER
     """When `frames` last rose."""
+    excused_s: float = 0.0
+    """Seconds since then in which we were behind."""
     remedies: int = 0
     remedied: float = NEVER
 
@@ -103,6 +109,8 @@ class SocketWatch:
     failing: bool = False
     """The last attempt to connect failed."""
     lag_ms: float | None = None
+    behind: bool = False
+    """Data that has arrived waits for us to read it."""
     sample_due: bool = False
     """The next read should measure the lag."""
     late_since: float | None = None
@@ -116,6 +124,13 @@ class SocketWatch:
         """Give the tracks what the read loop has counted since the last time."""
         for name, frames in self.counter.take() if self.counter is not None else ():
             self.tracks[name].frames += frames
+
+    def excuse(self, seconds: float) -> None:
+        """We were behind for so long: nobody's silence and no delay is proven by that."""
+        self.late_since = None
+        for track in self.tracks.values():
+            track.excused_s += seconds
+            track.evidence = 0
 
     def heard(self) -> float:
         """When the newest frame of any stream came."""
@@ -214,6 +229,7 @@ class Watchdog:
         watch.collect()
         for track in watch.tracks.values():
             track.acked = track.heard = NEVER
+            track.excused_s = 0.0
             track.told, track.evidence, track.silent = track.frames, 0, False
 
     def confirmed(self, socket: str, names: Iterable[str]) -> None:
@@ -222,12 +238,12 @@ class Watchdog:
         for name in names:
             track = tracks.get(name.encode())
             if track is not None:
-                track.acked, track.evidence = self.now, 0
+                track.acked, track.evidence, track.excused_s = self.now, 0, 0.0
 
     def lag(self, watch: SocketWatch, lag_ms: float) -> None:
         """One measurement of how late a socket's data is."""
         watch.lag_ms = lag_ms if watch.lag_ms is None else watch.lag_ms + (lag_ms - watch.lag_ms) * 0.3
-        if lag_ms <= TOO_LATE_MS:
+        if lag_ms <= TOO_LATE_MS or watch.behind:
             watch.late_since = None
         elif watch.late_since is None:
             watch.late_since = self.now
@@ -246,7 +262,8 @@ class Watchdog:
         """Judge everything at `wall_s` of a monotonic clock; returns what to do."""
         passed = wall_s - self._wall if self._wall is not None else 0.0
         self._wall = wall_s
-        self.now += min(passed, ATTENTION_S)
+        attention_s = min(passed, ATTENTION_S)
+        self.now += attention_s
         for watch in self.sockets.values():
             watch.sample_due = True
             watch.collect()
@@ -255,7 +272,11 @@ class Watchdog:
         self._witness()
         remedies = []
         for watch in self.sockets.values():
-            if watch.connected:
+            if watch.behind:
+                watch.excuse(attention_s)
+                for track in watch.tracks.values():
+                    track.silent &= track.heard != self.now
+            elif watch.connected:
                 for track in watch.tracks.values():
                     # Once convicted, only data acquits: a new acknowledgement is what misled us before.
                     track.silent = track.heard != self.now and (track.silent or self._is_silent(track))
@@ -272,7 +293,7 @@ class Watchdog:
         if track.heard != NEVER and span > 0:
             weight = min(1.0, span / RATE_MEMORY_S) if track.rate > 0 else 1.0
             track.rate += (fresh / span - track.rate) * weight
-        track.told, track.heard, track.evidence = track.frames, self.now, 0
+        track.told, track.heard, track.evidence, track.excused_s = track.frames, self.now, 0, 0.0
         if self.now - track.remedied > REMEDY_EVERY_S:
             track.remedies = 0
 
@@ -294,7 +315,7 @@ class Watchdog:
         channel = track.stream.channel
         if track.acked == NEVER or channel in LEGALLY_SILENT:
             return False
-        age = self.now - max(track.heard, track.acked)
+        age = self.now - max(track.heard, track.acked) - track.excused_s
         if channel in RHYTHM_S:
             return track.has_rhythm and age > RHYTHM_S[channel]
         if age >= PATIENCE_S[channel] and track.evidence >= PROOF[channel]:
