@@ -20,7 +20,8 @@ from .writer import Rotation, Writer
 log = logging.getLogger(__name__)
 
 FLUSH_S = 0.02
-"""What is received is with the operating system after this, and the time of a write: 50 ms are promised."""
+"""What is received is with the operating system after this, and the time of a write: 50 ms are promised, but while the
+file changes: then the disk is asked four times for little."""
 SYNC_S = 0.5
 """One second is promised."""
 GUARD_S = 1.0
@@ -236,7 +237,7 @@ class Journal:
                 continue  # what comes waits in the queue, within its bound
             writer.write(self._take())
             writer.end_sync(wait=False)
-            if now >= sync_at:
+            if now >= sync_at or writer.ends_soon:
                 writer.begin_sync()
                 sync_at = now + SYNC_S
             if self._rotate.is_set():

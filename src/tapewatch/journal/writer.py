@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 BATCH_BYTES = 1 << 20
 """Records are handed to the operating system in pieces of about this size."""
 
+SOON_BYTES, SOON_S = 2 << 20, 1.0
+"""A file so near its end is brought to the disk without pause."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
@@ -183,6 +186,14 @@ class Writer:
                 self._answer()
             except OSError as error:
                 self._fail("fsync", error)
+
+    @property
+    def ends_soon(self) -> bool:
+        """The file is about to be closed, which waits for the disk: the less it still lacks then, the better."""
+        file, limit = self._file, self._rotation
+        return file is not None and (
+            file.size + SOON_BYTES >= limit.after_bytes or time.monotonic() - file.since + SOON_S >= limit.after_s
+        )
 
     def rotate(self, *, force: bool = False) -> None:
         """Close the file if its time has come, or now."""
