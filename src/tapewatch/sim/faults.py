@@ -42,6 +42,7 @@ _CATALOGUE: dict[str, tuple[Unit, float, str, str]] = {
     "symbol-delisted": ("s", 20.0, "", "a symbol stops trading"),
     "tick-size-change": ("s", 20.0, "", "a symbol's tick changes, without notice on any stream"),
     "storm": ("factor", 10.0, "", "everything happens so many times as often"),
+    "gust": ("factor", 3.0, "", "and in two seconds of every ten, so many times as often again"),
 }
 """Per fault: what its number means, the number when none is given, its target when none is given, what it does."""
 

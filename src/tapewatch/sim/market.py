@@ -86,7 +86,7 @@ class Market:
         self._world = self.state.world[0]
         self._world["rng"] = np.uint64(self._random.getrandbits(64))
         self._world["start_us"] = self.start_ms * 1000
-        self._world["pace"] = pace
+        self.set_pace(pace)
         self._world["symbols"] = sum(listing.status == "TRADING" and not listing.dated for listing in listings)
         self._past_end = 0
         self.minutes = np.zeros((room, MINUTES), BAR)
@@ -104,6 +104,10 @@ class Market:
         """What else happens in the market, such as planted patterns; part of the step that follows."""
         self._open()
         self._tell_marks()
+
+    def set_pace(self, pace: float) -> None:
+        """How many times as often as usual everything happens from now on."""
+        self._world["pace"] = pace
 
     def _open(self) -> None:
         """Have some large orders come early: whoever opens a page must not wait minutes for the first big flow."""

@@ -14,6 +14,7 @@ from .universe import Listing, build_universe
 
 TRADES_AFTER_MS = 5_000
 """A new listing trades so long after its announcement."""
+GUST_MS, GUST_EVERY_MS = 2_000, 10_000
 BEHIND_MS = 5_000
 """A process that slept longer than this does not make up for it: the market jumps."""
 
@@ -22,8 +23,8 @@ class Simulation:
     """Content of a venue that simulates: see `binance_usdm.Content`."""
 
     def __init__(self, *, symbols: int, seed: int, start_ms: int, weight_limit: int, faults: Faults) -> None:
-        pace = faults.value("storm", 1.0)
-        self.market = Market(build_universe(symbols, seed), seed=seed, start_ms=start_ms, pace=pace)
+        self._pace, self._gust = faults.value("storm", 1.0), faults.value("gust", 1.0)
+        self.market = Market(build_universe(symbols, seed), seed=seed, start_ms=start_ms, pace=self._pace)
         self.streams = MarketStreams(self.market)
         stale = faults.find("snapshot-stale")
         self.rest = MarketRest(self.market, weight_limit, (lambda: int(stale.value)) if stale else None)
@@ -56,6 +57,9 @@ class Simulation:
             for due in [entry for entry in self._timetable if entry[0] <= self.now_ms]:
                 self._timetable.remove(due)
                 due[1]()
+            if self._gust != 1.0:
+                gusty = self.now_ms % GUST_EVERY_MS < GUST_MS
+                self.market.set_pace(self._pace * (self._gust if gusty else 1.0))
             yield self.streams.advance()
 
     def _list(self) -> None:
