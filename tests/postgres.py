@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import pwd
@@ -91,6 +92,16 @@ class Server:
     def processes(self) -> list[int]:
         """The server's own process."""
         return [int((self.folder / "data" / "postmaster.pid").read_text().split()[0])]
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the server and to every process that it has started."""
+        (postmaster,) = self.processes()
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                parent = int(stat.read_text().rpartition(")")[2].split()[1])
+                if parent == postmaster:
+                    os.kill(int(stat.parent.name), number)
+        os.kill(postmaster, number)
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql+psycopg://tapewatch@/{database}?host={self.folder}"
