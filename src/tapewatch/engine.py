@@ -23,8 +23,9 @@ from .compiled import Record, entry, kernel, leaf
 from .flow import bigflow, candles, holes, quotes
 from .flow.bigflow import NEVER, on_second
 from .flow.candles import has_room
-from .flow.footprint import footprint
+from .flow.footprint import DAY_MS, footprint
 from .flow.imbalance import read_windows
+from .flow.profile import add_traded
 from .flow.quotes import Quotes, fetch_quote, on_liquidation, on_mark, on_quote
 from .flow.trades import EMPTY, Flow, fetch_cells, fetch_flow, needs_hole, new_trades, on_trade
 from .lab.lab import Lab, Watch
@@ -541,6 +542,13 @@ class Engine:
     def footprint(self, i: int, tf_ms: int, step_ticks: int, lookback: int) -> Footprint:
         """The last `lookback` footprint candles of an instrument; see `flow.footprint`."""
         return footprint(self.flow.seconds, self.flow.minutes, self.universe[i], tf_ms, step_ticks, lookback)
+
+    def traded(self, i: int, low: int, ticks: int) -> NDArray[np.int64]:
+        """Lots sold and bought by aggressors since 00:00 UTC at each of `ticks` ticks from `low` on: (ticks, 2)."""
+        out = np.zeros((ticks, 2), np.int64)
+        minutes = self.flow.minutes
+        add_traded(minutes, i, self.clock_ms // DAY_MS * DAY_MS // int(minutes.meta[1]), low, out)
+        return out
 
     def imbalance(self) -> NDArray[np.void]:
         """One `IMBALANCE` row an instrument; windows end at the newest event time."""

@@ -26,8 +26,12 @@ Timeframe = Literal["1s", "1m", "5m", "15m", "1h", "4h", "1d"]
 MAX_LOOKBACK = 1440
 """Candles in one answer: a day of minutes, which is what the engines keep."""
 MAX_ROWS = 500
+MAX_LADDER_ROWS = 400
+MAX_LADDER_TICKS = 20_000
+"""Rows times ticks a row: what one message of a ladder adds up."""
 
 Lookback = Annotated[int, Meta(ge=1, le=MAX_LOOKBACK)]
+Rows = Annotated[int, Meta(ge=10, le=MAX_LADDER_ROWS)]
 Limit = Annotated[int, Meta(ge=1, le=MAX_ROWS)]
 _PLAIN_DECIMAL = re.compile(r"\d{1,12}(\.\d{1,12})?")
 """No sign, no exponent: 1e999999 is a number nobody wants to expand."""
@@ -64,6 +68,14 @@ class SymbolParams(_Params, frozen=True):
     symbol: str = "BTCUSDT"
 
 
+class LadderParams(_Params, frozen=True):
+    exchange: str = "binance"
+    symbol: str = "BTCUSDT"
+    step: StepText | float | None = None
+    """Height of a row, a multiple of the tick; one tick where it is not said."""
+    rows: Rows = 200
+
+
 PARAMS: dict[str, type[_Params]] = {
     "status": StatusParams,
     "imbalance": ImbalanceParams,
@@ -74,6 +86,7 @@ PARAMS: dict[str, type[_Params]] = {
     "heatmap": SymbolParams,
     "depth": SymbolParams,
     "detections": SymbolParams,
+    "ladder": LadderParams,
 }
 STUDIES: dict[str, Callable[[str, Market, str, Clock], Topic]] = {
     "features": lab.Features,
@@ -124,6 +137,8 @@ class Catalogue:
                 return Request(key, lambda: build(key, market, limit, self._clock))
             case FootprintParams() as asked:
                 return self._footprint(asked)
+            case LadderParams() as asked:
+                return self._ladder(asked)
             case SymbolParams(exchange, symbol):
                 market = find_market(self._markets, exchange)
                 name = find_instrument(market, symbol).symbol
@@ -133,6 +148,16 @@ class Catalogue:
                 return Request(
                     "status", lambda: topics.Status("status", self._status, self._clock, self._status_period_s)
                 )
+
+    def _ladder(self, asked: LadderParams) -> Request:
+        market = find_market(self._markets, asked.exchange)
+        instrument = find_instrument(market, asked.symbol)
+        step = step_text(instrument, instrument.tick.to_text(1) if asked.step is None else asked.step)
+        if instrument.step_ticks(step) * asked.rows > MAX_LADDER_TICKS:
+            widest = f"{Decimal(instrument.tick.to_text(MAX_LADDER_TICKS // asked.rows)).normalize():f}"
+            raise UsageError(f"step = {step} is refused; allowed with {asked.rows} rows: up to {widest}")
+        key = f"ladder:{asked.exchange}:{instrument.symbol}:{step}:{asked.rows}"
+        return Request(key, lambda: lab.LadderTopic(key, market, instrument.symbol, step, asked.rows, self._clock))
 
     def _footprint(self, asked: FootprintParams) -> Request:
         market = find_market(self._markets, asked.exchange)

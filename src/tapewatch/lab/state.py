@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..book import heatmap, microprice
+from ..book import heatmap, microprice, stacking
 from ..book.features import TOP_LEVELS, measure
 from ..book.heatmap import Heatmap
 from ..book.ladder import LIVE, Ladders
+from ..book.stacking import Stacking
 from ..compiled import Record, kernel
 from ..detect import levels as memory
 from ..flow import pressure
@@ -22,6 +23,7 @@ from ..flow.pressure import COST, PENDING, PRINT
 from ..flow.quotes import best_level_ofi
 from ..model.features import FEATURES, SAMPLES, STEP_MS
 from ..model.tape import Flag
+from .prints import Prints, add_print, close_column, new_prints
 
 CLUSTER_MS, CLUSTER_MS_AGGREGATE = 10, 100
 """Prints of one side no further apart than this are one order; aggregate trades tell their time to 100 ms only."""
@@ -60,6 +62,8 @@ class State(NamedTuple):
     adjustment: NDArray[np.float64]
     """Fitted microprice adjustment by state, ticks; NaN where there is none."""
     heat: Heatmap
+    stack: Stacking
+    prints: Prints
     levels: memory.Levels
     meta: NDArray[np.int64]
     """`meta[0]` samples ever taken."""
@@ -77,6 +81,8 @@ def new_state() -> State:
         counts=microprice.new_counts(),
         adjustment=np.full(microprice.STATES, np.nan),
         heat=heatmap.new_heatmap(),
+        stack=stacking.new_stacking(),
+        prints=new_prints(),
         levels=memory.new_levels(),
         meta=np.zeros(1, np.int64),
     )
@@ -104,6 +110,8 @@ def observe(
             sell = (r.flags & _SELL) != 0
             pressure.on_print(f, cost, s.waiting, s.buckets, r.ts_ms, r.price, r.qty, sell)
             cluster_ms = CLUSTER_MS_AGGREGATE if r.flags & _AGGREGATE else CLUSTER_MS
+            stacking.on_print(s.stack, r.price, r.qty, sell, r.ts_ms)
+            add_print(s.prints, r.price, r.qty, sell, r.ts_ms)
             memory.on_print(s.levels, r.price, r.qty, sell, r.ts_ms, f.bid + f.ask, cluster_ms)
     elif r.kind == 2:
         _on_book(r, levels, books, s)
@@ -127,6 +135,7 @@ def _on_book(r: Record, levels: NDArray[np.void], books: Ladders, s: State) -> N
     measure(books, r.instrument, s.now, s.top[1:])
     if book.state != LIVE:
         base.book_id = -1
+        stacking.forget(s.stack)
         return
     # Levels that a snapshot brings to light are no order flow.
     follows = base.book_id == r.prev_id and base.snapshot_id == book.snapshot_id and not r.flags & _SNAPSHOT
@@ -135,8 +144,13 @@ def _on_book(r: Record, levels: NDArray[np.void], books: Ladders, s: State) -> N
         for k in range(r.level_at, r.level_at + r.bids + r.asks):
             lots = levels[k].qty if k < r.level_at + r.bids else -levels[k].qty
             memory.on_level(s.levels, levels[k].price, lots, f.bid + f.ask, r.ts_ms)
-    elif f.live:
-        memory.reload(s.levels, books, r.instrument, r.ts_ms)
+            stacking.on_level(s.stack, levels[k].price, lots, r.ts_ms)
+    else:
+        stacking.forget(s.stack)
+        if f.live:
+            memory.reload(s.levels, books, r.instrument, r.ts_ms)
+    if f.live:
+        stacking.follow(s.stack, books, r.instrument, r.ts_ms)
     base.book_id, base.snapshot_id = book.last_id, book.snapshot_id
     if f.live and base.quotes == 0:  # no best quotes are heard: the book's own mid price serves
         microprice.on_quote(s.counts, f.bid, f.bid_lots, f.ask, f.ask_lots, r.ts_ms)
@@ -147,6 +161,7 @@ def _on_book(r: Record, levels: NDArray[np.void], books: Ladders, s: State) -> N
 def beat(books: Ladders, i: int, s: State, beat_ms: int) -> None:
     """The tape's clock is about to pass `beat_ms`, a multiple of COLUMN_MS."""
     heatmap.add_column(s.heat, books, i, beat_ms)
+    close_column(s.prints)
     if beat_ms % STEP_MS:
         return
     f = s.now[0]

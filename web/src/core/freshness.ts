@@ -5,7 +5,7 @@ import type { VenueStatus } from '../data/status';
 import type { Link } from './feed';
 import { span } from './format';
 
-export type State = 'live' | 'replay' | 'quiet' | 'delayed' | 'stale' | 'waiting' | 'disconnected';
+export type State = 'live' | 'replay' | 'resync' | 'quiet' | 'delayed' | 'stale' | 'waiting' | 'disconnected';
 
 export interface Health {
   state: State;
@@ -25,6 +25,8 @@ export interface Evidence {
   dataAt: number | undefined;
   /** Why the server refused the subscription. */
   refused: string | undefined;
+  /** State of the book behind the panel, where it shows one. */
+  book?: string | undefined;
   /** Whether silence on the topic means that something is wrong (many symbols) or only that nobody trades (one). */
   continuous: boolean;
 }
@@ -32,6 +34,8 @@ export interface Evidence {
 /** The server reports its state every second. */
 const STATUS_LATE_MS = 3_500;
 const TOPIC_LATE_MS = 5_000;
+/** Why a book is not live. */
+const BOOK_WORDS: Record<string, string> = { waiting: 'waiting for a snapshot', stale: 'updates were lost', off: 'book not followed' };
 
 export function judge(evidence: Evidence): Health {
   const { link, now, dataAt, venue, refused } = evidence;
@@ -41,6 +45,9 @@ export function judge(evidence: Evidence): Health {
   if (dataAt === undefined) return { state: 'waiting', text: `WAITING ${venue?.connected === false ? 'venue not connected' : 'for the first snapshot'}` };
   const age = now - dataAt;
   if (now - evidence.statusAt > STATUS_LATE_MS) return { state: 'stale', text: `STALE ${span(Math.max(age, now - evidence.statusAt))}` };
+  if (evidence.book !== undefined && evidence.book !== 'live') {
+    return { state: 'resync', text: `RESYNC ${BOOK_WORDS[evidence.book] ?? evidence.book}` };
+  }
   // A recording is as old as it is and ends when it ends: it cannot go stale, and is never called live.
   if (venue?.mode === 'replay') return { state: 'replay', text: `REPLAY ${evidence.replay ? replayWord(evidence.replay) : span(age)}` };
   if (venue && (!venue.connected || venue.state === 'down' || venue.state === 'stale')) {

@@ -137,11 +137,17 @@ export abstract class CanvasPanel implements Task {
       replay: replay.get(),
       dataAt: this.#dataAt,
       refused: this.#refused,
+      book: this.bookState(),
       continuous: this.continuous,
     });
     const known = this.health.get();
     if (known.text !== health.text) this.health.set(health);
     this.root.dataset['state'] = health.state;
+  }
+
+  /** State of the book that the panel shows; undefined where it shows none or it is not known yet. */
+  protected bookState(): string | undefined {
+    return undefined;
   }
 
   abstract snapshot(): PanelSnapshot | object;

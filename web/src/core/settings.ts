@@ -15,6 +15,14 @@ export interface Settings {
   imbalance: { sort: string; descending: boolean; mode: 'table' | 'heat'; window: '10s' | '1m' | '5m' | '15m' };
   footprint: { style: 'bid-ask' | 'delta' | 'volume'; imbalance: boolean; valueArea: boolean };
   liquidations: { minNotional: number; linkedOnly: boolean };
+  /** `locks`: the sizes at the ends of the colour scale, by `exchange:symbol`, where a hand has set them. */
+  heatmap: { ramp: 'auto' | 'thermal' | 'viridis' | 'grey'; bubbles: boolean; locks: Record<string, [number, number]> };
+  /** `steps`: ticks a row, by `exchange:symbol`, where they were chosen. */
+  ladder: { steps: Record<string, number> };
+  /** Basis points each side of the mid price. */
+  depth: { range: number };
+  /** Seconds. */
+  surface: { span: number };
 }
 
 export const DEFAULTS: Settings = {
@@ -25,6 +33,10 @@ export const DEFAULTS: Settings = {
   imbalance: { sort: 'volume', descending: true, mode: 'table', window: '1m' },
   footprint: { style: 'bid-ask', imbalance: true, valueArea: true },
   liquidations: { minNotional: 0, linkedOnly: false },
+  heatmap: { ramp: 'auto', bubbles: true, locks: {} },
+  ladder: { steps: {} },
+  depth: { range: 25 },
+  surface: { span: 180 },
 };
 
 export const settings = new Store<Settings>(DEFAULTS);

@@ -1,6 +1,7 @@
 /** Price axis at the right, time axis at the bottom, last price. */
 
 import { priceTicks, timeStep } from '../../core/axis';
+import { chip } from '../../core/crosshair';
 import { toText } from '../../core/decimal';
 import { clockMinutes, clockSeconds, day } from '../../core/format';
 import { charWidth, font, mix, type Theme } from '../../core/theme';
@@ -91,13 +92,4 @@ export function paintLastPrice(frame: AxisFrame, price: number, rising: boolean)
   context.stroke();
   context.setLineDash([]);
   chip(context, frame.plot + 1, y, frame.width - frame.plot - 1, toText(price, head.tick), colour, theme.bg);
-}
-
-/** A filled label on an axis. */
-export function chip(context: CanvasRenderingContext2D, x: number, y: number, width: number, text: string, fill: string, colour: string): void {
-  context.fillStyle = fill;
-  context.fillRect(x, y - 8, width, 17);
-  context.font = font(11, 600);
-  context.fillStyle = colour;
-  context.fillText(text, x + 7, y + 4);
 }

@@ -1,22 +1,11 @@
-/** Crosshair, its labels on the axes, and the tooltip with the figures of the cell and candle under it. */
+/** What the tooltip says of the cell and the candle under the crosshair. */
 
+import type { Line } from '../../core/crosshair';
 import { stepText, toNumber, toText } from '../../core/decimal';
 import { clockSeconds, day, quantity, signed } from '../../core/format';
-import { charWidth, font, mix, type Theme } from '../../core/theme';
+import type { Theme } from '../../core/theme';
 import type { Candle, FootprintHead, Gap } from '../../data/footprint';
-import { chip } from './axes';
 import { diagonalImbalances, RATIO } from './diagonal';
-
-const LINE_PX = 15;
-const PAD = 8;
-const OFFSET_PX = 16;
-
-export interface Pointer {
-  x: number;
-  y: number;
-}
-
-type Line = readonly [label: string, value: string, colour?: string];
 
 /** Index of the cell whose bin holds `price`; -1 when nothing traded there. */
 export function cellAt(candle: Candle, price: number, step: number): number {
@@ -104,64 +93,3 @@ const signedPercent = (part: number, whole: number): string => `${part > 0 ? '+'
 
 /** How the imbalance rule reads, in both notations that vendors use. */
 export const IMBALANCE_RULE = `${RATIO}.0× (= ${RATIO * 100} %, = +${(RATIO - 1) * 100} %)`;
-
-export interface CrosshairFrame {
-  context: CanvasRenderingContext2D;
-  theme: Theme;
-  plot: number;
-  width: number;
-  height: number;
-  /** Bottom of the price pane and of all panes. */
-  chart: number;
-  panes: number;
-}
-
-export function paintCrosshair(frame: CrosshairFrame, pointer: Pointer, priceText: string | undefined, timeText: string | undefined, column: number): void {
-  const { context, theme } = frame;
-  context.strokeStyle = mix(theme.muted, 0.75, theme.bg);
-  context.setLineDash([2, 3]);
-  context.beginPath();
-  context.moveTo(column + 0.5, 0);
-  context.lineTo(column + 0.5, frame.panes);
-  if (priceText !== undefined) {
-    context.moveTo(0, pointer.y + 0.5);
-    context.lineTo(frame.plot, pointer.y + 0.5);
-  }
-  context.stroke();
-  context.setLineDash([]);
-  if (priceText !== undefined) chip(context, frame.plot + 1, pointer.y, frame.width - frame.plot - 1, priceText, '#4a4a4a', theme.text);
-  if (timeText === undefined) return;
-  const width = timeText.length * charWidth(11) + 14;
-  const left = Math.max(0, Math.min(frame.plot - width, column - width / 2));
-  chip(context, Math.round(left), frame.panes + 9, width, timeText, '#4a4a4a', theme.text);
-}
-
-export function paintTooltip(frame: CrosshairFrame, pointer: Pointer, lines: readonly Line[]): void {
-  const { context, theme } = frame;
-  const labelWidth = Math.max(...lines.map(([label]) => label.length)) * charWidth(11);
-  const valueWidth = Math.max(...lines.map(([, value]) => value.length)) * charWidth(11);
-  const width = Math.ceil(labelWidth + valueWidth + 12 + 2 * PAD);
-  const height = lines.reduce((sum, [label]) => sum + (label ? LINE_PX : 6), 2 * PAD - 2);
-  const right = pointer.x + OFFSET_PX + width < frame.plot;
-  const x = Math.round(right ? pointer.x + OFFSET_PX : Math.max(0, pointer.x - OFFSET_PX - width));
-  const y = Math.round(Math.max(2, Math.min(pointer.y + OFFSET_PX, frame.panes - height - 2)));
-  context.fillStyle = '#161616';
-  context.fillRect(x, y, width, height);
-  context.strokeStyle = theme.border;
-  context.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);
-  context.font = font(11);
-  let line = y + PAD + 9;
-  for (const [label, value, colour] of lines) {
-    if (!label) {
-      context.fillStyle = theme.border;
-      context.fillRect(x + PAD, line - 7, width - 2 * PAD, 1);
-      line += 6;
-      continue;
-    }
-    context.fillStyle = theme.muted;
-    context.fillText(label, x + PAD, line);
-    context.fillStyle = colour ?? theme.text;
-    context.fillText(value, x + width - PAD - value.length * charWidth(11), line);
-    line += LINE_PX;
-  }
-}

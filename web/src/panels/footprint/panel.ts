@@ -1,7 +1,9 @@
 /** The footprint: subscription and bin, hand and keys, and what is painted when. The drawing is in its neighbours. */
 
+import { type CrosshairFrame, paintCrosshair, paintTooltip } from '../../core/crosshair';
 import { stepText, toText } from '../../core/decimal';
 import { clockSeconds } from '../../core/format';
+import { Hand } from '../../core/hand';
 import { chooseStep, link, TIMEFRAME_MS } from '../../core/link';
 import { CanvasPanel, element, fit } from '../../core/panel';
 import { settings } from '../../core/settings';
@@ -12,8 +14,7 @@ import { venueNow } from '../../data/status';
 import { axisWidth, type AxisFrame, paintLastPrice, paintPriceAxis, paintPriceGrid, paintTimeAxis, TIME_AXIS_PX } from './axes';
 import { autoMultiple, binLabel, firstGuess, neighbour, ticksOf } from './bins';
 import type { Look } from './candle';
-import { type CrosshairFrame, paintCrosshair, paintTooltip, tooltipLines } from './crosshair';
-import { Hand } from './hand';
+import { tooltipLines } from './crosshair';
 import { type Detail, detailFor } from './lod';
 import { NO_SCALE, scaleOf } from './scale';
 import { divide, paintSubPanes, type Placed, type SubPanes } from './subpanes';

@@ -34,6 +34,10 @@ export class Viewport {
     return this.right >= 1;
   }
 
+  get stepPx(): number {
+    return this.candleWidth;
+  }
+
   get rowHeight(): number {
     return this.perTick * this.#step;
   }

@@ -1,7 +1,6 @@
-/** The hand on the footprint: drag, wheel, double click and the keys that move the picture. */
+/** The hand on a chart of time and price: drag, wheel, double click and the keys that move the picture. */
 
 import type { Pointer } from './crosshair';
-import type { Viewport } from './viewport';
 
 /** A drag moves prices too once it has gone this far up or down; before, the price axis stays automatic. */
 const VERTICAL_FROM_PX = 24;
@@ -9,9 +8,26 @@ const WHEEL = 0.0012;
 const WHEEL_MAX = 120;
 const KEY_ZOOM = 1.15;
 
+/** What a hand moves. */
+export interface Movable {
+  /** Size of the plot; right of it is the price axis. */
+  readonly width: number;
+  readonly height: number;
+  /** The price axis follows the data. */
+  readonly auto: boolean;
+  /** How far an arrow key goes. */
+  readonly stepPx: number;
+  pan(dx: number, dy: number, oldest: number): void;
+  zoomTime(factor: number, x: number): void;
+  zoomPrice(factor: number, y: number): void;
+  follow(): void;
+}
+
 export interface Held {
-  /** Index of the oldest candle: it cannot be dragged out of sight. */
+  /** The oldest moment in the view's own measure: it cannot be dragged out of sight. */
   oldest(): number;
+  /** Something on the picture takes the press itself; returns what follows the pointer until it is released. */
+  grab?(at: Pointer): ((at: Pointer) => void) | undefined;
   /** The picture moved. */
   moved(): void;
   /** Only the crosshair did. */
@@ -29,16 +45,17 @@ interface Drag {
 export class Hand {
   /** Where the pointer is, unless it is dragging or elsewhere. */
   get pointer(): Pointer | undefined {
-    return this.#drag ? undefined : this.#pointer;
+    return this.#drag || this.#grabbed ? undefined : this.#pointer;
   }
 
   readonly #canvas: HTMLCanvasElement;
-  readonly #view: Viewport;
+  readonly #view: Movable;
   readonly #held: Held;
   #pointer: Pointer | undefined;
   #drag: Drag | undefined;
+  #grabbed: ((at: Pointer) => void) | undefined;
 
-  constructor(canvas: HTMLCanvasElement, view: Viewport, held: Held) {
+  constructor(canvas: HTMLCanvasElement, view: Movable, held: Held) {
     this.#canvas = canvas;
     this.#view = view;
     this.#held = held;
@@ -60,11 +77,11 @@ export class Hand {
   /** Move by a key; false when it is none of ours. */
   key(key: string, shift: boolean): boolean {
     const view = this.#view;
-    const candles = view.candleWidth * (shift ? 10 : 1);
+    const step = view.stepPx * (shift ? 10 : 1);
     const middle = view.height / 2;
     const moves: Record<string, () => void> = {
-      ArrowLeft: () => view.pan(candles, 0, this.#held.oldest()),
-      ArrowRight: () => view.pan(-candles, 0, this.#held.oldest()),
+      ArrowLeft: () => view.pan(step, 0, this.#held.oldest()),
+      ArrowRight: () => view.pan(-step, 0, this.#held.oldest()),
       ArrowUp: () => view.zoomPrice(KEY_ZOOM, middle),
       ArrowDown: () => view.zoomPrice(1 / KEY_ZOOM, middle),
       '+': () => view.zoomTime(KEY_ZOOM, view.width / 2),
@@ -82,13 +99,15 @@ export class Hand {
   #onPress(event: PointerEvent): void {
     if (event.button !== 0) return;
     this.#canvas.setPointerCapture(event.pointerId);
+    this.#grabbed = this.#held.grab?.({ x: event.offsetX, y: event.offsetY });
+    if (this.#grabbed) return;
     const axis = event.offsetX >= this.#view.width;
     this.#drag = { x: event.offsetX, y: event.offsetY, startY: event.offsetY, axis, vertical: !this.#view.auto };
     this.#canvas.style.cursor = axis ? 'ns-resize' : 'grabbing';
   }
 
   #release(): void {
-    this.#drag = undefined;
+    this.#drag = this.#grabbed = undefined;
     this.#canvas.style.cursor = '';
     this.#held.pointed();
   }
@@ -100,6 +119,7 @@ export class Hand {
 
   #onMove(event: PointerEvent): void {
     this.#pointer = { x: event.offsetX, y: event.offsetY };
+    if (this.#grabbed) return this.#grabbed(this.#pointer);
     if (this.#drag) return this.#move(this.#drag, event);
     this.#canvas.style.cursor = event.offsetX >= this.#view.width ? 'ns-resize' : 'crosshair';
     this.#held.pointed();

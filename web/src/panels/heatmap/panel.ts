@@ -1,0 +1,442 @@
+/** The heatmap: what rested at each price over time, what was traded against it, and where nothing is known. */
+
+import { priceTicks, timeStep } from '../../core/axis';
+import { BookPanel } from '../../core/bookpanel';
+import { chip, type CrosshairFrame, type Line, paintCrosshair, paintTooltip, type Pointer } from '../../core/crosshair';
+import { toNumber, toText } from '../../core/decimal';
+import { clockSeconds, day, money, quantity } from '../../core/format';
+import { Hand } from '../../core/hand';
+import { settings } from '../../core/settings';
+import { charWidth, font, mix, theme } from '../../core/theme';
+import type { Frame } from '../../core/wire';
+import { type HeatHead, HeatmapData, KEPT } from '../../data/heatmap';
+import { Bitmap, ROWS } from './bitmap';
+import { type Bubble, bubblesOf, paintBubbles, radius, reference } from './bubbles';
+import { hatch } from './hatch';
+import { Legend } from './legend';
+import { type Ramp, RAMPS, Sampler, type Scale, settle } from './scale';
+import { View } from './view';
+
+const TIME_AXIS_PX = 18;
+/** The book as it stands now, right of the newest column. */
+const PROFILE_PX = 96;
+const RESCALE_MS = 2_000;
+const DRAW_BUDGET_MS = 4;
+const LABEL_GAP_PX = 46;
+const TIME_GAP_PX = 84;
+
+/** What another panel may draw on the heatmap: marks of its own, in this frame's coordinates. */
+export interface HeatFrame {
+  context: CanvasRenderingContext2D;
+  exchange: string;
+  symbol: string;
+  view: View;
+  columnMs: number;
+}
+/** Called after the picture and before axes; each looks at `symbol` itself. Whoever changes its marks calls `redrawMarks`. */
+export const marks = new Set<(frame: HeatFrame) => void>();
+const open = new Set<HeatmapPanel>();
+export function redrawMarks(): void {
+  for (const panel of open) panel.redraw();
+}
+
+export class HeatmapPanel extends BookPanel {
+  readonly id = 'heatmap';
+  readonly perfName = 'heatmap';
+  readonly maxHz = 10;
+  protected readonly topic = 'heatmap';
+
+  readonly #data = new HeatmapData();
+  readonly #view = new View();
+  readonly #bitmap = new Bitmap();
+  readonly #legend = new Legend();
+  readonly #sampler = new Sampler();
+  #scale: Scale | undefined;
+  #rescaledAt = -Infinity;
+  #bubbles: Bubble[] = [];
+  #whole = 1;
+  #dirty = true;
+  readonly #hand = new Hand(this.canvas, this.#view, {
+    oldest: () => this.#data.oldest * (this.#data.head?.columnMs ?? 0),
+    grab: (at) => this.#grab(at),
+    moved: () => this.redraw(),
+    pointed: () => this.invalidate(true),
+  });
+
+  protected override start(): void {
+    super.start();
+    open.add(this);
+    this.keep(() => open.delete(this));
+    this.keep(settings.onChange(() => this.redraw()));
+    this.canvas.addEventListener('dblclick', (event) => {
+      if (this.#legend.covers({ x: event.offsetX, y: event.offsetY })) this.lock(false);
+    });
+  }
+
+  protected forget(): void {
+    this.#data.clear();
+    this.#view.follow();
+    this.#scale = undefined;
+    this.#rescaledAt = -Infinity;
+    this.#bubbles = [];
+    this.redraw();
+  }
+
+  protected override reset(): void {
+    super.reset();
+    this.#view.perTick = 0;
+    this.redraw();
+  }
+
+  protected onFrame(frame: Frame): void {
+    this.#data.onFrame(frame);
+    this.#dirty = true;
+  }
+
+  protected contextText(): string {
+    const { head } = this.#data;
+    if (!head) return '';
+    const bin = toText(head.step, head.tick);
+    return `${Math.round(this.#view.spanMs / 1000)} s · ${head.columnMs} ms columns · bin ${bin} · ${this.unit()}`;
+  }
+
+  /** Newest column at the right, mid price in the middle. */
+  follow(): void {
+    this.#hand.follow();
+  }
+
+  redraw(): void {
+    this.#dirty = true;
+    this.invalidate(true);
+  }
+
+  // ---- scale
+
+  get locked(): boolean {
+    return this.#lockKey() in settings.get().heatmap.locks;
+  }
+
+  /** Keep the scale as it is for this symbol, or let it follow what is visible. */
+  lock(locked: boolean, scale: Scale | undefined = this.#scale): void {
+    const { heatmap } = settings.get();
+    const locks = { ...heatmap.locks };
+    delete locks[this.#lockKey()];
+    const head = this.#data.head;
+    if (locked && scale && head) locks[this.#lockKey()] = [toNumber(scale.low, head.lot), toNumber(scale.high, head.lot)];
+    this.#rescaledAt = -Infinity;
+    settings.update({ heatmap: { ...heatmap, locks } });
+  }
+
+  #lockKey(): string {
+    return this.symbol.get();
+  }
+
+  #grab(at: Pointer): ((at: Pointer) => void) | undefined {
+    const end = this.#legend.hit(at);
+    return end && (({ x }) => this.lock(true, this.#legend.pull(end, x)));
+  }
+
+  #rescale(head: HeatHead, first: number, last: number, now: number): void {
+    const lock = settings.get().heatmap.locks[this.#lockKey()];
+    if (lock) {
+      const lots = 10 ** head.lot.decimals / head.lot.units;
+      this.#scale = { low: lock[0]! * lots, high: lock[1]! * lots };
+      return;
+    }
+    if (now - this.#rescaledAt < RESCALE_MS && this.#scale) return;
+    this.#rescaledAt = now;
+    const sampler = this.#sampler;
+    const every = Math.max(1, Math.ceil((last - first) / 120));
+    sampler.begin(((last - first + 1) / every) * head.bins);
+    const [low, high] = [this.#view.priceAt(this.#view.height), this.#view.top].map((price) => Math.floor(price / head.step)) as [number, number];
+    for (let number = last; number >= first; number -= every) {
+      if (!this.#data.has(number)) continue;
+      const lots = this.#data.lots(number);
+      const base = this.#data.firstBin[number % KEPT]!;
+      for (let bin = Math.max(0, low - base); bin < Math.min(lots.length, high - base + 1); bin++) sampler.add(lots[bin]!);
+    }
+    const next = sampler.scale();
+    if (next) this.#scale = settle(this.#scale, next);
+  }
+
+  // ---- painting
+
+  protected paint(context: CanvasRenderingContext2D, now: number): void {
+    if (this.#dirty) {
+      this.#dirty = false;
+      this.#paintChart(context, now);
+    }
+    this.#paintOverlay();
+  }
+
+  #paintChart(context: CanvasRenderingContext2D, now: number): void {
+    const { bg, muted } = theme.get();
+    context.fillStyle = bg;
+    context.fillRect(0, 0, this.width, this.height);
+    context.textBaseline = 'alphabetic';
+    const data = this.#data;
+    const head = data.head;
+    if (!head || data.newest < 0) {
+      context.font = font(12);
+      context.fillStyle = muted;
+      context.fillText(head ? `no columns of ${head.symbol} yet` : 'waiting for columns', 16, 28);
+      return;
+    }
+    const view = this.#view;
+    const slot = data.newest % KEPT;
+    const double = data.has(data.newest) ? data.bid[slot]! + data.ask[slot]! : 0;
+    const priceWidth = Math.max(58, Math.ceil(toText(Math.max(double / 2, 1), head.tick).length * charWidth(11)) + 16);
+    view.width = this.width - priceWidth - PROFILE_PX;
+    view.height = this.height - TIME_AXIS_PX;
+    if (head.step === 0 || view.width < 40 || view.height < 40) return;
+    view.advance((data.newest + 1) * head.columnMs, double, head.step, head.bins);
+    if (view.perTick === 0) return this.#paintUnknown(context, head);
+    const first = Math.max(data.oldest, Math.floor(view.left / head.columnMs));
+    const last = Math.min(data.newest, Math.ceil(view.right / head.columnMs));
+    this.#rescale(head, first, last, now);
+    this.#paintPicture(context, head, first, last);
+    this.#paintQuotes(context, head, first, last);
+    this.#bubbles = settings.get().heatmap.bubbles ? bubblesOf(data, view, head.columnMs) : [];
+    this.#whole = reference(this.#bubbles);
+    const { buy, sell } = theme.get();
+    paintBubbles(context, this.#bubbles, this.#whole, view, buy, sell);
+    const { exchange, symbol } = this.look.get();
+    for (const mark of marks) mark({ context, exchange, symbol, view, columnMs: head.columnMs });
+    context.restore();
+    this.#paintProfile(context, head);
+    this.#paintAxes(context, head);
+  }
+
+  /** Nothing is known yet of where the prices are. */
+  #paintUnknown(context: CanvasRenderingContext2D, head: HeatHead): void {
+    context.fillStyle = hatch(context, theme.get());
+    context.fillRect(0, 0, this.#view.width, this.#view.height);
+    context.font = font(12);
+    context.fillStyle = theme.get().muted;
+    context.fillText(`the book of ${head.symbol} is not known yet`, 16, 68);
+  }
+
+  /** Hatch what has passed, and lay what is known over it. Leaves the plot clipped. */
+  #paintPicture(context: CanvasRenderingContext2D, head: HeatHead, first: number, last: number): void {
+    const view = this.#view;
+    context.save();
+    context.beginPath();
+    context.rect(0, 0, view.width, view.height);
+    context.clip();
+    const end = view.x((this.#data.newest + 1) * head.columnMs);
+    context.fillStyle = hatch(context, theme.get());
+    context.fillRect(0, 0, Math.min(end, view.width), view.height);
+    if (last < first || !this.#scale) return;
+    this.#bitmap.paint(this.#ramp(), this.#scale);
+    const topBin = Math.floor(view.top / head.step);
+    const bins = Math.min(ROWS - 1, Math.ceil(view.height / view.perTick / head.step) + 1);
+    const complete = this.#bitmap.update(this.#data, first, last, topBin - bins, topBin, DRAW_BUDGET_MS);
+    const [x, y] = [view.x(first * head.columnMs), view.y((topBin + 1) * head.step)];
+    const [width, height] = [((last - first + 1) * head.columnMs) / view.msPerPx, bins * head.step * view.perTick];
+    // Pixels of one bin stay sharp when they are enlarged; many bins on one pixel are averaged.
+    context.imageSmoothingEnabled = head.step * view.perTick < 1 || head.columnMs / view.msPerPx < 0.6;
+    this.#bitmap.copy(context, first, last, topBin, bins, x, y, width, height);
+    if (!complete) this.redraw();
+  }
+
+  #ramp(): Ramp {
+    const { ramp } = settings.get().heatmap;
+    if (ramp in RAMPS) return ramp as Ramp;
+    return theme.get().name === 'colour-safe' ? 'viridis' : 'thermal';
+  }
+
+  /** Best bid and ask as steps, broken where no book was live. */
+  #paintQuotes(context: CanvasRenderingContext2D, head: HeatHead, first: number, last: number): void {
+    const { buy, sell } = theme.get();
+    const { bid, ask } = this.#data;
+    for (const [of, colour, shift] of [[bid, buy, 0], [ask, sell, 1]] as const) {
+      context.strokeStyle = mix(colour, 0.8, '#ffffff');
+      context.lineWidth = 1.25;
+      context.beginPath();
+      let price = NaN;
+      for (let number = first; number <= last; number++) {
+        const next = this.#data.has(number) ? of[number % KEPT]! : NaN;
+        if (next === price && number < last) continue;
+        const x = this.#view.x(number * head.columnMs);
+        const y = this.#view.y(next + shift);
+        if (!Number.isNaN(price)) context.lineTo(x, this.#view.y(price + shift));
+        if (!Number.isNaN(next)) {
+          if (Number.isNaN(price)) context.moveTo(x, y);
+          else context.lineTo(x, y);
+          if (number === last) context.lineTo(this.#view.x((number + 1) * head.columnMs), y);
+        }
+        price = next;
+      }
+      context.stroke();
+    }
+  }
+
+  /** What rests at each price now, as bars and, where rows are high enough, in figures. */
+  #paintProfile(context: CanvasRenderingContext2D, head: HeatHead): void {
+    const { bg, border, buy, sell, muted, text } = theme.get();
+    const view = this.#view;
+    const left = view.width;
+    context.fillStyle = bg;
+    context.fillRect(left, 0, PROFILE_PX, view.height);
+    context.fillStyle = border;
+    context.fillRect(left, 0, 1, view.height);
+    if (!this.#data.has(this.#data.newest) || !this.#scale) return;
+    const lots = this.#data.lots(this.#data.newest);
+    const base = this.#data.firstBin[this.#data.newest % KEPT]!;
+    const row = head.step * view.perTick;
+    const figures = row >= 11;
+    const perLot = (PROFILE_PX - (figures ? 42 : 6)) / this.#scale.high;
+    context.font = font(10);
+    context.save();
+    context.beginPath();
+    context.rect(left, 0, PROFILE_PX, view.height);
+    context.clip();
+    for (let bin = 0; bin < lots.length; bin++) {
+      const size = lots[bin]!;
+      const y = view.y((base + bin + 1) * head.step);
+      if (!size || Number.isNaN(size) || y + row < 0 || y > view.height) continue;
+      context.fillStyle = mix(size > 0 ? buy : sell, 0.42, bg);
+      context.fillRect(left + 1, y, Math.min(PROFILE_PX - 2, Math.abs(size) * perLot), Math.max(1, row > 3 ? row - 1 : row));
+      if (!figures) continue;
+      const figure = quantity(toNumber(Math.abs(size), head.lot), head.lot.decimals);
+      context.fillStyle = Math.abs(size) >= this.#scale.high ? text : muted;
+      context.fillText(figure, left + PROFILE_PX - 5 - figure.length * charWidth(10), Math.round(y + row / 2 + 3.5));
+    }
+    context.restore();
+  }
+
+  #paintAxes(context: CanvasRenderingContext2D, head: HeatHead): void {
+    const { bg, border, muted, buy, sell } = theme.get();
+    const view = this.#view;
+    const axis = view.width + PROFILE_PX;
+    context.fillStyle = bg;
+    context.fillRect(axis, 0, this.width - axis, this.height);
+    context.fillRect(0, view.height, this.width, TIME_AXIS_PX);
+    context.fillStyle = border;
+    context.fillRect(axis, 0, 1, this.height);
+    context.fillRect(0, view.height, this.width, 1);
+    context.font = font(11);
+    context.fillStyle = muted;
+    for (const price of priceTicks(Math.max(0, view.priceAt(view.height)), view.top, LABEL_GAP_PX / view.perTick)) {
+      const y = view.y(price + 0.5);
+      if (y > 8 && y < view.height - 6) context.fillText(toText(price, head.tick), axis + 8, Math.round(y) + 4);
+    }
+    context.font = font(10);
+    const every = timeStep(TIME_GAP_PX * view.msPerPx);
+    for (let ms = Math.ceil(view.left / every) * every; ms <= view.right; ms += every) {
+      const x = view.x(ms);
+      const label = clockSeconds(ms);
+      if (x - 26 > 0 && x + 26 < view.width) {
+        context.fillStyle = muted;
+        context.fillText(label, Math.round(x - (label.length * charWidth(10)) / 2), view.height + 13);
+        context.fillStyle = border;
+        context.fillRect(Math.round(x), view.height, 1, 3);
+      }
+    }
+    const newest = this.#data.newest % KEPT;
+    if (!this.#data.has(this.#data.newest)) return;
+    const [bid, ask] = [this.#data.bid[newest]!, this.#data.ask[newest]!];
+    const middle = view.y((bid + ask + 1) / 2);
+    const apart = Math.max(9, Math.abs(view.y(ask + 0.5) - middle));
+    for (const [price, y, colour] of [[ask, middle - apart, sell], [bid, middle + apart, buy]] as const) {
+      if (y > 8 && y < view.height - 8) chip(context, axis + 1, Math.round(y), this.width - axis - 1, toText(price, head.tick), colour, bg);
+    }
+  }
+
+  #paintOverlay(): void {
+    const context = this.over;
+    context.clearRect(0, 0, this.width, this.height);
+    const head = this.#data.head;
+    const view = this.#view;
+    if (!head || head.step === 0 || view.perTick === 0 || !this.#scale) return;
+    const size = (lots: number): string => quantity(toNumber(lots, head.lot), head.lot.decimals);
+    this.#legend.paint(context, theme.get(), this.#scale, this.#ramp(), this.locked, size, this.unit());
+    if (!view.following) this.#paintBehind(context);
+    const { pointer } = this.#hand;
+    if (!pointer) return;
+    const over = this.#legend.hit(pointer);
+    if (over) this.canvas.style.cursor = 'ew-resize';
+    if (this.#legend.covers(pointer) || pointer.x >= view.width || pointer.y >= view.height) return;
+    const plot = view.width + PROFILE_PX;
+    const frame: CrosshairFrame = { context, theme: theme.get(), plot, width: this.width, height: this.height, chart: view.height, panes: view.height };
+    const ms = view.msAt(pointer.x);
+    const price = Math.floor(view.priceAt(pointer.y));
+    paintCrosshair(frame, pointer, toText(Math.max(0, price), head.tick), clockSeconds(ms), pointer.x);
+    paintTooltip(frame, pointer, this.#lines(head, pointer, ms, price));
+  }
+
+  /** The picture does not show the present. */
+  #paintBehind(context: CanvasRenderingContext2D): void {
+    const { neutral } = theme.get();
+    const behind = (this.#data.newest + 1) * this.#data.head!.columnMs - this.#view.right;
+    context.font = font(11, 600);
+    context.fillStyle = neutral;
+    context.fillText(`${Math.round(behind / 1000)} s behind · Z follows`, this.#view.width - 168, 20);
+  }
+
+  #lines(head: HeatHead, pointer: Pointer, ms: number, price: number): Line[] {
+    const { buy, sell, amber } = theme.get();
+    const number = Math.floor(ms / head.columnMs);
+    const edge = Math.floor(price / head.step) * head.step;
+    const lots = this.#data.at(number, price);
+    const amount = (count: number): string => `${quantity(toNumber(count, head.lot), head.lot.decimals)} ${this.unit()}`;
+    const dollars = (units: number): string => money(toNumber(toNumber(units, head.tick), head.lot));
+    const lines: Line[] = [
+      ['time', `${day(ms)} ${clockSeconds(number * head.columnMs)}.${String((number * head.columnMs) % 1000).padStart(3, '0')}`],
+      ['price', head.step === 1 ? toText(edge, head.tick) : `${toText(edge, head.tick)} – ${toText(edge + head.step - 1, head.tick)}`],
+    ];
+    if (typeof lots === 'string') lines.push(['size', `— ${lots}`, amber]);
+    else {
+      lines.push([lots < 0 ? 'ask size' : lots > 0 ? 'bid size' : 'size', amount(Math.abs(lots)), lots < 0 ? sell : lots > 0 ? buy : undefined]);
+      lines.push(['notional', dollars(Math.abs(lots) * edge)]);
+    }
+    if (this.#data.has(number)) {
+      const slot = number % KEPT;
+      lines.push(['', ''], ['best ask', toText(this.#data.ask[slot]!, head.tick), sell], ['best bid', toText(this.#data.bid[slot]!, head.tick), buy]);
+    }
+    const hit = this.#bubbles.find((one) => Math.hypot(one.x - pointer.x, this.#view.y(one.price + 0.5) - pointer.y) <= radius(one.notional, this.#whole) + 1);
+    if (hit) {
+      const price = toText(Math.round(hit.price), head.tick);
+      lines.push(['', ''], [hit.side > 0 ? 'bought' : 'sold', `${amount(hit.lots)} · ${dollars(hit.notional)}`, hit.side > 0 ? buy : sell], ['at about', price]);
+    }
+    return lines;
+  }
+
+  // ---- keys and what tests read
+
+  override onKey(event: KeyboardEvent): boolean {
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (this.#hand.key(key, event.shiftKey)) return true;
+    if (key === 'l') this.lock(!this.locked);
+    else if (key === 'b') settings.update({ heatmap: { ...settings.get().heatmap, bubbles: !settings.get().heatmap.bubbles } });
+    else return false;
+    return true;
+  }
+
+  /** The newest columns as plain data; `at` counts back from the newest. */
+  snapshot(): object {
+    const { head, newest, oldest } = this.#data;
+    if (!head || newest < 0) return { symbol: this.look.get().symbol, columns: 0, rows: [], raw: null };
+    const lots = this.#data.has(newest) ? [...this.#data.lots(newest)] : [];
+    const base = this.#data.firstBin[newest % KEPT]!;
+    const price = (bin: number): number => toNumber((base + bin) * head.step, head.tick);
+    const levels = lots.map((size, bin) => ({ p: price(bin), size: Number.isNaN(size) ? null : toNumber(size, head.lot) }));
+    const unknown = Array.from({ length: newest - oldest + 1 }, (_, k) => oldest + k).filter((number) => !this.#data.has(number)).length;
+    return {
+      symbol: head.symbol,
+      state: this.health.get().state,
+      context: this.context.get(),
+      columns: newest - oldest + 1,
+      unknown_columns: unknown,
+      ts: newest * head.columnMs,
+      step: toNumber(head.step, head.tick),
+      bid: this.#data.has(newest) ? toNumber(this.#data.bid[newest % KEPT]!, head.tick) : null,
+      ask: this.#data.has(newest) ? toNumber(this.#data.ask[newest % KEPT]!, head.tick) : null,
+      prints: this.#data.prints,
+      scale: this.#scale ? { low: toNumber(this.#scale.low, head.lot), high: toNumber(this.#scale.high, head.lot), locked: this.locked } : null,
+      view: { from: this.#view.left, to: this.#view.right, top: toNumber(this.#view.top, head.tick), following: this.#view.following },
+      raw: levels,
+      rows: levels.filter(({ size }) => size).map(({ p, size }) => [p.toFixed(head.tick.decimals), String(size)]),
+    };
+  }
+}
