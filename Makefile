@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.setup-done
 
-.PHONY: setup web demo test check browser bench bench-live bench-peers bench-history clean help
+.PHONY: setup web demo test check browser bench bench-live bench-page bench-peers bench-history clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -68,6 +68,10 @@ bench-live: setup
 	$(BIN)/python -m bench.sockets --save
 	$(BIN)/python -m bench.fanout --save
 	$(BIN)/python -m bench.live --save live
+
+# Half an hour of the page in a real browser, with the whole liquidity lab open.
+bench-page: setup
+	$(BIN)/python -m bench.page --save page
 
 clean:
 	rm -rf $(VENV) src/tapewatch/api/static web/node_modules build dist .mypy_cache .ruff_cache .pytest_cache

@@ -18,7 +18,7 @@ export interface HeatHead {
 }
 
 /** Why a place of the picture is not known. */
-export type Unknown = 'before the first column' | 'book not live' | 'beyond the known book';
+export type Unknown = 'before the first column' | 'nothing was received' | 'book not live' | 'beyond the known book';
 
 export class HeatmapData {
   head: HeatHead | undefined;
@@ -87,7 +87,8 @@ export class HeatmapData {
   at(number: number, price: number): number | Unknown {
     const head = this.head;
     const slot = ((number % KEPT) + KEPT) % KEPT;
-    if (!head || this.number[slot] !== number) return 'before the first column';
+    if (!head || number < this.oldest) return 'before the first column';
+    if (this.number[slot] !== number) return 'nothing was received';
     if (this.firstBin[slot]! < 0) return 'book not live';
     const bin = Math.floor(price / head.step) - this.firstBin[slot]!;
     const lots = bin >= 0 && bin < head.bins ? this.lots(number)[bin]! : NaN;

@@ -17,6 +17,7 @@ const UPPER = 0.63;
 export const PRESETS: readonly Preset[] = [
   { id: 'workspace', title: 'Workspace: all four', build: (dock) => arrange(dock, ['footprint', 'big-flow', 'imbalance', 'liquidations']) },
   { id: 'chart', title: 'Chart: footprint, the rest in tabs', build: buildChart },
+  { id: 'lab', title: 'Liquidity lab: BTCUSDT and ETHUSDT', build: buildLab },
   { id: 'flow', title: 'Flow: no chart', build: (dock) => arrange(dock, ['big-flow', 'liquidations', 'imbalance']) },
 ];
 
@@ -41,6 +42,36 @@ function buildChart(dock: DockviewApi): void {
   add(dock, 'imbalance', { referencePanel: 'big-flow', direction: 'within' });
   add(dock, 'liquidations', { referencePanel: 'big-flow', direction: 'within' });
   dock.getPanel('big-flow')?.api.setActive();
+}
+
+const LAB_SYMBOLS = ['BTCUSDT', 'ETHUSDT'];
+/** Columns of a symbol's row in the lab, with the share of the width from each to the right edge. */
+const LAB_COLUMNS = [['footprint', 0.66], ['ladder', 0.42], ['depth', 0.25]] as const;
+
+/** A row for each symbol: heatmap, footprint, ladder, and depth above the surface. What reports shares tabs with them. */
+function buildLab(dock: DockviewApi): void {
+  let above: string | undefined;
+  for (const symbol of LAB_SYMBOLS) {
+    const of = (kind: string): string => `${kind}:${symbol}`;
+    add(dock, of('heatmap'), above ? { referencePanel: above, direction: 'below' } : undefined, above ? { initialHeight: dock.height / 2 } : {});
+    above ??= of('heatmap');
+  }
+  for (const symbol of LAB_SYMBOLS) {
+    const of = (kind: string): string => `${kind}:${symbol}`;
+    let left = of('heatmap');
+    for (const [kind, share] of LAB_COLUMNS) {
+      add(dock, of(kind), { referencePanel: left, direction: 'right' }, { initialWidth: dock.width * share });
+      left = of(kind);
+    }
+    add(dock, of('surface'), { referencePanel: left, direction: 'below' }, { initialHeight: dock.height / 4 });
+    // The strips of figures are read while depth and surface are looked at: they have their own place where there are some.
+    if (kindOf('features')) add(dock, of('features'), { referencePanel: of('depth'), direction: 'within' });
+    dock.getPanel(of('depth'))?.api.setActive();
+  }
+  for (const kind of ['detections', 'impact', 'diagnostics']) {
+    if (kindOf(kind)) add(dock, kind, { referencePanel: `footprint:${LAB_SYMBOLS[0]!}`, direction: 'within' });
+  }
+  for (const symbol of LAB_SYMBOLS) dock.getPanel(`footprint:${symbol}`)?.api.setActive();
 }
 
 type Place = { referencePanel: string; direction: 'right' | 'below' | 'within'; index?: number };

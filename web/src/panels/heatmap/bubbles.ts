@@ -15,10 +15,10 @@ export interface Bubble {
 }
 
 const LEAST_STRETCH_PX = 7;
-const MAX_RADIUS_PX = 15;
+const MAX_RADIUS_PX = 14;
 /** The notional of this rank among those visible has this radius. */
 const RANK = 0.95;
-const RANK_RADIUS_PX = 9;
+const RANK_RADIUS_PX = 7;
 const MIN_RADIUS_PX = 1.2;
 
 /** Bubbles of the visible prints. `columnMs` is the shortest stretch of time that is told apart. */

@@ -10,8 +10,9 @@ import { Store } from '../../core/store';
 import { charWidth, font, theme } from '../../core/theme';
 import type { Frame } from '../../core/wire';
 import { HeatmapData } from '../../data/heatmap';
-import { LEVELS, rampWords, type Ramp, RAMPS } from '../heatmap/scale';
+import { rampWords, type Ramp, RAMPS } from '../heatmap/scale';
 import { Camera, type Point } from './camera';
+import { cellAt, drawSurface, Places, word } from './draw';
 import { Mesh, MOMENTS, PRICES, topSize } from './mesh';
 import { Raster } from './raster';
 
@@ -34,6 +35,7 @@ export class SurfacePanel extends BookPanel {
   readonly #data = new HeatmapData();
   readonly #camera = new Camera();
   readonly #mesh = new Mesh();
+  readonly #places = new Places();
   readonly #picture = document.createElement('canvas');
   readonly #brush = this.#picture.getContext('2d', { alpha: false })!;
   #image: ImageData | undefined;
@@ -144,60 +146,8 @@ export class SurfacePanel extends BookPanel {
   #rasterise(raster: Raster): void {
     const { bg, grid, faint } = theme.get();
     raster.clear(word(bg));
-    this.#paintFloor(raster, word(grid), word(faint));
-    const points = this.#project();
-    const words = this.#ramp();
-    const { time, price } = this.#camera.farther;
-    for (let i = 0; i < MOMENTS - 1; i++) {
-      const m = time > 0 ? MOMENTS - 2 - i : i;
-      for (let j = 0; j < PRICES - 1; j++) {
-        const p = price > 0 ? PRICES - 2 - j : j;
-        const a = m * PRICES + p;
-        const b = a + 1;
-        const c = a + PRICES;
-        const d = c + 1;
-        const [la, lb, lc, ld] = [this.#mesh.lots[a]!, this.#mesh.lots[b]!, this.#mesh.lots[c]!, this.#mesh.lots[d]!];
-        if (Number.isNaN(la + lb + lc + ld)) continue;
-        const share = Math.min(1, Math.max(la, lb, lc, ld) / this.#top);
-        // Light falls from one side of the price axis, so that ridges have a bright and a dark face.
-        const slope = (lb + ld - la - lc) / this.#top;
-        const colour = shade(words[Math.round(share * (LEVELS - 1))]!, 0.86 + Math.max(-0.34, Math.min(0.34, slope * 0.5)));
-        const facet = a + 1;
-        raster.triangle(points[2 * a]!, points[2 * a + 1]!, points[2 * b]!, points[2 * b + 1]!, points[2 * c]!, points[2 * c + 1]!, colour, facet);
-        raster.triangle(points[2 * b]!, points[2 * b + 1]!, points[2 * d]!, points[2 * d + 1]!, points[2 * c]!, points[2 * c + 1]!, colour, facet);
-      }
-    }
-  }
-
-  /** The floor is hatched: it shows where no surface stands on it, because nothing is known there. */
-  #paintFloor(raster: Raster, ground: number, line: number): void {
-    const corner = (time: number, price: number): Point => this.#camera.project(time, price, 0);
-    const [a, b, c, d] = [corner(-1, -1), corner(-1, 1), corner(1, -1), corner(1, 1)];
-    const FLOOR = 0xffff;
-    raster.triangle(a.x, a.y, b.x, b.y, c.x, c.y, ground, FLOOR);
-    raster.triangle(b.x, b.y, d.x, d.y, c.x, c.y, ground, FLOOR);
-    for (let y = 0, at = 0; y < raster.height; y++) {
-      for (let x = 0; x < raster.width; x++, at++) if (raster.facets[at] === FLOOR && (x + y) % 8 === 0) raster.pixels[at] = line;
-    }
-    for (let at = 0; at < raster.facets.length; at++) if (raster.facets[at] === FLOOR) raster.facets[at] = 0;
-  }
-
-  readonly #points = new Float32Array(MOMENTS * PRICES * 2);
-  #project(): Float32Array {
-    const camera = this.#camera;
-    const origin = camera.project(0, 0, 0);
-    const [time, price, size] = [camera.project(1, 0, 0), camera.project(0, 1, 0), camera.project(0, 0, 1)];
-    for (let m = 0, at = 0; m < MOMENTS; m++) {
-      const t = (m / (MOMENTS - 1)) * 2 - 1;
-      for (let p = 0; p < PRICES; p++, at++) {
-        const q = (p / (PRICES - 1)) * 2 - 1;
-        const lots = this.#mesh.lots[at]!;
-        const h = Number.isNaN(lots) ? 0 : Math.min(1.25, lots / this.#top);
-        this.#points[2 * at] = origin.x + t * (time.x - origin.x) + q * (price.x - origin.x) + h * (size.x - origin.x);
-        this.#points[2 * at + 1] = origin.y + t * (time.y - origin.y) + q * (price.y - origin.y) + h * (size.y - origin.y);
-      }
-    }
-    return this.#points;
+    this.#places.project(this.#camera, this.#mesh, this.#top);
+    drawSurface(raster, this.#camera, this.#mesh, this.#places, this.#top, this.#ramp(), word(grid), word(faint));
   }
 
   #ramp(): Uint32Array {
@@ -218,10 +168,10 @@ export class SurfacePanel extends BookPanel {
     }
     const at = this.#pointer;
     if (!at || this.#drag || !this.#raster) return;
-    const facet = this.#raster.facetAt(at.x * this.#ratio, at.y * this.#ratio);
-    if (facet === 0) return;
+    const cell = cellAt(this.#camera, this.#mesh, this.#places, at.x * this.#ratio, at.y * this.#ratio);
+    if (cell < 0) return;
     const frame: CrosshairFrame = { context, theme: theme.get(), plot: this.width, width: this.width, height: this.height, chart: this.height, panes: this.height };
-    paintTooltip(frame, at, this.#lines(facet - 1));
+    paintTooltip(frame, at, this.#lines(cell));
   }
 
   #lines(cell: number): Line[] {
@@ -358,18 +308,4 @@ export class SurfacePanel extends BookPanel {
       rows: cells.map((row) => row.map((lots) => (Number.isNaN(lots) ? '—' : quantity(toNumber(lots, head.lot), head.lot.decimals)))),
     };
   }
-}
-
-/** `#rrggbb` as the pixel of a bitmap. */
-function word(hex: string): number {
-  const [r, g, b] = [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)) as [number, number, number];
-  return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
-}
-
-/** A pixel made darker or lighter. */
-function shade(pixel: number, by: number): number {
-  const r = Math.min(255, (pixel & 255) * by) | 0;
-  const g = Math.min(255, ((pixel >> 8) & 255) * by) | 0;
-  const b = Math.min(255, ((pixel >> 16) & 255) * by) | 0;
-  return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 }
