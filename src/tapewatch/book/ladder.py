@@ -199,6 +199,13 @@ def _release_page(s: Ladders, page: int) -> None:
     s.table_key[hole] = -1
 
 
+@leaf
+def _leave_page(s: Ladders, page: int, used: int) -> None:
+    s.used[page] = used
+    if used == 0:
+        _release_page(s, page)
+
+
 @kernel
 def next_level(s: Ladders, i: int, tick: int, side: int) -> int:
     """Tick of the next standing level beyond `tick`: `side` 1 walks bids downward, -1 asks upward.
@@ -265,37 +272,40 @@ def set_levels(s: Ladders, i: int, levels: NDArray[np.void], start: int, stop: i
     """
     book = s.books[i]
     bids, asks, best_bid, best_ask = book.bids, book.asks, book.best_bid, book.best_ask
-    page_key, page = np.int64(-1), np.int64(-1)
+    page_key, page, used = np.int64(-1), np.int64(-1), np.int64(0)
     for n in range(start, stop):
         tick, lots = levels[n].price, levels[n].qty
         key = _page_key(i, tick)
         if key != page_key:
-            page_key = key
-            page = _find_page(s, key)
+            if page >= 0:
+                _leave_page(s, page, used)
+            page_key, page = key, _find_page(s, key)
+            used = np.int64(s.used[page]) if page >= 0 else np.int64(0)
         if page < 0:
             if lots == 0:
                 continue
             page = _take_page(s, key)
-        at = page * PAGE + (tick & PAGE_MASK)
+        at = np.uint64(page * PAGE + (tick & PAGE_MASK))
         old = s.lots[at]
         if (lots == 0) & (old * side <= 0):
             continue  # a deletion of a level we never had, or of the other side's
         s.lots[at] = lots * side
-        s.used[page] += (lots != 0) - (old != 0)
+        used += (lots != 0) - (old != 0)
         bids += (lots != 0 and side > 0) - (old > 0)
         asks += (lots != 0 and side < 0) - (old < 0)
-        # Rare conditions stand first: what most levels have in common costs no mispredicted branch.
-        if side > 0 and tick > best_bid and lots != 0:
-            best_bid = tick
-        if side < 0 and (tick < best_ask or best_ask == NO_PRICE) and lots != 0:
-            best_ask = tick
-        if tick == best_bid and old > 0 and (lots == 0 or side < 0):
-            best_bid = next_level(s, i, tick, 1) if bids else NO_PRICE
-        if tick == best_ask and old < 0 and (lots == 0 or side > 0):
-            best_ask = next_level(s, i, tick, -1) if asks else NO_PRICE
-        if s.used[page] == 0:
-            _release_page(s, page)
-            page_key, page = np.int64(-1), np.int64(-1)
+        # One rare condition stands before all others: what most levels have in common is one branch.
+        in_front = tick >= best_bid if side > 0 else (tick <= best_ask) | (best_ask == NO_PRICE)
+        if in_front | (old * side < 0):
+            if side > 0 and tick > best_bid and lots != 0:
+                best_bid = tick
+            if side < 0 and (tick < best_ask or best_ask == NO_PRICE) and lots != 0:
+                best_ask = tick
+            if tick == best_bid and old > 0 and (lots == 0 or side < 0):
+                best_bid = next_level(s, i, tick, 1) if bids else NO_PRICE
+            if tick == best_ask and old < 0 and (lots == 0 or side > 0):
+                best_ask = next_level(s, i, tick, -1) if asks else NO_PRICE
+    if page >= 0:
+        _leave_page(s, page, used)
     book.bids, book.asks, book.best_bid, book.best_ask = bids, asks, best_bid, best_ask
 
 

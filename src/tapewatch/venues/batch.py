@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -93,14 +94,14 @@ class Scratch:
             self._bytes = self._own_bytes
             self._bytes[:size] = np.frombuffer(buffer, np.uint8, count=size)
             self._bytes[size : size + PADDING] = 0
-        self._ends = np.asarray(ends, np.int64)
+        self._ends = np.ndarray(len(ends), np.int64, ends) if isinstance(ends, array) else np.asarray(ends, np.int64)
         if isinstance(recv_ns, int):
             self._recv_ns = self._own_recv_ns
             self._recv_ns[0] = recv_ns
         else:
             self._recv_ns = np.asarray(recv_ns, np.int64)
         self._reserve(size // SHORTEST_EVENT + len(ends) + 1, size // SHORTEST_LEVEL + 1)
-        self.counts[:] = 0
+        self.counts.fill(0)
 
     def recv_ns(self, k: int) -> int:
         """When frame `k` was received."""
@@ -134,4 +135,5 @@ class Scratch:
     def tape(self) -> Tape:
         """What was decoded; the caller's buffer is let go."""
         self._bytes = self._own_bytes
-        return Tape(self.rows[: self.counts[ROWS]], self.levels[: self.counts[LEVELS]])
+        rows, levels, _ = self.counts.tolist()
+        return Tape(self.rows[:rows], self.levels[:levels])

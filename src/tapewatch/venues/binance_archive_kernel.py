@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..compiled import kernel, leaf
 from ..model.tape import Flag
 from .binance_usdm_fields import EARLIEST_MS, LATEST_MS, MAX_TICKS, MAX_UNITS
-from .scan import FAIL, MAX_DIGITS, read_int
+from .scan import FAIL, read_digits, read_int
 from .words import WORD, byte_at, first, non_digits, times_ten_to, value_of, word_at
 
 MICROSECONDS = 10**14
@@ -50,8 +50,7 @@ def read_trades(
             return FULL, p, n
         q, number = read_int(buf, p)
         q, price = _decimal(buf, _comma(buf, q), grid[1])
-        q, qty = _decimal(buf, _comma(buf, q), grid[3])
-        q = _comma(buf, q)
+        q, qty = _decimal(buf, q, grid[3])
         first_id = last_id = number
         if aggregate:
             q, first_id = _int(buf, q)
@@ -106,32 +105,8 @@ def _int(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
 
 @leaf
 def _decimal(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
-    """A plain decimal as a whole number of 10**-decimals; digits beyond have to be zeros."""
-    if p == FAIL:
-        return FAIL, np.int64(0)
-    start = p
-    value = np.int64(0)
-    c = byte_at(buf, p)
-    while _ZERO <= c <= _NINE:
-        value = value * 10 + (c - _ZERO)
-        p += 1
-        c = byte_at(buf, p)
-    whole = p - start
-    if whole == 0 or whole + decimals > MAX_DIGITS:
-        return FAIL, np.int64(0)
-    left = decimals
-    if c == _DOT:
-        p += 1
-        c = byte_at(buf, p)
-        while left > 0 and _ZERO <= c <= _NINE:
-            value = value * 10 + (c - _ZERO)
-            left -= 1
-            p += 1
-            c = byte_at(buf, p)
-        while c == _ZERO:
-            p += 1
-            c = byte_at(buf, p)
-    return p, times_ten_to(value, left)
+    """A decimal and the comma behind it."""
+    return read_digits(buf, p, decimals, _COMMA) if p != FAIL else (FAIL, np.int64(0))
 
 
 @leaf

@@ -77,7 +77,6 @@ class Codec:
             self._symbols, self._version = index_symbols(list(self.universe)), self.universe.version
         scratch = self._scratch
         scratch.load(buffer, ends, recv_ns)
-        view = memoryview(buffer)
         k = 0
         while True:
             if self._kernel:
@@ -85,7 +84,7 @@ class Codec:
             if k == len(ends):
                 break
             rows = Rows()
-            self._frame(view[ends[k - 1] if k else 0 : ends[k]], k, scratch.recv_ns(k), rows, decoded)
+            self._frame(memoryview(buffer)[ends[k - 1] if k else 0 : ends[k]], k, scratch.recv_ns(k), rows, decoded)
             scratch.append(rows)
             self.general_frames += 1
             k += 1

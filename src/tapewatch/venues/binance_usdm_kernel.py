@@ -1,7 +1,7 @@
 """Compiled decoder of the frequent Binance USD-M messages: frame bytes straight into tape rows.
 
-Understands wrapped aggTrade, trade, depthUpdate, bookTicker and markPriceUpdate (single or array) exactly as the
-venue writes them, keys in any order behind ``e``. It gives up at the first frame it does not understand, having
+Understands wrapped aggTrade, trade, depthUpdate, bookTicker, markPriceUpdate (single or array) and forceOrder exactly
+as the venue writes them, keys in any order behind ``e``. It gives up at the first frame it does not understand, having
 changed nothing for it; `binance_usdm_codec` then decodes that frame with the general decoder and goes on.
 """
 
@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled import Record, kernel, leaf
-from ..model.tape import Flag, Kind
+from ..model.tape import E8, Flag, Kind
 from .batch import FOREIGN, LEVELS, ROWS
 from .binance_usdm_fields import (
     COIN_MARGINED,
     MAX_LEVELS,
+    MAX_UNITS,
     in_units,
     price_of,
     quantity_of,
@@ -31,9 +32,12 @@ from .scan import (
     read_int,
     read_price,
     read_quantity,
+    read_shaped,
     read_signed_decimal,
+    shape_of,
     skip_scalar,
     skip_string,
+    unknown_shape,
 )
 from .words import byte_at, matches, text, word_at
 
@@ -45,8 +49,11 @@ _TRADE = text('trade"')
 _DEPTH_UPDATE = text('depthUpdate"')
 _BOOK_TICKER = text('bookTicker"')
 _MARK_PRICE = text('markPriceUpdate"')
+_FORCE_ORDER = text('forceOrder"')
+_ORDER_SYMBOL, _ORDER_SELLS, _ORDER_BUYS = text('{"s":'), text('"SELL"'), text('"BUY"')
 _DEPTH = text("@depth")
 _MARKET = text('"MARKET"')
+_OPEN_LEVEL, _NEXT_NUMBER = text('["'), text('","')
 
 
 def _word(data: bytes) -> np.uint64:
@@ -61,12 +68,14 @@ _OPEN, _CLOSE, _OPEN_LIST, _CLOSE_LIST = ord("{"), ord("}"), ord("["), ord("]")
 _AT, _BANG = ord("@"), ord("!")
 _e_T, _e_E, _e_S, _e_s, _e_U, _e_u = (ord(c) for c in "TESsUu")
 _e_b, _e_a, _e_B, _e_A, _e_p, _e_q = (ord(c) for c in "baBApq")
-_e_m, _e_f, _e_l, _e_t, _e_X, _e_i, _e_r, _e_n = (ord(c) for c in "mfltXirn")
+_e_e = ord("e")  # a second one would make the general decoder read another kind of event
+_e_m, _e_f, _e_l, _e_t, _e_X, _e_i, _e_r, _e_n, _e_o, _e_z = (ord(c) for c in "mfltXirnoz")
 
-_PU, _NQ, _ST = ord("p") << 8 | ord("u"), ord("n") << 8 | ord("q"), ord("s") << 8 | ord("t")
+_PU, _NQ, _ST, _AP = (ord(first) << 8 | ord(second) for first, second in ("pu", "nq", "st", "ap"))
 
 _KIND_TRADE, _KIND_DEPTH, _KIND_QUOTE, _KIND_MARK = int(Kind.TRADE), int(Kind.DEPTH), int(Kind.QUOTE), int(Kind.MARK)
-_SELL, _OFF_BOOK, _AGGREGATE = int(Flag.SELL), int(Flag.OFF_BOOK), int(Flag.AGGREGATE)
+_KIND_LIQUIDATION = int(Kind.LIQUIDATION)
+_SELL, _OFF_BOOK, _AGGREGATE, _LONG = int(Flag.SELL), int(Flag.OFF_BOOK), int(Flag.AGGREGATE), int(Flag.LONG)
 
 
 @kernel
@@ -168,6 +177,8 @@ def _event(
         return _trade(buf, p + _TRADE.length, end, _e_t, symbols, row, counts)
     if matches(buf, p, _MARK_PRICE):
         return _mark(buf, p + _MARK_PRICE.length, end, many, symbols, row, counts)
+    if matches(buf, p, _FORCE_ORDER):
+        return _liquidation(buf, p + _FORCE_ORDER.length, end, symbols, row, counts)
     return FAIL
 
 
@@ -289,7 +300,7 @@ def _trade(
             if kind == COIN_MARGINED:
                 return FAIL
             bit = 2048
-        elif key == _e_e_again():
+        elif key == _e_e:
             return FAIL
         else:
             p = skip_scalar(buf, p, end)
@@ -316,12 +327,6 @@ def _trade(
         row.last_id = row.id
     counts[ROWS] += 1
     return p + 1
-
-
-@leaf
-def _e_e_again() -> int:
-    """A second ``e`` key would make the general decoder read another kind of event."""
-    return 101
 
 
 @leaf
@@ -375,7 +380,7 @@ def _depth(
             if kind == COIN_MARGINED:
                 return FAIL
             bit = 256
-        elif key == _e_e_again():
+        elif key == _e_e:
             return FAIL
         else:
             p = skip_scalar(buf, p, end)
@@ -410,25 +415,39 @@ def _levels(
     if byte_at(buf, p) == _CLOSE_LIST:
         return p + 1, 0
     n = 0
+    shape = unknown_shape()
+    prices = qtys = np.int64(0)  # every bit that any of them has: at least as large as the largest
     while True:
-        if byte_at(buf, p) != _OPEN_LIST:
+        start = p + _OPEN_LEVEL.length
+        if not matches(buf, p, _OPEN_LEVEL):
             return FAIL, 0
-        p, price = read_price(buf, p + 1, tick_decimals)
+        price = np.int64(FAIL)
+        if shape.length and matches(buf, start + shape.length, _NEXT_NUMBER):
+            price = read_shaped(buf, start, shape)
+            p = start + shape.length + _NEXT_NUMBER.length
+        if price == FAIL:
+            p, price = read_price(buf, start - 1, tick_decimals)
+            if p == FAIL or not matches(buf, p - 1, _NEXT_NUMBER):
+                return FAIL, 0
+            shape = shape_of(buf, start, p - 1, tick_decimals)
+            p = p - 1 + _NEXT_NUMBER.length
         p, price = in_units(p, price, tick_units)
-        if p == FAIL or p >= end or price == 0 or byte_at(buf, p) != _COMMA:
+        if p == FAIL or price == 0:
             return FAIL, 0
-        p, qty = read_quantity(buf, p + 1, lot_decimals)
+        p, qty = read_quantity(buf, p - 1, lot_decimals)
         p, qty = in_units(p, qty, lot_units)
-        if p == FAIL or p >= end or byte_at(buf, p) != _CLOSE_LIST or not units_ok(price, qty):
+        if p == FAIL or p >= end or byte_at(buf, p) != _CLOSE_LIST:
             return FAIL, 0
-        level = levels[at + n]
+        prices |= price
+        qtys |= qty
+        level = levels[np.uint64(at + n)]
         level.price = price
         level.qty = qty
         n += 1
         p += 1
         if byte_at(buf, p) == _COMMA:
             p += 1
-        elif byte_at(buf, p) == _CLOSE_LIST:
+        elif byte_at(buf, p) == _CLOSE_LIST and units_ok(prices, qtys):
             return p + 1, n
         else:
             return FAIL, 0
@@ -483,7 +502,7 @@ def _quote(
             if kind == COIN_MARGINED:
                 return FAIL
             bit = 256
-        elif key == _e_e_again():
+        elif key == _e_e:
             return FAIL
         else:
             p = skip_scalar(buf, p, end)
@@ -546,7 +565,7 @@ def _mark(
             p, kind = read_int(buf, p)
             coin_margined = kind == COIN_MARGINED
             bit = 64
-        elif key == _e_e_again():
+        elif key == _e_e:
             return FAIL
         else:
             p = skip_scalar(buf, p, end)
@@ -566,4 +585,90 @@ def _mark(
     row.instrument = i
     row.ts_ms = row.event_ms
     counts[ROWS] += 1
+    return p + 1
+
+
+@leaf
+def _liquidation(
+    buf: NDArray[np.uint8], p: int, end: int, symbols: Symbols, row: Record, counts: NDArray[np.int64]
+) -> int:
+    """A forceOrder event. Those of instruments that are not ours go to the general decoder, which counts them."""
+    seen = 0
+    while byte_at(buf, p) != _CLOSE:
+        p, key = _key(buf, p, end)
+        if p == FAIL:
+            return FAIL
+        bit = 0
+        if key == _e_E:
+            p, row.event_ms = read_int(buf, p)
+            bit = 1
+        elif key == _e_o:
+            p, bit = _order(buf, p, end, symbols, row), 2
+        elif key == _ST:
+            p, kind = read_int(buf, p)
+            if kind == COIN_MARGINED:
+                return FAIL
+            bit = 4
+        elif key == _e_e:
+            return FAIL
+        else:
+            p = skip_scalar(buf, p, end)
+        if p == FAIL or (bit and seen & bit):
+            return FAIL
+        seen |= bit
+    if seen & 3 != 3 or not times_ok(row.event_ms, row.ts_ms, row.recv_ns):
+        return FAIL
+    row.kind = _KIND_LIQUIDATION
+    counts[ROWS] += 1
+    return p + 1
+
+
+@leaf
+def _order(buf: NDArray[np.uint8], p: int, end: int, symbols: Symbols, row: Record) -> int:
+    """The order of a forceOrder event, its symbol first as it always is: `row` filled and the position behind it."""
+    if not matches(buf, p, _ORDER_SYMBOL):
+        return FAIL
+    start = p + _ORDER_SYMBOL.length
+    p = skip_string(buf, start, end)
+    i = np.int64(-1) if p == FAIL else find_symbol(symbols, buf, start + 1, p - 1)
+    if i < 0:
+        return FAIL
+    seen = 0
+    while byte_at(buf, p) != _CLOSE:
+        p, key = _key(buf, p, end)
+        if p == FAIL:
+            return FAIL
+        bit = 0
+        if key == _e_S:
+            if matches(buf, p, _ORDER_SELLS):
+                row.flags |= _LONG
+            elif not matches(buf, p, _ORDER_BUYS):
+                return FAIL
+            p, bit = skip_string(buf, p, end), 1
+        elif key == _AP:
+            p, row.price = read_price(buf, p, 8)
+            bit = 2
+        elif key == _e_z:
+            p, row.qty = quantity_of(buf, p, symbols, i)
+            bit = 4
+        elif key == _e_T:
+            p, row.ts_ms = read_int(buf, p)
+            bit = 8
+        elif key == _ST:
+            p, kind = read_int(buf, p)
+            if kind == COIN_MARGINED:
+                return FAIL
+            bit = 16
+        elif key == _e_s:
+            return FAIL
+        else:
+            p = skip_scalar(buf, p, end)
+        if p == FAIL or (bit and seen & bit):
+            return FAIL
+        seen |= bit
+    if seen & 15 != 15 or row.price == 0 or row.qty == 0:
+        return FAIL
+    if np.float64(row.price // E8) * np.float64(row.qty) >= MAX_UNITS / 2:
+        return FAIL
+    row.instrument = i
     return p + 1

@@ -19,15 +19,19 @@ from ..compiled import kernel, leaf
 from ..model.instrument import Instrument
 from .words import (
     WORD,
+    below,
     byte_at,
     first,
     head_of,
     matches,
+    no_zeros,
     non_digits,
+    quotes,
     special_bytes,
     text,
     times_ten_to,
     value_of,
+    without,
     word_at,
 )
 
@@ -117,12 +121,71 @@ def read_price(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]
     """
     if byte_at(buf, p) != _QUOTE:
         return FAIL, np.int64(0)
-    return _read_digits(buf, p + 1, decimals)
+    return read_digits(buf, p + 1, decimals, _QUOTE)
+
+
+class Shape(NamedTuple):
+    """How prices of one book are written: the next one most likely as the last, and can then be read without a loop.
+
+    `length` bytes (0: not known) with the point behind `whole` digits; `digits` and `zeros` mask the bytes that have to
+    be digits, and those of them beyond the grid, once the point is taken out; `used` digits times 10**`power` is the
+    value.
+    """
+
+    length: int
+    whole: int
+    digits: np.uint64
+    zeros: np.uint64
+    used: int
+    power: int
+
+
+@leaf
+def unknown_shape() -> Shape:
+    return Shape(np.int64(0), np.int64(1), np.uint64(0), np.uint64(0), np.int64(1), np.int64(0))
+
+
+@leaf
+def shape_of(buf: NDArray[np.uint8], start: int, stop: int, decimals: int) -> Shape:
+    """The shape of the price read from buf[start:stop]; unknown where it has more digits than a word holds."""
+    length = stop - start
+    whole = first(non_digits(word_at(buf, start)))
+    n = length if whole == length else length - 1
+    if n > WORD or not 0 < whole < WORD:
+        return unknown_shape()
+    used = whole + min(n - whole, decimals)
+    return Shape(length, whole, below(n), below(n) & ~below(used), used, decimals - (used - whole))
+
+
+@leaf
+def read_shaped(buf: NDArray[np.uint8], start: int, shape: Shape) -> int:
+    """The price of this known shape at `start`, or FAIL. What follows it the caller has to compare."""
+    low = np.uint64(8 * shape.whole)
+    digits = head_of(word_at(buf, start), shape.whole) | (word_at(buf, start + shape.whole + 1) << low)
+    strange = (non_digits(digits) & shape.digits) | (no_zeros(digits) & shape.zeros)
+    pointed = (byte_at(buf, start + shape.whole) == _DOT) | (shape.whole == shape.length)
+    if strange != 0 or not pointed:
+        return FAIL
+    return times_ten_to(value_of(digits, shape.used), shape.power)
 
 
 @leaf
 def read_quantity(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
     """As `read_price`, but for numbers of any length, which are read by the word."""
+    word = word_at(buf, p + 1)
+    length = first(quotes(word))
+    digits, n, pointed = word, length, decimals == 0
+    whole = length - 1 - decimals
+    if decimals != 0 and whole > 0 and length < WORD:
+        digits, n, pointed = without(word, whole), length - 1, byte_at(buf, p + 1 + whole) == _DOT
+    if byte_at(buf, p) == _QUOTE and pointed and 0 < length < WORD and first(non_digits(digits)) >= n:
+        return p + 2 + length, value_of(digits, n)
+    return read_long_quantity(buf, p, decimals)
+
+
+@kernel
+def read_long_quantity(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
+    """Numbers longer than a word, or with another number of decimals than the grid."""
     word = word_at(buf, p + 1)
     whole = first(non_digits(word))
     if byte_at(buf, p) != _QUOTE or whole == 0 or whole + decimals > MAX_DIGITS:
@@ -135,17 +198,12 @@ def read_quantity(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, i
     if as_on_grid and decimals > 0 and first(non_digits(fraction)) == decimals:
         value = times_ten_to(value_of(word, whole), decimals) + value_of(fraction, decimals)
         return q + 2 + decimals, value
-    return read_long_quantity(buf, p, decimals)
-
-
-@kernel
-def read_long_quantity(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
-    """Numbers with more digits than a word holds, or another number of decimals than the grid."""
-    return _read_digits(buf, p + 1, decimals)
+    return read_digits(buf, p + 1, decimals, _QUOTE)
 
 
 @leaf
-def _read_digits(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
+def read_digits(buf: NDArray[np.uint8], p: int, decimals: int, ending: int) -> tuple[int, int]:
+    """A plain decimal that goes up to the byte `ending`: (behind that, whole number of 10**-decimals)."""
     start = p
     value = np.int64(0)
     c = byte_at(buf, p)
@@ -168,7 +226,7 @@ def _read_digits(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, in
         while c == _ZERO:
             p += 1
             c = byte_at(buf, p)
-    if c != _QUOTE or p - start > MAX_NUMBER_BYTES:
+    if c != ending or p - start > MAX_NUMBER_BYTES:
         return FAIL, np.int64(0)
     return p + 1, times_ten_to(value, left)
 
@@ -181,8 +239,8 @@ def read_signed_decimal(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[
     if byte_at(buf, p + 1) == _QUOTE:
         return p + 2, np.int64(0)
     if byte_at(buf, p + 1) != _MINUS:
-        return _read_digits(buf, p + 1, decimals)
-    p, value = _read_digits(buf, p + 2, decimals)
+        return read_digits(buf, p + 1, decimals, _QUOTE)
+    p, value = read_digits(buf, p + 2, decimals, _QUOTE)
     return p, -value
 
 

@@ -104,7 +104,32 @@ def matches(buf: NDArray[np.uint8], p: int, wanted: Text) -> bool:
 @leaf
 def head_of(word: int, length: int) -> int:
     """The first `length` bytes, 1 to 8, of a word; the others are zero."""
-    return word & (_ALL >> np.uint64(8 * (WORD - length)))
+    return word & below(length)
+
+
+@leaf
+def below(length: int) -> int:
+    """Mask of the first `length` bytes, 1 to 8, all their bits."""
+    return _ALL >> np.uint64(8 * (WORD - length))
+
+
+@leaf
+def quotes(word: int) -> int:
+    """Mask of quotation marks."""
+    return _equal_bytes(word, _QUOTES)
+
+
+@leaf
+def no_zeros(word: int) -> int:
+    """Zero in every byte that is the digit zero, something else in others."""
+    return word ^ _ZEROS
+
+
+@leaf
+def without(word: int, at: int) -> int:
+    """The word with byte number `at`, 1 to 6, taken out."""
+    low = np.uint64(8 * at)
+    return (word & ~(_ALL << low)) | ((word >> (low + _BYTE)) << low)
 
 
 @leaf
