@@ -159,6 +159,7 @@ class Codec(GeneralCodec):
         super().__init__(universe)
         self._tickers: dict[str, Ticker] = {}
         self._places: dict[str, _Places] = {}
+        self._memory = (self._tickers, self._places)
 
     def _read(self, frame: memoryview, recv_ns: int, rows: Rows, decoded: Decoded) -> None:
         envelope: Envelope = read_json(_envelope, frame)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from ..model.errors import FrameError, OffGridError
 from ..model.instrument import Universe
@@ -14,6 +15,8 @@ class GeneralCodec(ABC):
 
     def __init__(self, universe: Universe) -> None:
         self.universe = universe
+        self._memory: tuple[dict[str, Any], ...] = ()
+        """What a product's decoder keeps from frame to frame. Its values are replaced, never changed."""
 
     @abstractmethod
     def _read(self, frame: memoryview, recv_ns: int, rows: Rows, decoded: Decoded) -> None:
@@ -22,8 +25,10 @@ class GeneralCodec(ABC):
     def decode(self, buffer: bytes | bytearray, ends: Integers, recv_ns: int | Integers) -> Decoded:
         """Decode the websocket messages `buffer[ends[k-1]:ends[k]]`, received at `recv_ns` (one or one each).
 
-        A frame that cannot be read is set aside whole with its reason and changes nothing.
+        A frame that cannot be read is set aside whole with its reason and changes nothing. Where one lies off its
+        instrument's grid the caller comes again with all of them: nothing is kept then.
         """
+        before = [dict(kept) for kept in self._memory]
         rows = Rows()
         decoded = Decoded(rows.tape(), frames=len(ends))
         view = memoryview(buffer)
@@ -33,6 +38,10 @@ class GeneralCodec(ABC):
             self._frame(view[start : int(end)], k, received, rows, decoded)
             start = int(end)
         decoded.tape = rows.tape()
+        if decoded.off_grid:
+            for kept, was in zip(self._memory, before, strict=True):
+                kept.clear()
+                kept.update(was)
         return decoded
 
     def _frame(self, frame: memoryview, k: int, recv_ns: int, rows: Rows, decoded: Decoded) -> None:

@@ -167,11 +167,11 @@ class Codec(GeneralCodec):
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
         self._index_e8: dict[str, int] = {}
-        self._mark_e8: dict[str, int] = {}
         self._funding: dict[str, tuple[int, int]] = {}
         """Rate x 1e8 and when it is paid, ms."""
         self._unnumbered: dict[str, int] = {}
         """Updates so far of books whose messages carry no ids (2022)."""
+        self._memory = (self._index_e8, self._funding, self._unnumbered)
 
     def _read(self, frame: memoryview, recv_ns: int, rows: Rows, decoded: Decoded) -> None:
         if frame == _PONG:
