@@ -90,7 +90,10 @@ def test_unrelated_environment_is_left_alone() -> None:
         ("[server]\nprot = 1\n", "unknown key server.prot ({path}); did you mean server.port?"),
         ("[sever]\nport = 1\n", "unknown key sever ({path}); did you mean server?"),
         ("port = 1\n", "unknown key port ({path}); allowed here: venues, server, thresholds, limits, store, node"),
-        ("[venues.kraken]\nenabled = true\n", "unknown key venues.kraken ({path}); allowed here: binance, bybit, okx"),
+        (
+            "[venues.kraken]\nenabled = true\n",
+            "unknown key venues.kraken ({path}); allowed here: binance, binance-spot, bybit, okx",
+        ),
         (
             "[server]\nport = 70000\n",
             "server.port = 70000 ({path}) is refused; allowed: a whole number from 0 to 65_535",

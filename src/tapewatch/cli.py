@@ -74,7 +74,13 @@ DataOption = Annotated[
     Path | None, typer.Option("--data", metavar="FOLDER", help="Data folder (store.path); one program at a time.")
 ]
 NoStoreOption = Annotated[bool, typer.Option("--no-store", help="Store nothing.")]
-SymbolsOption = Annotated[int, typer.Option("--symbols", min=1, max=2000, help="Number of simulated instruments.")]
+SymbolsOption = Annotated[
+    int, typer.Option("--symbols", min=1, max=2000, help="Simulated instruments of the first venue.")
+]
+VenuesOption = Annotated[
+    str,
+    typer.Option("--venues", metavar="LIST", help="Venues to simulate; --symbols are those of the first."),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the simulated market and its faults.")]
 FaultsOption = Annotated[
     str, typer.Option("--faults", metavar="LIST", help="Faults to inject, comma separated; see docs/simulator.md.")
@@ -116,6 +122,7 @@ def demo(
     config_file: ConfigOption = None,
     host: HostOption = None,
     port: PortOption = None,
+    venues: VenuesOption = "binance,binance-spot",
     symbols: SymbolsOption = 600,
     seed: SeedOption = 1,
     faults: FaultsOption = "",
@@ -123,10 +130,18 @@ def demo(
     no_store: NoStoreOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Run everything against a simulated venue on this machine; no internet needed."""
+    """Run everything against simulated venues on this machine; no internet needed."""
     from .node import demo as demonstration
 
-    arguments = ["--symbols", str(symbols), "--seed", str(seed), *(["--faults", faults] if faults else [])]
+    arguments = [
+        "--venues",
+        venues,
+        "--symbols",
+        str(symbols),
+        "--seed",
+        str(seed),
+        *(["--faults", faults] if faults else []),
+    ]
     with demonstration.data_folder(data) as folder:  # what a simulation makes never mixes with what was received
         flags = {"server.host": host, "server.port": port, **_storage(folder, no_store)}
         settings = config.load(config_file, flags=_given(flags))
@@ -281,6 +296,7 @@ def _ready_kernels() -> None:
 def venue(
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes a free one.")] = 8900,
+    venues: VenuesOption = "binance",
     symbols: SymbolsOption = 600,
     seed: SeedOption = 1,
     faults: FaultsOption = "",
@@ -293,19 +309,21 @@ def venue(
     ] = False,
     debug: DebugOption = False,
 ) -> None:
-    """Serve a simulated Binance USD-M venue: the real protocol on real sockets, from a seeded market or a recording."""
+    """Serve simulated venues: the real protocols on real sockets, from seeded markets or a recording."""
     import msgspec
 
     from .node import demo as demonstration
     from .node import log
-    from .sim.binance_usdm import VenueOptions
+    from .sim import VenueOptions
     from .sim.faults import Faults
 
     def told(where: demonstration.Announcement) -> None:
         if announce:
             print(msgspec.json.encode(where).decode(), flush=True)  # noqa: T201
         else:
-            out.print(f"rest_url = {where.rest_url}\nws_url = {where.ws_url}", highlight=False, soft_wrap=True)
+            for name, address in where.venues.items():
+                text = f"[venues.{name}]\nrest_url = {address.rest_url}\nws_url = {address.ws_url}"
+                out.print(text, highlight=False, soft_wrap=True, markup=False)
 
     _must_exist(replay or [])
     log.configure("warning")
@@ -318,7 +336,8 @@ def venue(
         replay=tuple(replay or ()),
         speed=speed.multiple,
     )
-    _run(demonstration.serve_venue(options, announce=told, child=announce))
+    names = [name.strip() for name in venues.split(",") if name.strip()]
+    _run(demonstration.serve_venues(demonstration.options_of(names, options), announce=told, child=announce))
 
 
 @app.command("import")

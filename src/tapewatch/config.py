@@ -65,7 +65,10 @@ class VenueConfig(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "wss://fstream.binance.com"
     symbols: Annotated[
         Literal["all"] | tuple[Symbol, ...],
-        Meta(description="Instruments to watch, as the venue prints them; `all` is every trading perpetual."),
+        Meta(
+            description="Instruments to watch, as the venue prints them; `all` is every one that trades. "
+            "Others are followed while somebody looks at them."
+        ),
     ] = "all"
     book_symbols: Annotated[
         Literal["all", "none"] | tuple[Symbol, ...],
@@ -79,21 +82,65 @@ class VenueConfig(Struct, frozen=True, forbid_unknown_fields=True):
             max_length=8,
         ),
     ] = ("BTCUSDT", "ETHUSDT")
+    book_depth: Annotated[int, Meta(ge=1, description="Levels a side of an order book.")] = 1000
+
+
+class BinanceConfig(VenueConfig, frozen=True, forbid_unknown_fields=True):
+    """Binance USD-M futures."""
+
     book_depth: Annotated[
         Literal[5, 10, 20, 50, 100, 500, 1000],
         Meta(description="Levels a side asked for in a book snapshot; a smaller one costs less of the rate limit."),
     ] = 1000
 
 
+class BinanceSpotConfig(VenueConfig, frozen=True, forbid_unknown_fields=True):
+    """Binance spot."""
+
+    enabled: Annotated[bool, Meta(description="Connect to this venue.")] = False
+    rest_url: Annotated[HttpUrl, Meta(description="Base address of its REST interface.")] = "https://api.binance.com"
+    ws_url: Annotated[WsUrl, Meta(description="Base address of its websockets; /stream is appended.")] = (
+        "wss://stream.binance.com:9443"
+    )
+    book_depth: Annotated[
+        Literal[5, 10, 20, 50, 100, 500, 1000, 5000],
+        Meta(description="Levels a side asked for in a book snapshot; a smaller one costs less of the rate limit."),
+    ] = 1000
+
+
+class BybitConfig(VenueConfig, frozen=True, forbid_unknown_fields=True):
+    """Bybit v5, linear perpetuals."""
+
+    enabled: Annotated[bool, Meta(description="Connect to this venue.")] = False
+    rest_url: Annotated[HttpUrl, Meta(description="Base address of its REST interface.")] = "https://api.bybit.com"
+    ws_url: Annotated[WsUrl, Meta(description="Base address of its websockets; /v5/public/linear is appended.")] = (
+        "wss://stream.bybit.com"
+    )
+    book_depth: Annotated[Literal[200], Meta(description="Levels a side that its book stream tells.")] = 200
+
+
+class OkxConfig(VenueConfig, frozen=True, forbid_unknown_fields=True):
+    """OKX v5, perpetual swaps."""
+
+    enabled: Annotated[bool, Meta(description="Connect to this venue.")] = False
+    rest_url: Annotated[HttpUrl, Meta(description="Base address of its REST interface.")] = "https://openapi.okx.com"
+    ws_url: Annotated[
+        WsUrl, Meta(description="Base address of its websockets; /ws/v5/public and /ws/v5/business are appended.")
+    ] = "wss://ws.okx.com"
+    study_symbols: Annotated[
+        tuple[Symbol, ...],
+        Meta(description="Instruments whose features and detections are kept from the start.", max_length=8),
+    ] = ("BTC-USDT-SWAP", "ETH-USDT-SWAP")
+    book_depth: Annotated[Literal[400], Meta(description="Levels a side that its book stream tells.")] = 400
+
+
 class VenuesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The venues this version can read."""
 
-    binance: VenueConfig = VenueConfig()
-    bybit: VenueConfig = VenueConfig(enabled=False, rest_url="https://api.bybit.com", ws_url="wss://stream.bybit.com")
-    okx: VenueConfig = VenueConfig(
-        enabled=False, rest_url="https://www.okx.com", ws_url="wss://ws.okx.com",
-        study_symbols=("BTC-USDT-SWAP", "ETH-USDT-SWAP"),
-    )  # fmt: skip
+    binance: BinanceConfig = BinanceConfig()
+    binance_spot: BinanceSpotConfig = BinanceSpotConfig()
+    bybit: BybitConfig = BybitConfig()
+    okx: OkxConfig = OkxConfig()
 
     def of(self, name: str) -> VenueConfig:
         """The settings of one product, such as ``binance-spot``."""
@@ -343,10 +390,16 @@ def _unknown(dotted: str, allowed: list[str], setting: Setting) -> str:
     near = near or [".".join([*place, name]) for name in difflib.get_close_matches(last, allowed, n=1)]
     if not near:  # TAPEWATCH_SERVER_PORT: one underscore where two are needed
         near = [key for key in every if key.replace(".", "_") == dotted.replace(".", "_")]
-    hint = f"did you mean {near[0]}?" if near else f"allowed here: {', '.join(allowed) or 'no further keys'}"
+    choice = _shown(", ".join(allowed)) or "no further keys"
+    hint = f"did you mean {_shown(near[0])}?" if near else f"allowed here: {choice}"
     if near and setting.text:
         hint = f"did you mean {env_name(near[0])}?"
     return f"unknown key {dotted} ({setting.given}); {hint}"
+
+
+def _shown(dotted: str) -> str:
+    """A key as users write it: a venue's name has a hyphen."""
+    return dotted.replace("binance_spot", "binance-spot")
 
 
 def _value(kind: Any, dotted: str, setting: Setting) -> Any:
@@ -454,7 +507,7 @@ This page is generated: `python -m tapewatch.config > docs/configuration.md`.
         place, _, name = dotted.rpartition(".")
         if place != table:
             table = place
-            lines += [f"\n## [{place}]\n", "| key | default | allowed | meaning |", "| --- | --- | --- | --- |"]
+            lines += [f"\n## [{_shown(place)}]\n", "| key | default | allowed | meaning |", "| --- | --- | --- | --- |"]
         shown = "" if default is None else f"`{msgspec.json.encode(default).decode()}`"
         lines.append(f"| `{name}` | {shown} | {describe(info)} | {description(info)} |")
     return "\n".join(lines) + "\n"

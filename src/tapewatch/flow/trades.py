@@ -147,7 +147,7 @@ def _place_span(s: Flow, i: int, first: int, number: int, ts_ms: int) -> int:
         return _place(s, i, number, ts_ms)
     if number < trades.first_id:
         place = _place(s, i, number, ts_ms)
-        if place == _LATE:
+        if place != _REFUSED:
             trades.first_id = first
             _take_span(s, i, first, number)
         return place

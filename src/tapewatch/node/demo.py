@@ -1,4 +1,4 @@
-"""The simulated venue: alone (`tapewatch venue`), and as a process of its own beside the program (`tapewatch demo`)."""
+"""Simulated venues: alone (`tapewatch venue`), and as a process of its own beside the program (`tapewatch demo`)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import asyncio
 import contextlib
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 from msgspec import structs
 
 from ..api.view import Mode
-from ..config import Config
-from ..model.errors import TapewatchError
-from ..sim.binance_usdm import SimulatedBinanceUsdm, VenueOptions
+from ..config import Config, VenuesConfig
+from ..model.errors import TapewatchError, UsageError
+from ..sim import SIMULATED, SimulatedVenues, VenueOptions
+from ..venues.registry import PRODUCTS
 from .node import Announce, serve
 from .server import bind
 from .stopping import stop_signals
@@ -26,25 +27,50 @@ READY_WITHIN_S = 180.0
 STOP_WITHIN_S = 5.0
 
 
-class Announcement(msgspec.Struct, frozen=True):
-    """The one line that `tapewatch venue --announce` prints when it serves."""
+class Address(msgspec.Struct, frozen=True):
+    """Where a simulated venue is."""
 
     rest_url: str
     ws_url: str
 
 
-async def serve_venue(options: VenueOptions, *, announce: Callable[[Announcement], None], child: bool) -> None:
-    """Serve a simulated venue until it is asked to stop; a `child` also stops when its parent is gone."""
-    venue = SimulatedBinanceUsdm(options)
+class Announcement(Address, frozen=True):
+    """The one line that `tapewatch venue --announce` prints when it serves: the first venue's address, and all."""
+
+    venues: dict[str, Address]
+
+
+async def serve_venues(
+    options: Mapping[str, VenueOptions], *, announce: Callable[[Announcement], None], child: bool
+) -> None:
+    """Serve simulated venues until asked to stop; a `child` also stops when its parent is gone."""
+    simulated = SimulatedVenues(options)
     async with stop_signals(stdin_too=child) as stop, asyncio.TaskGroup() as tasks:
         try:
-            await venue.start()
-            announce(Announcement(venue.rest_url, venue.ws_url))
-            serving = tasks.create_task(venue.serve())
+            await simulated.start()
+            where = {name: Address(venue.rest_url, venue.ws_url) for name, venue in simulated.venues.items()}
+            first = next(iter(where.values()))
+            announce(Announcement(first.rest_url, first.ws_url, where))
+            serving = tasks.create_task(simulated.serve())
             await stop.wait()
             serving.cancel()
         finally:
-            await venue.stop()
+            await simulated.stop()
+
+
+SHARE = {"binance": 1.0, "binance-spot": 0.6, "bybit": 0.5, "okx": 0.4}
+"""Instruments of each simulated venue against the first one's: 600 there are 1,500 in all."""
+
+
+def options_of(names: Sequence[str], common: VenueOptions) -> dict[str, VenueOptions]:
+    """Options of several venues from those of the first; raises UsageError for a name nobody simulates."""
+    unknown = [name for name in names if name not in SIMULATED]
+    if unknown or not names:
+        raise UsageError(f"no simulated venue is called {', '.join(unknown)!r}; there are {', '.join(SIMULATED)}")
+    return {
+        name: replace(common, symbols=max(1, round(common.symbols * SHARE[name])), port=common.port if k == 0 else 0)
+        for k, name in enumerate(sorted(names, key=list(SIMULATED).index))
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +136,26 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 async def run(config: Config, arguments: Sequence[str], *, mode: Mode, announce: Announce) -> None:
-    """Run everything against a simulated venue; `arguments` say what it simulates or plays back."""
+    """Run everything against simulated venues, and no others; `arguments` say what they simulate or play back."""
     listener = bind(config.server.host, config.server.port)  # a port in use is told before a venue is started
     try:
         async with venue_process(arguments) as venue:
-            addresses = {"rest_url": venue.announcement.rest_url, "ws_url": venue.announcement.ws_url}
-            binance = structs.replace(config.venues.binance, enabled=True, **addresses)
-            config = structs.replace(config, venues=structs.replace(config.venues, binance=binance))
+            config = structs.replace(config, venues=_only(config.venues, venue.announcement.venues))
             async with asyncio.TaskGroup() as tasks:
                 watch = tasks.create_task(_must_not_end(venue))
                 await serve(config, mode=mode, announce=announce, listener=listener)
                 watch.cancel()
     finally:
         listener.close()
+
+
+def _only(venues: VenuesConfig, where: Mapping[str, Address]) -> VenuesConfig:
+    """These venues at these addresses, and no others."""
+    changed = {}
+    for name in PRODUCTS:
+        address = structs.asdict(where[name]) if name in where else {}
+        changed[name.replace("-", "_")] = structs.replace(venues.of(name), enabled=name in where, **address)
+    return structs.replace(venues, **changed)
 
 
 async def _must_not_end(venue: VenueProcess) -> None:

@@ -16,7 +16,9 @@ import os
 import sys
 import time
 from array import array
+from collections.abc import Iterable
 from decimal import Decimal
+from itertools import accumulate
 
 from ..compiled import cache_folder, remove_unused
 from ..engine import Engine
@@ -26,6 +28,7 @@ from ..model.instrument import Grid, Instrument, Universe
 from ..model.tape import Tape
 from ..model.thresholds import Thresholds
 from ..venues.binance_usdm_codec import Codec
+from ..venues.registry import PRODUCTS
 
 LIVE = "live"
 NOW_MS = 1_790_000_000_000
@@ -90,12 +93,14 @@ async def compile_apart(*parts: str) -> None:
                 process.kill()
 
 
-def warm_up(*, lab: bool = True) -> float:
+def warm_up(*, lab: bool = True, decoders: Iterable[str] = ()) -> float:
     """Make every kernel ready, those of the lab only if wanted; returns the seconds it took."""
     began = time.perf_counter()
     tapes = _use_decoder(kernel=True)
     _look_at(_use_engine(tapes))
     _remember(LIVE)
+    for name in decoders:
+        _use_sample(name)
     if lab:
         warm_up_lab(tapes)
     remove_unused()
@@ -160,6 +165,25 @@ def _look_at(engine: Engine) -> None:
         engine.footprint(0, tf_ms, 5, 30)
 
 
+def own_decoders(venues: Iterable[str]) -> list[str]:
+    """Those of the products that have a compiled decoder of their own beside the first one's."""
+    return [name for name in venues if PRODUCTS[name].sample is not None]
+
+
+def _use_sample(name: str) -> None:
+    """Decode one product's sample."""
+    product = PRODUCTS[name]
+    sample = product.sample
+    if sample is None:
+        raise ValueError(f"{name} has no decoder of its own")
+    buffer = b"".join(sample.frames)
+    ends = array("q", accumulate(map(len, sample.frames)))
+    decoded = product.codec(Universe(name, [sample.instrument])).decode(buffer, ends, sample.recv_ns)
+    if decoded.rejected:
+        raise AssertionError(f"the sample of {name} is not understood: {decoded.rejected[0].reason}")
+    _remember(name)
+
+
 def is_cached(part: str = LIVE) -> bool:
     """Whether the compiled kernels of exactly this version are kept in the user's cache folder."""
     return (cache_folder(__name__) / part).exists()
@@ -176,6 +200,8 @@ def _remember(part: str) -> None:
 def _main(part: str) -> None:
     if part == "decoder":
         _use_decoder(kernel=True)
+    elif part in PRODUCTS:
+        _use_sample(part)
     elif part == "engine":
         _look_at(
             _use_engine(_use_decoder(kernel=False))

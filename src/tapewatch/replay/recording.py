@@ -27,7 +27,7 @@ _PRICE_QTY = re.compile(
     rb'(?:\["|"[pba]":"|"ap":")(\d+)(?:\.(\d*?)0*)?"(?:,"(\d+)(?:\.(\d*?)0*)?"\]|,"[qBA]":"(\d+)(?:\.(\d*?)0*)?")'
 )
 """A price and the quantity behind it, in levels, trades and quotes, with their significant decimals."""
-_QUOTES = (b"USDT", b"USDC", b"BUSD", b"BTC")
+_QUOTES = (b"USDT", b"USDC", b"BUSD", b"BTC", b"ETH", b"BNB", b"AUD", b"BRL")
 _EVENT_MS = re.compile(rb'"E":(\d{13})')
 _ENDS_WITHIN = 1000
 """Frames at either end among which the first and the last event are: streams overtake each other by far less."""
@@ -73,11 +73,7 @@ class Recording:
                 progress(f"reading {path.name}")
             records.extend(read_capture(path))
         records.sort(key=lambda record: record.recv_ns)
-        venue = _venue_of(records)
-        product = PRODUCTS.get(venue)
-        if product is None:
-            read = " and ".join(product.title for product in PRODUCTS.values())
-            raise UsageError(f"this is a recording of {venue}; this version replays {read} only")
+        product = PRODUCTS[_venue_of(records)]
         if progress:
             progress("finding instruments")
         raw: set[str] = set()

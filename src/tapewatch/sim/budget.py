@@ -38,14 +38,18 @@ class RequestBudget:
             return used
         self._overdrawn[address] = self._overdrawn.get(address, 0) + 1
         if self._overdrawn[address] > OVERDRAWN_CALLS:
-            self.ban(address, wall_ms)
-            raise self._banned(address)
+            raise self.ban(address, wall_ms)
         raise self.too_many(address)
 
-    def ban(self, address: str, wall_ms: int) -> None:
+    def is_banned(self, address: str, wall_ms: int) -> bool:
+        return wall_ms < self._banned_until.get(address, 0)
+
+    def ban(self, address: str, wall_ms: int) -> ApiError:
+        """Ban an address; returns the refusal it now gets."""
         bans = self._bans.get(address, 0)
         self._bans[address] = bans + 1
         self._banned_until[address] = wall_ms + (BAN_MS << min(bans, 11))
+        return self._banned(address)
 
     def _banned(self, address: str) -> ApiError:
         until = self._banned_until[address]

@@ -28,6 +28,13 @@ EARLY_PARENTS, EARLY_EVERY_US = 12, 3_000_000
 SIGMA_SHARE = 0.75
 """Of an instrument's volatility; the rest comes from the common factor and from what orders move."""
 
+PULL = 0.2
+"""Of what its price is away from the lead's a follower makes good in each step: arbitrage takes a tenth of a second."""
+TRAIL = 512
+"""Steps of which a market remembers its prices for those that follow it: 12.8 s."""
+APART_BPS, CLOSER_A_SECOND = 1.2, 0.02
+"""How far perpetuals of two venues are apart, and how much of that passes in a second."""
+
 MINUTE_MS = 60_000
 WEEK_OFFSET_MS = 4 * DAY_MS
 """Weekly klines open on Mondays; the epoch was a Thursday."""
@@ -70,9 +77,16 @@ class Marks:
 
 
 class Market:
-    """A venue's instruments from `start_ms` on, moved by `step`."""
+    """A venue's instruments from `start_ms` on, moved by `step`.
 
-    def __init__(self, listings: list[Listing], *, seed: int, start_ms: int, pace: float = 1.0) -> None:
+    Where there is a `lead`, instruments that name one of its follow that one's price: spot stands at the lead's index
+    (its basis is the perpetual's premium), another perpetual a basis point or so beside. The rest of a follower's life
+    (orders, books, trades) is its own. A follower is never moved beyond its lead's time.
+    """
+
+    def __init__(
+        self, listings: list[Listing], *, seed: int, start_ms: int, pace: float = 1.0, lead: Market | None = None
+    ) -> None:
         self.seed = seed
         self.start_ms = start_ms - start_ms % STEP_MS
         self.now_ms = self.start_ms
@@ -96,6 +110,14 @@ class Market:
         self._past_days: dict[int, NDArray[np.void]] = {}
         self.marks = Marks(*(np.zeros(room) for _ in range(4)))
         self.basis = np.zeros(room)
+        self.lead = lead
+        self.trail = np.zeros((TRAIL, room))
+        """Fair prices in quote currency after each step, by its number; of spot, what the index stands at."""
+        self._wire_price = np.zeros(room)
+        self._apart = np.zeros(room)
+        self._followers, self._leaders = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._multiples = np.zeros(0)
+        self.is_spot = bool(listings) and listings[0].contract == "SPOT"
         self._minute_ms = self.start_ms - self.start_ms % MINUTE_MS
         self.state.bars["open_ms"] = self._minute_ms
         for listing in listings:
@@ -104,6 +126,7 @@ class Market:
         """What else happens in the market, such as planted patterns; part of the step that follows."""
         self._open()
         self._tell_marks()
+        self._remember_prices()
 
     def set_pace(self, pace: float) -> None:
         """How many times as often as usual everything happens from now on."""
@@ -143,6 +166,12 @@ class Market:
         symbol["adv_lots"] = lots * listing.adv
         symbol["sigma"] = SIGMA_SHARE * listing.volatility / math.sqrt(365 * 86_400)
         symbol["beta"] = listing.beta
+        self._wire_price[i] = listing.tick_units * 10.0**-listing.price_decimals
+        if self.lead is not None and listing.follows in self.lead.index:
+            symbol["beta"] = 0.0
+            self._followers = np.append(self._followers, i)
+            self._leaders = np.append(self._leaders, self.lead.index[listing.follows])
+            self._multiples = np.append(self._multiples, listing.multiple)
         symbol["spread"] = 1 if listing.rank <= 30 else self._random.choice((1, 1, 2, 3))
         symbol["trade_id"] = 8_123_000_000 // (i + 1) + self._random.randrange(1_000_000)
         symbol["aggregate_id"] = symbol["trade_id"] * 3 // 7
@@ -208,6 +237,7 @@ class Market:
         record["level_lots"] = max(2.0, float(record["level_lots"]) * units / listing.tick_units)
         record["tick_units"] = units
         self.listings[i] = replace(listing, tick_units=units)
+        self._wire_price[i] = units * 10.0**-listing.price_decimals
         kernels.seed_book(self.state, i, ticks, self.now_ms * 1000)
         return self.listings[i]
 
@@ -221,10 +251,13 @@ class Market:
         world["quotes"] = world["fills"] = world["aggregates"] = world["liquidations"] = 0
         if self.before_step is not None:
             self.before_step()
+        if len(self._followers):
+            self._follow_lead()
         kernels.step(state, self.now_ms * 1000, STEP_MS * 1000)
         if world["overflow"]:
             raise RuntimeError("one step brought more records than there is room for")
         self.now_ms += STEP_MS
+        self._remember_prices()
         if self.now_ms % 1000 == 0:
             self._tell_marks()
         return Happened(
@@ -234,6 +267,21 @@ class Market:
             state.quotes[: world["quotes"]],
             state.liquidations[: world["liquidations"]],
         )
+
+    def _remember_prices(self) -> None:
+        """Leave this step's prices to those who follow."""
+        self.trail[self.now_ms // STEP_MS % TRAIL] = self.state.symbols["fair"] * self._wire_price
+
+    def _follow_lead(self) -> None:
+        """Draw fair prices to the lead's of this moment: several venues, one market."""
+        lead, own = self.lead, self._followers
+        if lead is None:
+            return
+        then_ms = max(min(self.now_ms, lead.now_ms), lead.now_ms - (TRAIL - 1) * STEP_MS)
+        prices = lead.trail[then_ms // STEP_MS % TRAIL][self._leaders]
+        away = -lead.basis[self._leaders] if self.is_spot else self._apart[own]
+        fair = self.state.symbols["fair"]
+        fair[own] += PULL * (prices * self._multiples * (1.0 + away) / self._wire_price[own] - fair[own])
 
     def skip_to(self, now_ms: int) -> None:
         """Jump over time in which nobody drove the market: nothing happened in it, and open prints are sent late."""
@@ -261,6 +309,8 @@ class Market:
         marks.index[:n] = mid * (1.0 - self.basis[:n])
         lean = np.clip(self.basis[:n] * 0.3, -0.003, 0.003)
         marks.funding[:n] = np.where(marks.funding[:n] == 0.0, 0.0, marks.funding[:n] * 0.9995 + lean * 0.0005)
+        apart = self._drift.normal(0.0, APART_BPS * 1e-4 * math.sqrt(2 * CLOSER_A_SECOND), n) if self.lead else 0.0
+        self._apart[:n] += apart - CLOSER_A_SECOND * self._apart[:n]
         marks.open_interest_lots[:n] *= 1.0 + self._drift.normal(0.0, 0.0001, n)
 
     # -- what it remembers --------------------------------------------------------------------------------------------

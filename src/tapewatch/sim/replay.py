@@ -85,7 +85,7 @@ class _RecordedBook:
 
 
 class RecordedVenue:
-    """Content of a venue that plays recordings back: see `binance_usdm.Content`."""
+    """Content of a venue that plays recordings back: see `server.Content`."""
 
     def __init__(self, recording: capture.Capture, *, speed: float, weight_limit: int) -> None:
         self.finished = False

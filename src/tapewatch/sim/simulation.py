@@ -20,7 +20,7 @@ BEHIND_MS = 5_000
 
 
 class Simulation:
-    """Content of a venue that simulates: see `binance_usdm.Content`."""
+    """Content of a venue that simulates, in the words of Binance USD-M: see `server.Content`."""
 
     def __init__(self, *, symbols: int, seed: int, start_ms: int, weight_limit: int, faults: Faults) -> None:
         self._pace, self._gust = faults.value("storm", 1.0), faults.value("gust", 1.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -109,6 +110,10 @@ class Listing:
     delivery_ms: int = NO_DELIVERY_MS
     onboard_ms: int = 1_569_398_400_000
     funding_hours: int = 8
+    follows: str = ""
+    """Symbol of the lead market whose price this one's is tied to; empty where it has a life of its own."""
+    multiple: float = 1.0
+    """Units of this instrument's base that one of the lead's holds, upside down: its price is the lead's times this."""
 
     @property
     def pair(self) -> str:
@@ -293,4 +298,44 @@ def _quarterly(listing: Listing, suffix: str, contract: str, delivery_ms: int) -
         trades_per_s=listing.trades_per_s * 0.03,
         rank=200,
         delivery_ms=delivery_ms,
+    )
+
+
+_MULTIPLIER = re.compile(r"^(1000000|100000|10000|1000|1M)(?=[A-Z])")
+SPOT_ADV, SPOT_RATE = 0.22, 0.45
+"""Turnover and trades of a spot pair against its perpetual's."""
+
+
+def build_spot(lead: list[Listing], symbols: int, seed: int) -> list[Listing]:
+    """Spot pairs of the assets whose perpetuals `lead` lists, in its order: 1000PEPEUSDT there is PEPEUSDT here.
+
+    Stocks and metals have no spot pair.
+    """
+    drawn = random.Random(f"spot {seed}")
+    perpetuals = [one for one in lead if one.contract == "PERPETUAL" and one.status == "TRADING"]
+    return [_spot(one, drawn) for one in perpetuals if one.base.isascii()][:symbols]
+
+
+def _spot(perpetual: Listing, drawn: random.Random) -> Listing:
+    found = _MULTIPLIER.match(perpetual.base)
+    units = 1 if found is None else 1_000_000 if found[1] == "1M" else int(found[1])
+    base = perpetual.base if found is None else perpetual.base.removeprefix(found[1])
+    price = perpetual.price / units
+    magnitude = math.floor(math.log10(price))
+    # A tick worth a hundredth to a tenth of a basis point of large prices, a whole one and more of small ones.
+    decimals = max(2, 4 - magnitude) if magnitude >= 0 else 4 - magnitude
+    spread = math.exp(drawn.gauss(0.0, 0.3))
+    return replace(
+        perpetual,
+        symbol=f"{base}{perpetual.quote}",
+        base=base,
+        contract="SPOT",
+        price=price,
+        tick_units=1,
+        price_decimals=decimals,
+        qty_decimals=max(0, min(5, 1 + round(math.log10(price)))),
+        adv=perpetual.adv * SPOT_ADV * spread,
+        trades_per_s=perpetual.trades_per_s * SPOT_RATE,
+        follows=perpetual.symbol,
+        multiple=1.0 / units,
     )

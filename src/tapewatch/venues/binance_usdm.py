@@ -56,9 +56,10 @@ CHANNELS = {
     "depth": Channel.DEPTH,
     "bookTicker": Channel.QUOTES,
     "ticker": Channel.TICKERS,
+    "miniTicker": Channel.TICKERS,
     "contractInfo": Channel.INSTRUMENTS,
 }
-"""What each of its streams tells."""
+"""What each of its streams tells, on futures and spot."""
 _CHANNELS = {name.encode(): channel for name, channel in CHANNELS.items()}
 
 _NAMED_STREAM = re.compile(rb'"stream":"([^"@!]{1,40})@([A-Za-z]+)')
@@ -192,7 +193,12 @@ _volumes = msgspec.json.Decoder(list[_Volume], strict=False)
 
 def parse_volumes(body: bytes) -> list[Volume]:
     """See `Product.volumes`."""
-    return [Volume(row.symbol, row.quoteVolume, row.count / PRINTS_PER_AGGREGATE) for row in _volumes.decode(body)]
+    return volumes_of(body, PRINTS_PER_AGGREGATE)
+
+
+def volumes_of(body: bytes, prints_per_aggregate: float) -> list[Volume]:
+    """Rows of any of the venue's /ticker/24hr, which counts raw trades."""
+    return [Volume(row.symbol, row.quoteVolume, row.count / prints_per_aggregate) for row in _volumes.decode(body)]
 
 
 class _Id(msgspec.Struct):

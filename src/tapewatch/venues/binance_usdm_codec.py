@@ -7,8 +7,9 @@ understand comes back to the general decoder here, which yields rows or a typed 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -56,6 +57,9 @@ _rest_agg_trades = msgspec.json.Decoder(list[RestAggTrade])
 class Codec:
     """Turns frames of Binance USD-M into tape rows for the instruments of one universe."""
 
+    compiled: ClassVar[Callable[..., int]] = decode
+    """Takes the frequent messages; see `binance_usdm_kernel.decode`."""
+
     def __init__(self, universe: Universe, *, kernel: bool = True) -> None:
         self.universe = universe
         self.general_frames = 0
@@ -63,7 +67,7 @@ class Codec:
         self._kernel = kernel
         self._version = -1
         self._symbols = index_symbols([])
-        self._scratch = Scratch(decode, self._symbols)
+        self._scratch = Scratch(type(self).compiled, self._symbols)
 
     def decode(self, buffer: bytes | bytearray, ends: Integers, recv_ns: int | Integers) -> Decoded:
         """Decode the websocket text frames `buffer[ends[k-1]:ends[k]]`, received at `recv_ns` (one or one each).
@@ -117,7 +121,7 @@ class Codec:
         elif len(envelope.data) or envelope.e:
             many = envelope.stream.startswith("!")
             if "@depth" in envelope.stream and envelope.stream.split("@depth")[1][:1] in ("5", "1", "2"):
-                _refuse_partial_depth(envelope.stream)
+                refuse_partial_depth(envelope.stream)
             self._event(payload, many, recv_ns, rows, decoded)
         elif envelope.id is not None or len(envelope.result) or envelope.code is not None or len(envelope.error):
             decoded.control.append(read_json(_ack, frame))
@@ -162,7 +166,7 @@ class Codec:
         rows = Rows()
         ids = (answer.lastUpdateId, answer.lastUpdateId, 0)
         with of_instrument(instrument):
-            _depth(
+            depth_row(
                 rows,
                 instrument,
                 recv_ns,
@@ -182,21 +186,22 @@ class Codec:
         flags = int(Flag.AGGREGATE | Flag.BACKFILLED)
         with of_instrument(instrument):
             for t in read_json(_rest_agg_trades, body):
-                _trade(rows, instrument, recv_ns, t, t.T, flags, (t.a, t.f, t.l), t.nq)
+                trade_row(rows, instrument, recv_ns, t, t.T, flags, (t.a, t.f, t.l), t.nq)
         return rows.tape()
 
 
-def _refuse_partial_depth(stream: str) -> None:
+def refuse_partial_depth(stream: str) -> None:
     """Partial books (@depth5/10/20) share the event name of diffs and would corrupt a book."""
     suffix = stream.split("@depth")[1].split("@", maxsplit=1)[0]
     if suffix in ("5", "10", "20"):
         raise FrameError("partial_depth", stream)
 
 
-def _trade(
+def trade_row(
     rows: Rows, instrument: Instrument, recv_ns: int, t: Any, event_ms: int, flags: int, ids: tuple[int, int, int],
-    without_rpi: Decimal | None,
+    without_rpi: Decimal | None = None,
 ) -> None:  # fmt: skip
+    """A print of any of the venue's products, `ids` its own and the first and last raw one inside."""
     check_ids(*ids)
     # What is filled in may be old, but not from the future.
     check_times(event_ms, t.T, min(recv_ns, t.T * 1_000_000) if flags & Flag.BACKFILLED else recv_ns)
@@ -213,19 +218,20 @@ def _trade(
 
 def _agg_trade_row(t: AggTrade, instrument: Instrument, recv_ns: int, rows: Rows) -> None:
     """`m` true: the buyer was the maker, so the aggressor sold."""
-    _trade(rows, instrument, recv_ns, t, t.E, int(Flag.AGGREGATE), (t.a, t.f, t.l), t.nq)
+    trade_row(rows, instrument, recv_ns, t, t.E, int(Flag.AGGREGATE), (t.a, t.f, t.l), t.nq)
 
 
 def _trade_row(t: Trade, instrument: Instrument, recv_ns: int, rows: Rows) -> None:
     flags = 0 if t.X == "MARKET" else int(Flag.OFF_BOOK)
-    _trade(rows, instrument, recv_ns, t, t.E, flags, (t.t, t.t, t.t), None)
+    trade_row(rows, instrument, recv_ns, t, t.E, flags, (t.t, t.t, t.t))
 
 
-def _depth(
+def depth_row(
     rows: Rows, instrument: Instrument, recv_ns: int, bids: list[tuple[Decimal, Decimal]],
     asks: list[tuple[Decimal, Decimal]], flags: int, times: tuple[int, int], ids: tuple[int, int, int],
     limit: int = 0,
 ) -> None:  # fmt: skip
+    """A diff or a snapshot of any of the venue's products; `ids` are first, last and previous."""
     check_ids(*ids, *times)
     if len(bids) + len(asks) > MAX_LEVELS:
         raise FrameError("too_many_levels", str(len(bids) + len(asks)))
@@ -260,18 +266,23 @@ def _coverage(prices: list[int], bids: int, limit: int) -> tuple[int, int]:
 
 def _depth_row(d: DepthUpdate, instrument: Instrument, recv_ns: int, rows: Rows) -> None:
     check_times(d.E, d.T, recv_ns)
-    _depth(rows, instrument, recv_ns, d.b, d.a, 0, (d.E, d.T), (d.U, d.u, d.pu))
+    depth_row(rows, instrument, recv_ns, d.b, d.a, 0, (d.E, d.T), (d.U, d.u, d.pu))
 
 
 def _quote_row(q: BookTicker, instrument: Instrument, recv_ns: int, rows: Rows) -> None:
     check_times(q.E, q.T, recv_ns)
+    quote_row(rows, instrument, recv_ns, q, (q.E, q.T))
+
+
+def quote_row(rows: Rows, instrument: Instrument, recv_ns: int, q: Any, times: tuple[int, int]) -> None:
+    """Best bid and ask of any of the venue's products."""
     check_ids(q.u)
     bid, ask = count_of(q.b, instrument.tick, "price"), count_of(q.a, instrument.tick, "price")
     bid_lots, ask_lots = count_of(q.B, instrument.lot, "quantity"), count_of(q.A, instrument.lot, "quantity")
     check_units(bid, bid_lots)
     check_units(ask, ask_lots)
     rows.add(
-        Kind.QUOTE, 0, instrument.index, recv_ns, event_ms=q.E, ts_ms=q.T, id=q.u,
+        Kind.QUOTE, 0, instrument.index, recv_ns, event_ms=times[0], ts_ms=times[1], id=q.u,
         price=bid, qty=bid_lots, price2=ask, qty2=ask_lots,
     )  # fmt: skip
 

@@ -64,13 +64,12 @@ class Lacks:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A market of one instrument in the product's own messages, so that every kernel can be compiled beforehand."""
+    """A market of one instrument in the product's own messages, so that its decoder can be compiled beforehand."""
 
     instrument: Instrument
     recv_ns: int
     frames: tuple[bytes, ...]
-    """Each kind of frequent message; the first is a depth diff that continues `snapshot`, if there is one."""
-    snapshot: bytes = b""
+    """Each kind of message that compiled code reads."""
 
 
 Read = bytes | bytearray
@@ -116,3 +115,4 @@ class Product:
     says it of each instrument."""
     lacks: Lacks = field(default_factory=Lacks)
     sample: Sample | None = None
+    """For products with a compiled decoder of their own."""
