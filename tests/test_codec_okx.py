@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tapes import examples
 from tapewatch.model.channel import Channel
 from tapewatch.model.errors import FrameError, VenueError
 from tapewatch.model.instrument import Grid, Instrument, Universe
 from tapewatch.model.interest import OpenInterest
 from tapewatch.model.tape import Flag, Kind
 from tapewatch.venues.batch import Decoded
+from tapewatch.venues.decimals import count_in, count_of
 from tapewatch.venues.okx_swap import channel_of, stream_of
 from tapewatch.venues.okx_swap_codec import Codec, Envelope, trade_ids
 from tapewatch.venues.okx_swap_rest import average_daily_volume, funding_intervals, parse_instruments, parse_volumes
 
+grids = st.builds(
+    lambda units, decimals: Grid.parse(str(Decimal(units).scaleb(-decimals))), st.integers(1, 500), st.integers(0, 8)
+)
 NOW = 1_790_947_946_718
 RECV_NS = (NOW + 40) * 1_000_000
 BTC = Instrument(-1, "okx", "BTC-USDT-SWAP", "BTC", "USDT", "perp", Grid.parse("0.1"), Grid.parse("0.0001"),
@@ -92,6 +100,9 @@ def test_a_contract_of_unknown_value_is_no_quantity() -> None:
         (on("trades", trade(1, instId="NO-USDT-SWAP")), "unknown_symbol"),
         (on("trades", *(trade(n) for n in range(1, 1100))), "too_many_trades"),
         (book(1, 2, [["86780.4"]]), "wrong_shape"),
+        (book(1, 2, [["86780.4", "nine", "0", "1"]]), "wrong_shape"),
+        (book(1, 2, [["86780.4", "9.105", "0", "1"]]), "off_grid"),
+        (book(1, 2, [["86780.4", "-1", "0", "1"]]), "not_positive"),
         (book(-7, 2), "id_range"),
         (book(1, 2, action=""), "wrong_shape"),
         (on("strange"), "unknown_event"),
@@ -232,3 +243,23 @@ def test_a_frame_names_its_channel_even_when_nothing_else_can_be_read() -> None:
     assert stream_of(frame) == ("BTC-USDT-SWAP", Channel.DEPTH)
     assert channel_of(frame, 0, len(frame)) == (Channel.DEPTH, False)
     assert stream_of(b'{"event":"notice"}') is None
+
+
+@examples(200)
+@given(st.decimals(min_value=-10, max_value=10**20) | st.decimals(allow_nan=True, allow_infinity=True), grids)
+def test_a_decimal_and_its_text_count_the_same(value: Decimal, grid: Grid) -> None:
+    """The quick way for plain digits against the exact one, errors included."""
+    assert outcome(lambda: count_in(str(value), grid, "price")) == outcome(lambda: count_of(value, grid, "price"))
+    shown = f"{value:f}" if value.is_finite() else str(value)
+    for text in (shown, shown + "0"):
+        if "." in text:
+            assert outcome(lambda text=text: count_in(text, grid, "price")) == outcome(
+                lambda text=text: count_of(Decimal(text), grid, "price")
+            )
+
+
+def outcome(count: Callable[[], int]) -> int | str:
+    try:
+        return count()
+    except FrameError as error:
+        return error.reason

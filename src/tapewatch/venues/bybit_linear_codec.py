@@ -21,7 +21,7 @@ from .batch import Decoded, Rows
 from .binance_usdm_fields import MAX_LEVELS, MAX_UNITS
 from .bybit_linear_rest import RECENT_TRADES, result_rows
 from .checks import check_ids, check_time, check_times, check_units, of_instrument, positive, read_json
-from .decimals import MAX_INT, count_of, rounded_e8
+from .decimals import MAX_INT, count_in, count_of, rounded_e8
 from .general import GeneralCodec
 
 Number = Decimal
@@ -93,8 +93,8 @@ class Book(msgspec.Struct):
     """
 
     s: str
-    b: list[tuple[Number, Number]]
-    a: list[tuple[Number, Number]]
+    b: list[tuple[str, str]]
+    a: list[tuple[str, str]]
     u: int
 
 
@@ -345,10 +345,10 @@ def _trade(
     )  # fmt: skip
 
 
-def _levels(instrument: Instrument, side: list[tuple[Decimal, Decimal]]) -> Iterator[tuple[int, int]]:
+def _levels(instrument: Instrument, side: list[tuple[str, str]]) -> Iterator[tuple[int, int]]:
     for price, qty in side:
-        ticks = positive(count_of(price, instrument.tick, "price"), "level price")
-        lots = count_of(qty, instrument.lot, "quantity")
+        ticks = positive(count_in(price, instrument.tick, "price"), "level price")
+        lots = count_in(qty, instrument.lot, "quantity")
         check_units(ticks, lots)
         yield ticks, lots
 

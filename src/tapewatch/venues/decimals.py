@@ -8,6 +8,8 @@ from ..model.errors import FrameError, OffGridError
 from ..model.instrument import Grid
 
 MAX_INT = 2**62
+MAX_DIGITS = 18
+"""So many digits are surely below `MAX_INT`."""
 MAX_DECIMALS = 12
 """Increments of venues have at most eight to eleven decimals; a value with more lies on no grid that could be meant."""
 _EXACT = Context(prec=40, Emax=999_999, Emin=-999_999, traps=[Inexact, InvalidOperation, Overflow])
@@ -32,6 +34,27 @@ def count_of(value: Decimal, grid: Grid, what: str) -> int:
     if count >= MAX_INT:
         raise FrameError("number_range", str(value)[:40])
     return count
+
+
+def count_in(text: str, grid: Grid, what: str) -> int:
+    """`count_of` of a decimal's text. What is plainly digits and a point needs no decimal made of it."""
+    whole, _, rest = text.partition(".")
+    if len(rest) > grid.decimals:
+        rest = rest.rstrip("0")
+    digits = whole + rest
+    if (
+        len(rest) <= grid.decimals
+        and len(whole) <= MAX_DIGITS - grid.decimals
+        and digits.isascii()
+        and digits.isdigit()
+    ):
+        count, remainder = divmod(int(digits) * 10 ** (grid.decimals - len(rest)), grid.units)
+        if not remainder:
+            return count
+    try:
+        return count_of(Decimal(text), grid, what)
+    except (InvalidOperation, ValueError) as error:
+        raise FrameError("wrong_shape", f"{text[:40]!r} is no number") from error
 
 
 def rounded_e8(value: Decimal) -> int:

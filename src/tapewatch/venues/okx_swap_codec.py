@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
 
-from ..model.errors import FrameError, VenueError
-from ..model.instrument import Instrument, Universe
+from ..model.errors import FrameError, OffGridError, VenueError
+from ..model.instrument import Grid, Instrument, Universe
 from ..model.interest import OpenInterest
 from ..model.tape import E8, Flag, Kind, Tape
 from ..model.ticker import Ticker as DayTicker
 from .batch import Decoded, Rows
 from .binance_usdm_fields import MAX_LEVELS, MAX_UNITS
 from .checks import check_ids, check_time, check_units, of_instrument, positive, read_json
-from .decimals import count_of, rounded_e8
+from .decimals import count_in, count_of, rounded_e8
 from .general import GeneralCodec
 from .okx_swap_rest import data_rows
 
@@ -69,8 +70,8 @@ class Book(msgspec.Struct):
     "prevSeqId":-1,"seqId":332042172451}; a level is price, contracts, a deprecated "0", number of orders.
     """
 
-    asks: list[list[Number]]
-    bids: list[list[Number]]
+    asks: list[list[str]]
+    bids: list[list[str]]
     ts: str
     seqId: int | None = None
     prevSeqId: int | None = None
@@ -327,6 +328,29 @@ def _lots(instrument: Instrument, contracts: Decimal) -> int:
     return count_of(quantity, instrument.lot, "quantity")
 
 
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError as error:
+        raise FrameError("wrong_shape", f"{text[:40]!r} is no number") from error
+
+
+@lru_cache(maxsize=4096)
+def _size_grid(lot: Grid, contract: Decimal | None) -> Grid | None:
+    """A lot in contracts; None where it is no decimal, or the contract's value is not known."""
+    if contract is None:
+        return None
+    size = lot.value / contract
+    return Grid.parse(str(size)) if size * contract == lot.value else None
+
+
+def _lots_in(instrument: Instrument, contracts: str, size: Grid) -> int:
+    try:
+        return count_in(contracts, size, "quantity")
+    except OffGridError:
+        return _lots(instrument, _decimal(contracts))  # says it in base units
+
+
 def _trade(rows: Rows, instrument: Instrument, recv_ns: int, t: Trade, flags: int) -> None:
     last, ts_ms = _ms(t.tradeId), _ms(t.ts)
     first = last - positive(_ms(t.count or "1"), "count") + 1
@@ -343,12 +367,13 @@ def _trade(rows: Rows, instrument: Instrument, recv_ns: int, t: Trade, flags: in
     )  # fmt: skip
 
 
-def _levels(instrument: Instrument, side: list[list[Decimal]]) -> Iterator[tuple[int, int]]:
+def _levels(instrument: Instrument, side: list[list[str]]) -> Iterator[tuple[int, int]]:
+    size = _size_grid(instrument.lot, instrument.contract)
     for level in side:
         if len(level) < 2:
             raise FrameError("wrong_shape", f"a level of {len(level)} fields")
-        ticks = positive(count_of(level[0], instrument.tick, "price"), "level price")
-        lots = _lots(instrument, level[1])
+        ticks = positive(count_in(level[0], instrument.tick, "price"), "level price")
+        lots = _lots(instrument, _decimal(level[1])) if size is None else _lots_in(instrument, level[1], size)
         check_units(ticks, lots)
         yield ticks, lots
 
