@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -64,8 +65,18 @@ def _ready() -> Iterator[None]:
     warm_up()
     warm_up_venue()
     logging.disable(logging.WARNING)  # each seed breaks a thousand things, as it should
+    gc.collect()
+    gc.freeze()
     yield
+    gc.unfreeze()
     logging.disable(logging.NOTSET)
+
+
+@pytest.fixture(autouse=True)
+def _tidy() -> Iterator[None]:
+    """A world is megabytes of arrays in a few objects that know each other: the collector would let many gather."""
+    yield
+    gc.collect()
 
 
 def seeds() -> Sequence[int]:
@@ -81,6 +92,8 @@ def test_whatever_the_line_does_the_truth_is_shown_or_a_gap(part: int) -> None:
         trouble = world.wrong()
         world.settle()
         assert trouble + world.wrong() + world.complete() == [], f"TAPEWATCH_SEED={seed} faults {world.faults}"
+        del world
+        gc.collect()
 
 
 @pytest.mark.parametrize(("length_s", "reason"), [(60, "a minute"), (600, "ten minutes")])
