@@ -28,7 +28,7 @@ from .server import Server, bind, url_of
 from .stopping import stop_signals
 from .today import load_stored_day
 from .venue import VenueNode
-from .warm import LAB, LIVE_PARTS, compile_apart, is_cached, warm_up, warm_up_lab
+from .warm import LAB, LIVE_PARTS, compile_apart, is_cached, own_decoders, warm_up, warm_up_lab
 
 log = logging.getLogger(__name__)
 
@@ -130,12 +130,13 @@ class Node:
 
     async def _ready_kernels(self) -> None:
         """Load the kernels before the first frame; the page is served meanwhile and says what it waits for."""
-        whole = is_cached(LAB)
-        if not is_cached():
+        whole, decoders = is_cached(LAB), own_decoders(self.venues)
+        missing = [*(() if is_cached() else LIVE_PARTS), *(name for name in decoders if not is_cached(name))]
+        if missing:
             self.preparing = COMPILING
             log.info("kernels_compiling once=true reason=%r", COMPILING)
-            await compile_apart(*LIVE_PARTS)
-        seconds = await asyncio.to_thread(warm_up, lab=whole)
+            await compile_apart(*missing)
+        seconds = await asyncio.to_thread(warm_up, lab=whole, decoders=decoders)
         self.preparing = "" if whole else LAB_COMPILING
         for venue in self.venues.values():
             venue.prepare_lab(self.preparing)
