@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from tapewatch.api import create_app
-from tapewatch.api.view import FeedView, HistoryView, Mode, StorageView
+from tapewatch.api.view import DeskView, FeedView, HistoryView, Mode, StorageView
 from tapewatch.config import Config
 from tapewatch.feed.status import FeedStatus
 from tapewatch.model.instrument import Grid, Instrument
@@ -78,6 +78,7 @@ class World:
     instruments: list[Instrument] | None = None
     storage: StorageView | None = None
     history: HistoryView | None = None
+    desk: DeskView | None = None
 
     def __post_init__(self) -> None:
         quarantine = Quarantine(self.state_dir / "quarantine.jsonl")

@@ -15,7 +15,7 @@ from tapewatch.config import StoreConfig
 from tapewatch.model.errors import NotReadyError, UsageError
 from tapewatch.model.instrument import Universe
 from tapewatch.model.tape import Flag, Kind
-from tapewatch.node import queries
+from tapewatch.node import child
 from tapewatch.node.queries import Queries
 from tapewatch.store.writer import Store
 
@@ -120,16 +120,16 @@ async def test_what_is_not_stored_is_empty_and_what_is_wrong_is_refused(past: Pa
 async def test_a_question_that_takes_too_long_ends_its_process_and_nothing_else(
     past: Past, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "ANSWER_WITHIN_S", 0.001)
+    monkeypatch.setattr(past.history._child, "_within_s", 0.001)
     with pytest.raises(NotReadyError, match="did not answer within"):
         await past.history.liquidations("binance", None, MIDNIGHT, 5)
-    monkeypatch.setattr(queries, "ANSWER_WITHIN_S", 30.0)
+    monkeypatch.setattr(past.history._child, "_within_s", 30.0)
     _, found = await past.history.liquidations("binance", None, MIDNIGHT, 5)
     assert len(found) == 5
 
 
 async def test_too_many_questions_are_refused(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "MAX_WAITING", 0)
+    monkeypatch.setattr(child, "MAX_WAITING", 0)
     async with serve(past.late) as served:
         status, answer = await served.get(f"/api/liquidations?before={MIDNIGHT}")
     assert status == 503

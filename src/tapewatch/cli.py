@@ -510,6 +510,14 @@ def query(debug: DebugOption = False) -> None:
     answer_queries()
 
 
+@app.command(hidden=True)
+def desk(debug: DebugOption = False) -> None:
+    """Answer questions about bars; started by `run`, which asks them."""
+    from .desk.process import main as answer_desk
+
+    answer_desk()
+
+
 def _storage(data: Path | None, no_store: bool) -> dict[str, Any]:
     return {"store.path": None if data is None else str(data.absolute()), "store.enabled": False if no_store else None}
 

@@ -19,6 +19,7 @@ from ..hub.requests import Catalogue
 from ..model.errors import UsageError
 from . import metrics, problems, sockets
 from .access import Door
+from .analytics import analytics_routes
 from .coverage import coverage_routes
 from .docs import docs_page
 from .health import StatusReader, health
@@ -83,6 +84,7 @@ def create_app(
     app.include_router(market_routes(node.venues, node.history), dependencies=[Depends(_known_parameters)])
     app.include_router(coverage_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(lab_routes(node.venues), dependencies=[Depends(_known_parameters)])
+    app.include_router(analytics_routes(node.venues, node.desk), dependencies=[Depends(_known_parameters)])
     app.include_router(replay_routes(replay))
     status = StatusReader(node, hub, replay)
     catalogue = Catalogue(node.venues, status, now_ms, status_period_s=status.period_s)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..desk.bars import ONE_BIN
 from ..engine import Engine
 from ..hub.requests import MAX_LOOKBACK
 from ..hub.topics import WINDOW_NAMES, balance
@@ -22,8 +23,6 @@ FINE_MS, FINE_CANDLES = 1_000, 960
 """Windows up to a minute: a point a second over the last 16 minutes."""
 COARSE_MS, COARSE_CANDLES = 60_000, 1_440
 """Longer windows: a point a minute over the last day."""
-ONE_BIN = 1 << 40
-"""A step wider than any price: volumes only, no cells."""
 
 
 def history(engine: Engine, instrument: Instrument, window: WindowName) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..config import Config
+from ..desk.questions import Ask
 from ..feed.status import FeedStatus
 from ..hub.columns import Market
 from ..journal import JournalStatus
@@ -81,6 +82,12 @@ class HistoryView(Protocol):
     ) -> tuple[list[Instrument], NDArray[np.void]]: ...
 
 
+class DeskView(Protocol):
+    """Who answers questions about bars."""
+
+    async def ask(self, ask: Ask, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]: ...
+
+
 class NodeView(Protocol):
     """Everything that is served. Venues and feeds are read in the event loop's thread only."""
 
@@ -100,3 +107,5 @@ class NodeView(Protocol):
     def storage(self) -> StorageView | None: ...
     @property
     def history(self) -> HistoryView | None: ...
+    @property
+    def desk(self) -> DeskView | None: ...

@@ -19,6 +19,7 @@ from ..hub.hub import Hub
 from ..venues.registry import PRODUCTS
 from . import log as logs
 from .access import access_token
+from .desk import Desk
 from .gapbook import keep_gaps
 from .quarantine import Quarantine, Refused
 from .queries import Queries
@@ -66,6 +67,7 @@ class Node:
         if self.storage is not None:
             self.storage.sealing = self.sealing
         self.history = Queries(config.store) if config.store.enabled else None
+        self.desk = Desk(self.venues, config.store if config.store.enabled else None)
         for name in PRODUCTS:
             if config.venues.of(name).enabled:
                 self._add(name)
@@ -88,17 +90,17 @@ class Node:
     async def recording(self) -> AsyncIterator[None]:
         """Hold the data folder; raises TapewatchError at once where another program holds it."""
         storage = self.storage
-        if storage is None:
-            yield
-            return
         try:
-            for name, recorder in (await asyncio.to_thread(storage.start, self.venues)).items():
-                self.venues[name].recorder = recorder
+            if storage is not None:
+                for name, recorder in (await asyncio.to_thread(storage.start, self.venues)).items():
+                    self.venues[name].recorder = recorder
             yield
         finally:
+            await self.desk.close()
             if self.history is not None:
                 await self.history.close()
-            await asyncio.to_thread(storage.close)
+            if storage is not None:
+                await asyncio.to_thread(storage.close)
 
     async def run(self) -> None:
         """Run every feed until cancelled. A venue that cannot be reached is its own feed's matter."""

@@ -17,6 +17,7 @@ from ..model.ticker import Ticker
 from ..replay import Player, Stage, State
 from . import log as logs
 from .access import access_token
+from .desk import Desk
 from .node import Announce
 from .server import Server, bind, url_of
 from .stopping import stop_signals
@@ -80,6 +81,7 @@ class ReplayNode:
         self.storage: StorageView | None = None
         self.history: HistoryView | None = None
         """What is played was stored once; it is not stored again."""
+        self.desk = Desk(self.venues, None)
         self._asked = asyncio.Event()
         self._settled = asyncio.Event()
 
@@ -138,3 +140,4 @@ async def serve_replay(config: Config, player: Player, *, announce: Announce) ->
         await serving
         playing.cancel()
         ending.cancel()
+        await node.desk.close()

@@ -23,6 +23,8 @@ Basis = Literal["trades", "mids", "upload"]
 FEWEST = 20
 """Bars below which no regression or test is made: its standard errors would be of no use."""
 
+COLUMNS = ("open_ms", "open", "high", "low", "close", "volume", "trades", "gap")
+
 
 class Sample(msgspec.Struct, frozen=True):
     """What a figure was computed from. Times are ms UTC, of the opening of the first and the last bar."""
@@ -83,10 +85,13 @@ class Bars:
     def __len__(self) -> int:
         return len(self.open_ms)
 
+    def first(self, n: int) -> Bars:
+        """The oldest `n` bars."""
+        return replace(self, **{name: getattr(self, name)[:n] for name in COLUMNS})
+
     def last(self, n: int) -> Bars:
         """The newest `n` bars, or all where there are fewer."""
-        columns = ("open_ms", "open", "high", "low", "close", "volume", "trades", "gap")
-        return replace(self, **{name: getattr(self, name)[-n:] for name in columns})
+        return replace(self, **{name: getattr(self, name)[-n:] for name in COLUMNS})
 
     def sample(self) -> Sample:
         return sample_of(self.open_ms, self.tf_ms, int(self.gap.sum()), self.basis)

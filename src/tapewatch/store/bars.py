@@ -43,6 +43,14 @@ def bars(
             yield dict(row)
 
 
+def newest(catalog: Catalog, venue: str, symbol: str) -> int:
+    """When the newest imported candle of a symbol opens, ms; 0 where there is none."""
+    table = tables.bars
+    query = sa.select(sa.func.max(table.c.open_ms)).where(table.c.venue == venue, table.c.symbol == symbol)
+    with catalog.read() as connection:
+        return int(connection.execute(query).scalar() or 0)
+
+
 def _put(connection: Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
     key = [column.name for column in table.primary_key]
     forget = sa.delete(table).where(*(table.c[name] == sa.bindparam(f"old_{name}") for name in key))

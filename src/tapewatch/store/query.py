@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.errors import TapewatchError, UsageError
+from ..model.errors import NotFoundError, TapewatchError, UsageError
 from ..model.instrument import Instrument
 from ..model.tape import Flag
 from ..model.views import LIQUIDATION, Footprint
@@ -35,10 +35,27 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A question that cannot be answered: the sentence, and whether the asker is at fault."""
+    """A question that cannot be answered: the sentence, and whether the asker is at fault, or names what is not."""
 
     sentence: str
     usage: bool
+    unknown: bool = False
+
+    @classmethod
+    def of(cls, error: TapewatchError) -> Refusal:
+        return cls(str(error), isinstance(error, UsageError), isinstance(error, NotFoundError))
+
+    def error(self) -> TapewatchError:
+        """The error as the asker raises it."""
+        kind = NotFoundError if self.unknown else UsageError if self.usage else TapewatchError
+        return kind(self.sentence)
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a long answer is; any number may come before it."""
+
+    done: int
+    of: int
 
 
 def footprint(
@@ -84,7 +101,7 @@ def _answer(reader: Reader, name: str, arguments: tuple[Any, ...]) -> object:
     try:
         return QUESTIONS[name](reader, *arguments)
     except TapewatchError as error:
-        return Refusal(str(error), isinstance(error, UsageError))
+        return Refusal.of(error)
 
 
 def send(pipe: BinaryIO, message: object) -> None:

@@ -1,0 +1,212 @@
+"""The research desk over a real server and its real process: live, stored and uploaded bars, and every refusal."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+
+from market_world import INSTRUMENTS, T0, Served, World, serve
+from tapes import tape, trade
+from tapewatch.api.analytics import Figures, ScanState
+from tapewatch.config import StoreConfig
+from tapewatch.model.instrument import Universe
+from tapewatch.node.desk import Desk
+from tapewatch.store.writer import Store
+from tapewatch.transfer.importing import Importer
+
+MINUTE = 60_000
+START = T0 // MINUTE * MINUTE - 120 * MINUTE
+PRICES = 425_000 + np.cumsum(np.random.default_rng(1).integers(-40, 41, 180))
+"""One trade a minute of BTCUSDT, in ticks of 0.1; the first hour is on disk only, the rest in memory."""
+
+
+@dataclass
+class Room:
+    world: World
+    desk: Desk
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    store = Store(folder).open()
+    rows = [trade(k + 1, START + k * MINUTE, int(PRICES[k]), 3, sell=k % 3 == 0) for k in range(90)]
+    store.write(Universe("binance", INSTRUMENTS), tape(rows), name="first")
+    store.close()
+    return folder
+
+
+@pytest.fixture
+async def room(stored: Path, tmp_path: Path) -> AsyncIterator[Room]:
+    world = World(tmp_path)
+    rows = [trade(k + 1, START + k * MINUTE, int(PRICES[k]), 3, sell=k % 3 == 0) for k in range(60, 180)]
+    world.venue.engine.apply(tape(rows))
+    desk = Desk(world.venues, StoreConfig(path=str(stored)))
+    world.desk = desk
+    yield Room(world, desk)
+    await desk.close()
+
+
+async def figures(served: Served, path: str) -> Any:
+    status, answer = await served.get(f"/api/analytics/{path}")
+    assert status == 200, answer
+    Figures.model_validate(answer)
+    return answer["result"]
+
+
+async def test_bars_join_what_is_stored_and_what_is_live(room: Room) -> None:
+    """179 complete minutes; the one that is still growing is no bar yet."""
+    async with serve(room.world) as served:
+        found = await figures(served, "stats?bars=500")
+    closes = PRICES[:179] / 10
+    assert found["sample"]["n"] == 179
+    assert found["sample"]["first_ms"] == START
+    assert found["close"]["mean"] == pytest.approx(closes.mean())
+    assert found["close"]["std"] == pytest.approx(closes.std(ddof=1))
+    assert found["log_return"]["mean"] == pytest.approx(np.diff(np.log(closes)).mean())
+    assert (found["trades"], found["volume"]) == (179, pytest.approx(0.537))
+    assert found["sample"]["basis"] == "trades"
+
+
+async def test_longer_bars_and_an_end_in_the_past(room: Room) -> None:
+    end = START + 100 * MINUTE
+    async with serve(room.world) as served:
+        found = await figures(served, f"stats?tf=5m&bars=20&end={end}")
+    last = end // (5 * MINUTE) * 5 * MINUTE - 5 * MINUTE
+    assert found["sample"]["last_ms"] == last
+    assert found["close"]["max"] == pytest.approx(
+        max(PRICES[k] / 10 for k in range(100) if (START + k * MINUTE) // MINUTE % 5 == 4 and START + k * MINUTE < end)
+    )
+
+
+async def test_what_is_not_known_is_said(room: Room) -> None:
+    async with serve(room.world) as served:
+        for path, status, words in (
+            ("stats?symbol=NOPE", 404, "NOPE"),
+            ("stats?exchange=mtgox", 404, "mtgox"),
+            ("stats?symbol=ETHUSDT", 404, "there are no bars of binance:ETHUSDT, neither live nor stored"),
+            ("stats?symbol=upload:binance:MINE", 404, "no bars of binance:MINE were uploaded"),
+            ("ols?x=BTCUSDT", 422, "the parameter y is missing"),
+            ("ols?x=BTCUSDT&y=ETHUSDT&method=magic", 422, "method"),
+            ("zscore?window=3", 422, "window"),
+            ("zscore?window=150", 422, "must be 5 to 100 bars"),
+            ("stats?bars=5", 422, "bars"),
+            ("stats?lookback=5", 422, "unknown parameter 'lookback'"),
+            ("hawkes?symbol=ETHUSDT", 404, "no trades of binance:ETHUSDT are stored"),
+            ("hawkes", 422, "each side needs 100"),
+            ("cointegration?x=BTCUSDT&y=BTCUSDT", 422, "the same but for a factor"),
+        ):
+            found, problem = await served.get(f"/api/analytics/{path}")
+            assert (found, words in problem["detail"]) == (status, True), problem
+
+
+async def test_without_a_desk_nothing_is_computed(tmp_path: Path) -> None:
+    async with serve(World(tmp_path)) as served:
+        status, problem = await served.get("/api/analytics/stats")
+        assert (status, problem["detail"]) == (503, "the research desk is not running here")
+        status, problem = await served.get("/api/analytics/scan")
+        assert status == 404
+
+
+# -- the five real series ------------------------------------------------------------------------------------------
+
+NAMES = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "BNBUSDT")
+
+
+@pytest.fixture(scope="module")
+def uploads(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The newest 2,000 candles of each, uploaded as a user's file, and the same as plain arrays."""
+    folder, closes = tmp_path_factory.mktemp("uploads"), {}
+    store = Store(folder).open()
+    for name in NAMES:
+        path = data_dir / "klines" / f"usdm_{name}_1m_2025-05-25_2025-06-24.ohlcv.csv.gz"
+        header, *lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+        rows = lines[-2_000:]
+        Importer(store).ohlc("\n".join([header, *rows]).encode(), name, venue="mine", symbol=name, tf="1m")
+        closes[name] = {int(row.split(",")[0]): float(row.split(",")[4]) for row in rows}
+    store.close()
+    return folder, closes
+
+
+@pytest.fixture
+async def library(uploads: tuple[Path, dict[str, Any]], tmp_path: Path) -> AsyncIterator[World]:
+    world = World(tmp_path)
+    desk = Desk(world.venues, StoreConfig(path=str(uploads[0])))
+    world.desk = desk
+    yield world
+    await desk.close()
+
+
+async def test_a_pair_of_uploads_in_one_answer(library: World, uploads: tuple[Path, dict[str, Any]]) -> None:
+    of_x, of_y = (dict(list(uploads[1][name].items())[-1440:]) for name in ("BTCUSDT", "ETHUSDT"))
+    times = sorted(of_x.keys() & of_y.keys())  # one of the files ends a minute earlier
+    x, y = (np.log([closes[at] for at in times]) for closes in (of_x, of_y))
+    async with serve(library) as served:
+        found = await figures(served, "pair?x=upload:mine:BTCUSDT&y=upload:mine:ETHUSDT&bars=1440")
+    assert found["sample"] == {
+        "n": len(times),
+        "tf_ms": MINUTE,
+        "first_ms": times[0],
+        "last_ms": times[-1],
+        "missing": 0,
+        "gaps": 0,
+        "basis": "upload",
+    }
+    wanted = sm.OLS(y, sm.add_constant(x)).fit()
+    line = found["lines"][0]
+    assert (line["method"], line["y"]) == ("ols", "upload:mine:ETHUSDT")
+    assert line["beta"] == pytest.approx(wanted.params[1])
+    assert line["beta_se"] == pytest.approx(wanted.bse[1])
+    assert line["r2"] == pytest.approx(wanted.rsquared)
+    assert found["correlation"]["r"] == pytest.approx(np.corrcoef(np.diff(x), np.diff(y))[0, 1])
+    assert found["cointegration"]["y_on_x"]["critical"]["5%"] == pytest.approx(-3.34, abs=0.01)
+    assert found["spread"]["calibrated"] == round(0.7 * len(times))
+    assert len(found["spread"]["z"]["values"]) == len(times)
+    assert len(found["kalman"]["beta"]) == len(times)
+
+
+async def scanned(served: Served, query: str) -> Any:
+    async with served.http.post(served.url + f"/api/analytics/scan?{query}") as answer:
+        state = await answer.json()
+        assert answer.status == 202, state
+    while state["state"] == "running":
+        ScanState.model_validate(state)
+        await asyncio.sleep(0.02)  # a person who looks again; the answer decides, not the time
+        _, state = await served.get("/api/analytics/scan")
+    ScanState.model_validate(state)
+    return state
+
+
+async def test_a_scan_of_live_symbols(tmp_path: Path) -> None:
+    """ETHUSDT follows BTCUSDT; the third walks by itself."""
+    world = World(tmp_path)
+    rng = np.random.default_rng(5)
+    rest = np.zeros(300)
+    for t, noise in enumerate(rng.normal(0, 20, 299)):
+        rest[t + 1] = 0.6 * rest[t] + noise
+    leader = 425_000 + np.cumsum(rng.integers(-300, 301, 300))
+    walks = [leader, 10 * leader + rest, 500_000 + np.cumsum(rng.integers(-300, 301, 300))]
+    for i, prices in enumerate(walks):
+        rows = [trade(k + 1, START + k * MINUTE, int(prices[k]), 3, i=i) for k in range(300)]
+        world.venue.engine.apply(tape(rows))
+    world.desk = desk = Desk(world.venues, None)
+    async with serve(world) as served:
+        state = await scanned(served, "bars=300")
+        assert (state["state"], state["done"], state["of"]) == ("done", 3, 3)
+        found = state["result"]
+        assert (found["symbols"], found["pairs"], found["bars"]) == (3, 3, 299)
+        best = found["candidates"][0]
+        assert {best["x"], best["y"]} == {"binance:BTCUSDT", "binance:ETHUSDT"}
+        assert best["p_corrected"] < 0.01
+        state = await scanned(served, "bars=50")
+        assert state["state"] == "failed"
+        assert "a scan needs 2 and 200" in state["detail"]
+    await desk.close()
