@@ -24,7 +24,7 @@ def test_all_faults_of_the_contract_are_known() -> None:
         "drop duplicate reorder stall disconnect slow garble snapshot-late snapshot-stale http-429 http-418 http-5xx "
         "clock-skew symbol-listed symbol-delisted tick-size-change storm"
     )
-    assert set(NAMES) == {*expected.split(), "gust"}
+    assert set(NAMES) == {*expected.split(), "gust", "restart", "notice"}
     assert [name for name, _, _ in describe()] == list(NAMES)
 
 

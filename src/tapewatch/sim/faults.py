@@ -41,6 +41,8 @@ _CATALOGUE: dict[str, tuple[Unit, float, str, str]] = {
     "symbol-listed": ("s", 20.0, "", "a new symbol is announced, and trades 5 s later"),
     "symbol-delisted": ("s", 20.0, "", "a symbol stops trading"),
     "tick-size-change": ("s", 20.0, "", "a symbol's tick changes, without notice on any stream"),
+    "restart": ("s", 20.0, "", "books begin anew: Bybit snapshots with u 1, OKX ids that count from the start"),
+    "notice": ("s", 20.0, "", "OKX announces a service upgrade, and closes its connections a minute later"),
     "storm": ("factor", 10.0, "", "everything happens so many times as often"),
     "gust": ("factor", 3.0, "", "and in two seconds of every ten, so many times as often again"),
 }

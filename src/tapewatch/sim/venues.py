@@ -8,10 +8,17 @@ from types import MappingProxyType
 
 from .binance_spot import SimulatedBinanceSpot
 from .binance_usdm import SimulatedBinanceUsdm
+from .bybit_linear import SimulatedBybitLinear
+from .okx_swap import SimulatedOkxSwap
 from .server import SimulatedVenue, VenueOptions
 
 SIMULATED: Mapping[str, type[SimulatedVenue]] = MappingProxyType(
-    {"binance": SimulatedBinanceUsdm, "binance-spot": SimulatedBinanceSpot}
+    {
+        "binance": SimulatedBinanceUsdm,
+        "binance-spot": SimulatedBinanceSpot,
+        "bybit": SimulatedBybitLinear,
+        "okx": SimulatedOkxSwap,
+    }
 )
 """The first is the lead: the others' prices follow its market."""
 

@@ -48,9 +48,9 @@ def count_in(text: str, grid: Grid, what: str) -> int:
         and digits.isascii()
         and digits.isdigit()
     ):
-        count, remainder = divmod(int(digits) * 10 ** (grid.decimals - len(rest)), grid.units)
-        if not remainder:
-            return count
+        value = int(digits.ljust(len(whole) + grid.decimals, "0"))
+        if value % grid.units == 0:
+            return value // grid.units
     try:
         return count_of(Decimal(text), grid, what)
     except (InvalidOperation, ValueError) as error:

@@ -1,0 +1,191 @@
+"""Bybit and OKX over real sockets: their whole feed against the simulated venues, well and ill."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import aiohttp
+import pytest
+from msgspec import structs
+
+from feed_peer import until
+from tapewatch.config import Config, ThresholdsConfig
+from tapewatch.feed.dialects import DIALECTS
+from tapewatch.feed.driver import VenueFeed
+from tapewatch.model.views import BookState, FeedState
+from tapewatch.node.quarantine import Quarantine
+from tapewatch.node.venue import VenueNode
+from tapewatch.node.warm import warm_up
+from tapewatch.sim import Faults, SimulatedVenues, VenueOptions
+from tapewatch.venues.registry import PRODUCTS
+
+SYMBOLS = 6
+WITHIN_S = 40.0
+
+
+@pytest.fixture(scope="module")
+def _warm() -> None:
+    warm_up(lab=False)
+
+
+@pytest.fixture(params=["bybit", "okx"])
+def name(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
+@dataclass
+class World:
+    """A venue with what reads it."""
+
+    venues: SimulatedVenues
+    node: VenueNode
+    feed: VenueFeed
+
+    @property
+    def totals(self) -> dict[str, int]:
+        return self.node.engine.totals()
+
+    def live_books(self) -> int:
+        return self.node.engine.books_by_state()[BookState.LIVE]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        await until(lambda: bool(condition()), WITHIN_S)
+
+
+@asynccontextmanager
+async def world(name: str, folder: Path, faults: str = "") -> AsyncIterator[World]:
+    venues = SimulatedVenues({
+        "binance": VenueOptions(symbols=SYMBOLS + 4),
+        name: VenueOptions(symbols=SYMBOLS, faults=Faults.parse(faults)),
+    })  # fmt: skip
+    await venues.start()
+    try:
+        venue = venues.venues[name]
+        config = structs.replace(Config().venues.of(name), enabled=True, rest_url=venue.rest_url, ws_url=venue.ws_url)
+        node = VenueNode(PRODUCTS[name], config, ThresholdsConfig(), Quarantine(folder / "quarantine"))
+        feed = VenueFeed(DIALECTS[name], config, node, random=Random(1))
+        node.clock_offset_ms = lambda: feed.rest.offset.ms
+        tasks = asyncio.get_running_loop()
+        running, serving = tasks.create_task(feed.run()), tasks.create_task(venues.serve())
+        try:
+            yield World(venues, node, feed)
+            for task in (running, serving):
+                if task.done():
+                    await task
+        finally:
+            running.cancel()
+            serving.cancel()
+            await asyncio.wait([running, serving])
+    finally:
+        await venues.stop()
+
+
+@pytest.mark.usefixtures("_warm")
+async def test_everything_is_alive_within_seconds_of_the_start(name: str, tmp_path: Path) -> None:
+    async with world(name, tmp_path) as w:
+        await w.until(lambda: w.live_books() == SYMBOLS)
+        await w.until(lambda: w.feed.status.adv_loaded == SYMBOLS and w.feed.status.state is FeedState.LIVE)
+        await w.until(lambda: w.totals["count"] > 50 and len(w.node.tickers) == SYMBOLS)
+        marks = w.node.engine.quotes.marks[:SYMBOLS]
+        await w.until(lambda: (marks["next_funding_ms"] > 0).all() and (marks["index_e8"] > 0).all())
+        assert all(one.funding_ms for one in w.node.universe)
+        assert not w.feed.status.detail
+        assert not w.node.quarantine.by_reason
+        assert (w.totals["missing"], w.totals["gaps"], w.totals["depth_gaps"]) == (0, 0, 0)
+        assert w.node.ledger.check(w.node.engine) == []
+
+
+@pytest.mark.usefixtures("_warm")
+async def test_prices_stand_beside_those_of_the_other_venue(name: str, tmp_path: Path) -> None:
+    """A perpetual of one coin costs the same everywhere, but for a basis point or so; units are made equal."""
+    async with world(name, tmp_path) as w:
+        await w.until(lambda: w.live_books() == SYMBOLS)
+        lead = w.venues.venues["binance"].market
+        assert lead is not None
+        for one in w.node.universe:
+            theirs = f"{one.base}USDT" if f"{one.base}USDT" in lead.index else f"1000{one.coin}USDT"
+            i = lead.index[theirs]
+            units = 1000 if theirs.startswith("1000") and one.multiplier == 1 else 1
+            price = float(lead.marks.mark[i]) / units
+            mid = sum(one.tick.to_float(int(side[0][0])) for side in sides(w, one.index)) / 2
+            assert abs(mid / price - 1) < 0.002
+
+
+def sides(w: World, i: int) -> tuple[list[list[int]], list[list[int]]]:
+    view = w.node.engine.book(i, 1)
+    return view.bids.tolist(), view.asks.tolist()
+
+
+@pytest.mark.usefixtures("_warm")
+async def test_what_the_line_loses_is_repaired_or_stays_a_gap(name: str, tmp_path: Path) -> None:
+    """A broken book is subscribed anew. OKX gives trades back by id; Bybit's ids do not tell that any are missing."""
+    async with world(name, tmp_path, "drop:0.02,garble:0.002,duplicate:0.01") as w:
+        await w.until(lambda: w.totals["depth_gaps"] > 2 and w.totals["duplicates"] > 0)
+        if name == "okx":
+            await w.until(lambda: w.totals["missing"] > 0 and w.totals["filled"] > 0)
+        await w.until(lambda: w.live_books() > SYMBOLS // 2)
+        assert w.node.ledger.check(w.node.engine) == []
+
+
+@pytest.mark.usefixtures("_warm")
+async def test_a_restart_of_the_venues_service_costs_no_book(name: str, tmp_path: Path) -> None:
+    """Bybit sends a snapshot with u 1, OKX an update whose seqId is below its prevSeqId: both continue."""
+    async with world(name, tmp_path, "restart:4") as w:
+        await w.until(lambda: w.live_books() == SYMBOLS)
+        books = w.node.engine.sync.ladders.books[:SYMBOLS]
+        await w.until((books["last_id"] < 10_000).all)
+        assert w.live_books() == SYMBOLS
+        assert w.totals["depth_gaps"] == 0
+
+
+@pytest.mark.usefixtures("_warm")
+async def test_an_interruption_is_a_gap_and_over_soon(name: str, tmp_path: Path) -> None:
+    async with world(name, tmp_path, "disconnect:4") as w:
+        await w.until(lambda: w.feed.status.reconnects >= 3 and w.totals["gaps"] > 0)
+        await w.until(lambda: w.live_books() == SYMBOLS)
+        if name == "okx":
+            await w.until(lambda: w.totals["filled"] > 0)
+        assert w.node.ledger.check(w.node.engine) == []
+
+
+@pytest.mark.usefixtures("_warm")
+async def test_a_notice_of_an_upgrade_moves_to_new_connections_before_the_old_end(tmp_path: Path) -> None:
+    async with world("okx", tmp_path, "notice:4") as w:
+        await w.until(lambda: sum(socket.rotations for socket in w.feed.status.sockets) >= 3)
+        await w.until(lambda: w.live_books() == SYMBOLS)
+        assert (w.totals["gaps"], w.totals["depth_gaps"], w.feed.status.reconnects) == (0, 0, 0)
+
+
+async def test_venues_refuse_in_their_own_words(name: str) -> None:
+    venues = SimulatedVenues({name: VenueOptions(symbols=2)})
+    await venues.start()
+    venue = venues.venues[name]
+    asked = {
+        "bybit": ("/v5/public/linear", '{"req_id":"7","op":"subscribe","args":["orderbook.200.NOSUCH"]}', 6),
+        "okx": ("/ws/v5/public", '{"id":"7","op":"subscribe","args":[{"channel":"books","instId":"NOSUCH"}]}', 6),
+    }
+    path, command, _ = asked[name]
+    wire = DIALECTS[name].wire
+    try:
+        async with aiohttp.ClientSession() as session, session.ws_connect(venue.ws_url + path) as socket:
+            await socket.send_str(command)
+            answer = wire.answer((await socket.receive_str()).encode())
+            assert answer is not None
+            assert (answer.number, bool(answer.error)) == (7, True)
+            await socket.send_str(wire.ping.decode())
+            pong = wire.answer((await socket.receive_str()).encode())
+            assert pong is not None
+            assert pong.pong
+            rest = DIALECTS[name].rest(venue.rest_url)
+            klines = {"bybit": "/v5/market/kline?symbol=NOSUCH&interval=D", "okx": "/api/v5/market/candles?instId=NO"}
+            async with session.get(venue.rest_url + klines[name]) as refusal:
+                assert refusal.status == 200
+                assert rest.error_in(await refusal.read()) is not None
+    finally:
+        await venues.stop()
