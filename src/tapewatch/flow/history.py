@@ -97,15 +97,14 @@ def _add(rows: NDArray[np.void], start: int, n: int, w: Work) -> tuple[int, int]
             a.first_id, a.first_ms = row.id, row.ts_ms
         run = w.runs[a.runs]
         cell = w.window[at]
-        quote = row.price * row.qty
-        if row.flags & _SELL:
-            cell.bid += row.qty
-            run.bid += row.qty
-            run.bid_quote += quote
-        else:
-            cell.ask += row.qty
-            run.ask += row.qty
-            run.ask_quote += quote
+        sold = row.qty if row.flags & _SELL else 0  # sides are as good as random: no branch to mispredict
+        bought = row.qty - sold
+        cell.bid += sold
+        run.bid += sold
+        run.bid_quote += row.price * sold
+        cell.ask += bought
+        run.ask += bought
+        run.ask_quote += row.price * bought
         cell.n += 1
         run.n += 1
         run.high = max(run.high, row.price)

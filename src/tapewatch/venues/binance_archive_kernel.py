@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ..compiled import kernel, leaf
 from ..model.tape import Flag
 from .binance_usdm_fields import EARLIEST_MS, LATEST_MS, MAX_TICKS, MAX_UNITS
-from .scan import FAIL, read_digits, read_int
-from .words import WORD, byte_at, first, non_digits, times_ten_to, value_of, word_at
+from .scan import FAIL, read_int, read_number
+from .words import WORD, below, byte_at, first, non_digits, times_ten_to, value_of, word_at
 
 MICROSECONDS = 10**14
 """Times from here on are microseconds. As milliseconds this is the year 5138, as microseconds 1973."""
@@ -22,8 +22,8 @@ DONE, FULL, LEFT = range(3)
 
 _COMMA, _DOT, _FEED, _RETURN = ord(","), ord("."), ord("\n"), ord("\r")
 _ZERO, _NINE = ord("0"), ord("9")
-_t, _T, _f, _F = ord("t"), ord("T"), ord("f"), ord("F")
-_r, _u, _e, _a, _l, _s = ord("r"), ord("u"), ord("e"), ord("a"), ord("l"), ord("s")
+_SMALL_INITIAL = np.uint64(0x20)
+_TRUE, _FALSE = np.uint64(int.from_bytes(b"true", "little")), np.uint64(int.from_bytes(b"false", "little"))
 _TRADE = 1
 _SELL, _AGGREGATE = int(Flag.SELL), int(Flag.AGGREGATE)
 
@@ -106,7 +106,7 @@ def _int(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
 @leaf
 def _decimal(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
     """A decimal and the comma behind it."""
-    return read_digits(buf, p, decimals, _COMMA) if p != FAIL else (FAIL, np.int64(0))
+    return read_number(buf, p, decimals, _COMMA) if p != FAIL else (FAIL, np.int64(0))
 
 
 @leaf
@@ -140,14 +140,10 @@ def _flag(buf: NDArray[np.uint8], p: int) -> tuple[int, bool]:
     """``true`` or ``false``, as futures and spot archives spell them."""
     if p == FAIL:
         return FAIL, False
-    c = byte_at(buf, p)
-    if c == _t or c == _T:
-        word = byte_at(buf, p + 1) == _r and byte_at(buf, p + 2) == _u and byte_at(buf, p + 3) == _e
-        return (p + 4 if word else FAIL), True
-    if c == _f or c == _F:
-        word = byte_at(buf, p + 1) == _a and byte_at(buf, p + 2) == _l and byte_at(buf, p + 3) == _s
-        return (p + 5 if word and byte_at(buf, p + 4) == _e else FAIL), False
-    return FAIL, False
+    word = word_at(buf, p) | _SMALL_INITIAL
+    is_true, is_false = word & below(4) == _TRUE, word & below(5) == _FALSE
+    # Sides are as good as random: to count is cheaper than to branch.
+    return (p + 5 - is_true if is_true | is_false else FAIL), is_true
 
 
 @leaf

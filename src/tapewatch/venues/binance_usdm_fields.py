@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled import leaf
-from .scan import FAIL, Symbols, read_price, read_quantity
+from .scan import FAIL, Symbols, known_shape, read_new_shape, read_quantity, read_shaped
+from .words import byte_at
 
+_QUOTE = ord('"')
 EARLIEST_MS = 1_483_228_800_000
 LATEST_MS = 4_102_444_800_000
 """Times outside 2017..2100 are seconds, microseconds or nonsense."""
@@ -30,8 +32,15 @@ def price_of(buf: NDArray[np.uint8], p: int, symbols: Symbols, i: int) -> tuple[
     """A quoted price as a whole number of the instrument's ticks. The symbol has to come before it, as it does."""
     if i < 0:
         return FAIL, np.int64(0)
-    p, value = read_price(buf, p, symbols.grid[i, 1])
-    return in_units(p, value, symbols.grid[i, 0])
+    shape = known_shape(symbols, i)
+    end = p + 1 + shape.length
+    value = np.int64(FAIL)
+    if shape.length and byte_at(buf, p) == _QUOTE and byte_at(buf, end) == _QUOTE:
+        value = read_shaped(buf, p + 1, shape)
+    if value == FAIL:
+        end, value = read_new_shape(buf, p, symbols, i)
+        return in_units(end, value, symbols.grid[i, 0])
+    return in_units(end + 1, value, symbols.grid[i, 0])
 
 
 @leaf

@@ -29,15 +29,15 @@ from .scan import (
     FAIL,
     Symbols,
     find_symbol,
+    known_shape,
     read_int,
+    read_new_shape,
     read_price,
     read_quantity,
     read_shaped,
     read_signed_decimal,
-    shape_of,
     skip_scalar,
     skip_string,
-    unknown_shape,
 )
 from .words import byte_at, matches, text, word_at
 
@@ -407,7 +407,7 @@ def _levels(
     buf: NDArray[np.uint8], p: int, end: int, symbols: Symbols, i: int, levels: NDArray[np.void], at: int
 ) -> tuple[int, int]:
     """[["83401.90","8.843"],…] into `levels` from `at`: (position behind it, how many)."""
-    tick_units, tick_decimals = symbols.grid[i, 0], symbols.grid[i, 1]
+    tick_units = symbols.grid[i, 0]
     lot_units, lot_decimals = symbols.grid[i, 2], symbols.grid[i, 3]
     if byte_at(buf, p) != _OPEN_LIST:
         return FAIL, 0
@@ -415,7 +415,7 @@ def _levels(
     if byte_at(buf, p) == _CLOSE_LIST:
         return p + 1, 0
     n = 0
-    shape = unknown_shape()
+    shape = known_shape(symbols, i)
     prices = qtys = np.int64(0)  # every bit that any of them has: at least as large as the largest
     while True:
         start = p + _OPEN_LEVEL.length
@@ -426,10 +426,10 @@ def _levels(
             price = read_shaped(buf, start, shape)
             p = start + shape.length + _NEXT_NUMBER.length
         if price == FAIL:
-            p, price = read_price(buf, start - 1, tick_decimals)
+            p, price = read_new_shape(buf, start - 1, symbols, i)
             if p == FAIL or not matches(buf, p - 1, _NEXT_NUMBER):
                 return FAIL, 0
-            shape = shape_of(buf, start, p - 1, tick_decimals)
+            shape = known_shape(symbols, i)
             p = p - 1 + _NEXT_NUMBER.length
         p, price = in_units(p, price, tick_units)
         if p == FAIL or price == 0:

@@ -19,7 +19,7 @@ from ..compiled import Record, leaf
 from ..model.tape import Flag, Kind
 from .binance_usdm_fields import price_of, quantity_of, times_ok, units_ok
 from .scan import FAIL, Symbols, find_symbol, read_int, skip_string
-from .words import WORD, Text, byte_at, first, matches, non_digits, text, value_of, word_at
+from .words import WORD, Text, below, byte_at, first, matches, non_digits, text, value_of, word_at
 
 _KIND_TRADE, _KIND_QUOTE = int(Kind.TRADE), int(Kind.QUOTE)
 _AGGREGATE, _SELL = int(Flag.AGGREGATE), int(Flag.SELL)
@@ -40,8 +40,13 @@ def usual_agg_trade(buf: NDArray[np.uint8], p: int, end: int, symbols: Symbols, 
     p, row.id = _int(buf, p, _ID)
     p, i = _instrument(buf, p, end, symbols)
     p, row.price = _price(buf, p, _PRICE, symbols, i)
+    quantity = p + _QTY.length
     p, row.qty = _quantity(buf, p, _QTY, symbols, i)
-    p, row.qty2 = _quantity(buf, p, _QTY2, symbols, i)
+    if p != FAIL and _is_repeated(buf, quantity, p):
+        row.qty2 = row.qty
+        p += _QTY2.length + p - quantity
+    else:
+        p, row.qty2 = _quantity(buf, p, _QTY2, symbols, i)
     p, row.first_id = _int(buf, p, _FIRST)
     p, row.last_id = _int(buf, p, _LAST)
     p, row.ts_ms = _ms(buf, p, _TIME)
@@ -119,6 +124,15 @@ def _quantity(buf: NDArray[np.uint8], p: int, key: Text, symbols: Symbols, i: in
     if p == FAIL or not matches(buf, p, key):
         return FAIL, np.int64(0)
     return quantity_of(buf, p + key.length, symbols, i)
+
+
+@leaf
+def _is_repeated(buf: NDArray[np.uint8], start: int, p: int) -> bool:
+    """Whether `nq` at `p` says what stands from `start` up to there, as it does unless an RPI order took part."""
+    length, again = p - start, p + _QTY2.length
+    if length > WORD or not matches(buf, p, _QTY2):
+        return False
+    return bool((word_at(buf, start) ^ word_at(buf, again)) & below(length) == 0)
 
 
 @leaf

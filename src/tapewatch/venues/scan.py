@@ -21,12 +21,12 @@ from .words import (
     WORD,
     below,
     byte_at,
+    equal_bytes,
     first,
     head_of,
     matches,
     no_zeros,
     non_digits,
-    quotes,
     special_bytes,
     text,
     times_ten_to,
@@ -125,7 +125,7 @@ def read_price(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]
 
 
 class Shape(NamedTuple):
-    """How prices of one book are written: the next one most likely as the last, and can then be read without a loop.
+    """How prices of an instrument are written: the next one most likely as the last, and can then be read without loop.
 
     `length` bytes (0: not known) with the point behind `whole` digits; `digits` and `zeros` mask the bytes that have to
     be digits, and those of them beyond the grid, once the point is taken out; `used` digits times 10**`power` is the
@@ -140,21 +140,37 @@ class Shape(NamedTuple):
     power: int
 
 
-@leaf
-def unknown_shape() -> Shape:
-    return Shape(np.int64(0), np.int64(1), np.uint64(0), np.uint64(0), np.int64(1), np.int64(0))
+SHAPE = np.dtype([(name, np.uint64 if name in ("digits", "zeros") else np.int64) for name in Shape._fields])
 
 
 @leaf
-def shape_of(buf: NDArray[np.uint8], start: int, stop: int, decimals: int) -> Shape:
-    """The shape of the price read from buf[start:stop]; unknown where it has more digits than a word holds."""
-    length = stop - start
-    whole = first(non_digits(word_at(buf, start)))
+def known_shape(table: Symbols, i: int) -> Shape:
+    """The shape of the instrument's newest price."""
+    s = table.shapes[i]
+    return Shape(s.length, s.whole, s.digits, s.zeros, s.used, s.power)
+
+
+@kernel
+def read_new_shape(buf: NDArray[np.uint8], p: int, table: Symbols, i: int) -> tuple[int, int]:
+    """As `read_price`, for a price that is written in another shape than the last one: that is noted down."""
+    decimals = table.grid[i, 1]
+    q, value = read_price(buf, p, decimals)
+    s = table.shapes[i]
+    s.length = 0
+    if q == FAIL:
+        return FAIL, np.int64(0)
+    length = q - p - 2
+    whole = first(non_digits(word_at(buf, p + 1)))
     n = length if whole == length else length - 1
-    if n > WORD or not 0 < whole < WORD:
-        return unknown_shape()
-    used = whole + min(n - whole, decimals)
-    return Shape(length, whole, below(n), below(n) & ~below(used), used, decimals - (used - whole))
+    if n <= WORD and 0 < whole < WORD:
+        used = whole + min(n - whole, decimals)
+        s.length = length
+        s.whole = whole
+        s.digits = below(n)
+        s.zeros = below(n) & ~below(used)
+        s.used = used
+        s.power = decimals - (used - whole)
+    return q, value
 
 
 @leaf
@@ -172,33 +188,41 @@ def read_shaped(buf: NDArray[np.uint8], start: int, shape: Shape) -> int:
 @leaf
 def read_quantity(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
     """As `read_price`, but for numbers of any length, which are read by the word."""
-    word = word_at(buf, p + 1)
-    length = first(quotes(word))
+    if byte_at(buf, p) != _QUOTE:
+        return FAIL, np.int64(0)
+    return read_number(buf, p + 1, decimals, _QUOTE)
+
+
+@leaf
+def read_number(buf: NDArray[np.uint8], p: int, decimals: int, ending: int) -> tuple[int, int]:
+    """As `read_digits`, by the word: for numbers that differ in length."""
+    word = word_at(buf, p)
+    length = first(equal_bytes(word, ending))
     digits, n, pointed = word, length, decimals == 0
     whole = length - 1 - decimals
-    if decimals != 0 and whole > 0 and length < WORD:
-        digits, n, pointed = without(word, whole), length - 1, byte_at(buf, p + 1 + whole) == _DOT
-    if byte_at(buf, p) == _QUOTE and pointed and 0 < length < WORD and first(non_digits(digits)) >= n:
-        return p + 2 + length, value_of(digits, n)
-    return read_long_quantity(buf, p, decimals)
+    if decimals != 0 and whole > 0:
+        digits, n, pointed = without(word, whole), length - 1, byte_at(buf, p + whole) == _DOT
+    if pointed and length > 0 and first(non_digits(digits)) >= n and byte_at(buf, p + length) == ending:
+        return p + 1 + length, value_of(digits, n)
+    return read_long_number(buf, p, decimals, ending)
 
 
 @kernel
-def read_long_quantity(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
+def read_long_number(buf: NDArray[np.uint8], p: int, decimals: int, ending: int) -> tuple[int, int]:
     """Numbers longer than a word, or with another number of decimals than the grid."""
-    word = word_at(buf, p + 1)
+    word = word_at(buf, p)
     whole = first(non_digits(word))
-    if byte_at(buf, p) != _QUOTE or whole == 0 or whole + decimals > MAX_DIGITS:
+    if whole == 0 or whole + decimals > MAX_DIGITS:
         return FAIL, np.int64(0)
-    q = p + 1 + whole
-    if byte_at(buf, q) == _QUOTE:
+    q = p + whole
+    if byte_at(buf, q) == ending:
         return q + 1, times_ten_to(value_of(word, whole), decimals)
     fraction = word_at(buf, q + 1)
-    as_on_grid = byte_at(buf, q) == _DOT and byte_at(buf, q + 1 + decimals) == _QUOTE
+    as_on_grid = byte_at(buf, q) == _DOT and byte_at(buf, q + 1 + decimals) == ending
     if as_on_grid and decimals > 0 and first(non_digits(fraction)) == decimals:
         value = times_ten_to(value_of(word, whole), decimals) + value_of(fraction, decimals)
         return q + 2 + decimals, value
-    return read_digits(buf, p + 1, decimals, _QUOTE)
+    return read_digits(buf, p, decimals, ending)
 
 
 @leaf
@@ -260,12 +284,14 @@ class Symbols(NamedTuple):
     """Hash table from symbol bytes to instrument index, with each instrument's grid.
 
     `names` are padded with zeros, in words. `grid` columns: tick units, tick decimals, lot units, lot decimals.
+    `shapes` (SHAPE) is what the kernels remember of the newest prices; no result depends on it.
     """
 
     slots: NDArray[np.int32]
     names: NDArray[np.uint64]
     lengths: NDArray[np.int64]
     grid: NDArray[np.int64]
+    shapes: NDArray[np.void]
 
 
 def index_symbols(instruments: list[Instrument]) -> Symbols:
@@ -285,6 +311,7 @@ def index_names(names: list[bytes]) -> Symbols:
         names=np.zeros((len(names), NAME_BYTES // WORD), np.uint64),
         lengths=np.zeros(len(names), np.int64),
         grid=np.zeros((0, 4), np.int64),
+        shapes=np.zeros(len(names), SHAPE),
     )
     for number, name in enumerate(names):
         if not 0 < len(name) <= NAME_BYTES:

@@ -114,12 +114,6 @@ def below(length: int) -> int:
 
 
 @leaf
-def quotes(word: int) -> int:
-    """Mask of quotation marks."""
-    return _equal_bytes(word, _QUOTES)
-
-
-@leaf
 def no_zeros(word: int) -> int:
     """Zero in every byte that is the digit zero, something else in others."""
     return word ^ _ZEROS
@@ -127,9 +121,15 @@ def no_zeros(word: int) -> int:
 
 @leaf
 def without(word: int, at: int) -> int:
-    """The word with byte number `at`, 1 to 6, taken out."""
+    """The word with byte number `at`, 1 to 6, taken out; what then stands in the last place means nothing."""
     low = np.uint64(8 * at)
     return (word & ~(_ALL << low)) | ((word >> (low + _BYTE)) << low)
+
+
+@leaf
+def equal_bytes(word: int, byte: int) -> int:
+    """Mask of the bytes that are `byte`."""
+    return _equal_bytes(word, np.uint64(byte) * _ONES)
 
 
 @leaf
