@@ -56,6 +56,9 @@ class Taker:
     def on_disconnect(self, _symbols: Sequence[str], _channel: str) -> list[Need]:
         raise AssertionError
 
+    def on_followed(self, _asked: frozenset[str]) -> list[Need]:
+        raise AssertionError
+
     def on_adv(self, symbol: str, quote_volume: Decimal, days: int) -> None:
         self.adv[symbol] = (quote_volume, days)
 

@@ -18,10 +18,12 @@ from typing import Any
 import pytest
 
 from feed_peer import until
-from tapewatch.config import BinanceSpotConfig, ThresholdsConfig
+from tapewatch.config import BinanceConfig, BinanceSpotConfig, ThresholdsConfig
+from tapewatch.feed import driver
 from tapewatch.feed.dialects import DIALECTS
 from tapewatch.feed.driver import VenueFeed
-from tapewatch.model.errors import FrameError, VenueError
+from tapewatch.hub.requests import find_instrument
+from tapewatch.model.errors import FrameError, NotFoundError, VenueError
 from tapewatch.model.instrument import Grid, Instrument, Universe
 from tapewatch.model.tape import Flag, Kind
 from tapewatch.model.ticker import Ticker
@@ -34,6 +36,7 @@ from tapewatch.sim import Faults, SimulatedVenues, VenueOptions
 from tapewatch.venues.batch import Decoded
 from tapewatch.venues.binance_spot import PRODUCT, parse_exchange_info
 from tapewatch.venues.binance_spot_codec import SpotCodec
+from tapewatch.venues.registry import PRODUCTS
 
 NOW = 1_791_019_853_438
 RECV_NS = (NOW + 30) * 1_000_000
@@ -219,12 +222,13 @@ def _warm() -> None:
 class World:
     """The feed of spot and its sink, and simulated futures and spot side by side."""
 
-    def __init__(self, venues: SimulatedVenues, folder: Path) -> None:
+    def __init__(self, venues: SimulatedVenues, folder: Path, **settings: Any) -> None:
         self.venues = venues
         spot = venues.venues["binance-spot"]
-        config = BinanceSpotConfig(enabled=True, rest_url=spot.rest_url, ws_url=spot.ws_url)
+        config = BinanceSpotConfig(enabled=True, rest_url=spot.rest_url, ws_url=spot.ws_url, **settings)
         self.node = VenueNode(PRODUCT, config, ThresholdsConfig(), Quarantine(folder / "refused.jsonl"))
         self.feed = VenueFeed(DIALECTS["binance-spot"], config, self.node, random=Random(5))
+        self.node.on_ask = self.feed.ask
 
     @property
     def totals(self) -> dict[str, int]:
@@ -238,12 +242,12 @@ class World:
 
 
 @asynccontextmanager
-async def world(folder: Path, faults: str = "") -> AsyncIterator[World]:
+async def world(folder: Path, faults: str = "", **settings: Any) -> AsyncIterator[World]:
     options = VenueOptions(symbols=SYMBOLS, faults=Faults.parse(faults))
     venues = SimulatedVenues({"binance": VenueOptions(symbols=SYMBOLS + 6), "binance-spot": options})
     await venues.start()
     try:
-        made = World(venues, folder)
+        made = World(venues, folder, **settings)
         task = asyncio.get_running_loop().create_task(made.feed.run())
         try:
             yield made
@@ -301,3 +305,67 @@ async def test_spot_stands_beside_the_perpetual_by_its_basis(tmp_path: Path) -> 
                 mids.append((bid + ask) / 2 * 10.0**-one.price_decimals)
             ticks = 3 * perp.listings[lead].tick_units * 10.0 ** -perp.listings[lead].price_decimals / mids[0]
             assert abs(mids[1] / (mids[0] * listing.multiple) - 1) < 0.002 + ticks, listing.symbol
+
+
+@pytest.mark.usefixtures("_warm")
+async def test_an_instrument_is_followed_while_somebody_looks_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Started by the first look, let go after the last, started again by the next."""
+    async with world(tmp_path, symbols=("BTCUSDT",)) as w:
+        await w.until(lambda: w.totals["count"] > 2)
+        assert [one.symbol for one in w.node.universe] == ["BTCUSDT"]
+        with pytest.raises(NotFoundError):
+            find_instrument(w.node, "NOPEUSDT")
+        i = find_instrument(w.node, "ETHUSDT").index  # at once: its venue lists it
+        w.feed.in_sight(["ETHUSDT"])
+        await w.until(lambda: w.node.engine.trade_seq(i) > 2 and w.node.engine.book_state(i) is BookState.LIVE)
+        assert w.node.asked == {"ETHUSDT"}
+        monkeypatch.setattr(driver, "LINGER_S", -1.0)
+        w.feed.in_sight([])
+        assert w.node.asked == frozenset()
+        assert w.node.engine.book_state(i) is BookState.OFF
+        assert all("ethusdt" not in s.name for socket in w.feed.sockets.values() for s in socket.plan.streams)
+        monkeypatch.setattr(driver, "LINGER_S", 60.0)
+        assert find_instrument(w.node, "ETHUSDT").index == i
+        w.feed.in_sight(["ETHUSDT"])
+        await w.until(lambda: w.node.engine.book_state(i) is BookState.LIVE)
+        assert w.node.ledger.check(w.node.engine) == []
+
+
+@pytest.mark.usefixtures("_warm")
+@pytest.mark.parametrize(
+    ("faults", "sentence"),
+    [
+        ("http-418:1", "banned this address"),
+        ("http-429:1", "rate limit is used up"),
+        ("http-5xx:1", "answers HTTP 503"),
+    ],
+)
+async def test_a_venue_that_refuses_us_says_so_and_the_other_goes_on(
+    tmp_path: Path, faults: str, sentence: str
+) -> None:
+    async with world(tmp_path, faults) as w:
+        futures = w.venues.venues["binance"]
+        config = BinanceConfig(rest_url=futures.rest_url, ws_url=futures.ws_url)
+        node = VenueNode(PRODUCTS["binance"], config, ThresholdsConfig(), Quarantine(tmp_path / "other.jsonl"))
+        feed = VenueFeed(DIALECTS["binance"], config, node, random=Random(5))
+        task = asyncio.get_running_loop().create_task(feed.run())
+        try:
+            await w.until(lambda: sentence in w.feed.status.detail)
+            assert w.feed.status.state == FeedState.DOWN
+            await w.until(lambda: feed.status.state == FeedState.LIVE and node.engine.totals()["count"] > 50)
+            assert not feed.status.detail
+            assert node.engine.totals()["missing"] == 0
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+
+@pytest.mark.usefixtures("_warm")
+async def test_nonsense_is_set_aside_and_counted(tmp_path: Path) -> None:
+    """Every fourth frame is garbage: nothing wrong is shown, and what is missing is known."""
+    async with world(tmp_path, "garble:0.25") as w:
+        await w.until(lambda: w.node.quarantine.total > 200)
+        assert w.node.ledger.check(w.node.engine) == []
+        assert w.node.ledger.quarantined

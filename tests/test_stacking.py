@@ -182,6 +182,9 @@ class OneMarket:
         self.engine = engine
         self.tickers: dict[str, Any] = {}
 
+    def ask(self, symbol: str) -> None:
+        """There is nothing else to follow."""
+
 
 def catalogue(engine: Engine) -> Catalogue:
     return Catalogue({"binance": OneMarket(engine)}, dict, lambda: T0)

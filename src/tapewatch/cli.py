@@ -79,7 +79,7 @@ SymbolsOption = Annotated[
 ]
 VenuesOption = Annotated[
     str,
-    typer.Option("--venues", metavar="LIST", help="Venues to simulate; --symbols are those of the first."),
+    typer.Option("--venues", metavar="LIST", help="Venues to simulate, or all; --symbols are those of the first."),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the simulated market and its faults.")]
 FaultsOption = Annotated[
@@ -122,7 +122,7 @@ def demo(
     config_file: ConfigOption = None,
     host: HostOption = None,
     port: PortOption = None,
-    venues: VenuesOption = "binance,binance-spot",
+    venues: VenuesOption = "all",
     symbols: SymbolsOption = 600,
     seed: SeedOption = 1,
     faults: FaultsOption = "",

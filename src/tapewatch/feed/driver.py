@@ -50,6 +50,8 @@ HANDSHAKES_AT_A_TIME = 4
 DAY_S = 86_400.0
 HOUR_MS = 3_600_000
 SECOND = 1.0
+LINGER_S = 30.0
+"""An instrument followed on demand is let go so long after the last look at it."""
 LATE_S = 0.5
 """A tick that comes later than this comes from a loop that is late: silence is not judged then."""
 RECORDING_OFFSET_MS = DAY_S * 1000
@@ -98,6 +100,10 @@ class VenueFeed:
             self._taps[Channel.TICKERS] = self._on_tickers
         if dialect.liquidation_mark is not None:
             self._taps[Channel.LIQUIDATIONS] = LiquidationsOnce(dialect.liquidation_mark)
+        self._listed: dict[str, Instrument] = {}
+        """Instruments that trade and are not followed: whoever asks for one gets it at once."""
+        self._asked: dict[str, float] = {}
+        """Instruments followed on demand, and when somebody last looked at them."""
         self._volume: dict[str, float] = {}
         self._trades_per_s: dict[str, float] = {}
         self._followed_books: set[str] = set()
@@ -122,6 +128,49 @@ class VenueFeed:
     def want_book_first(self, symbols: Iterable[str]) -> None:
         """These symbols are on somebody's screen, most important first; they replace the ones named before."""
         self._books.put_first(symbols)
+
+    # -- on demand ----------------------------------------------------------------------------------------------
+
+    def ask(self, symbol: str) -> None:
+        """Follow an instrument that the configuration leaves out, if the venue lists it: somebody looks at it."""
+        now = asyncio.get_running_loop().time()
+        if symbol in self._asked:
+            self._asked[symbol] = now
+        elif symbol in self._listed or self._is_idle(symbol):
+            log.info("followed_on_demand instrument=%s:%s", self.product.name, symbol)
+            self._asked[symbol] = now
+            told = self._listed.pop(symbol, None)
+            if told is not None:
+                self.universe.add(told)
+                self._books.want(self._sink.on_universe(list(self.universe)))
+            self._follow_asked()
+
+    def in_sight(self, symbols: Iterable[str]) -> None:
+        """These are being looked at. What was followed on demand and is not among them for a while is let go."""
+        now = asyncio.get_running_loop().time()
+        for symbol in symbols:
+            self.ask(symbol)
+        gone = [symbol for symbol, seen in self._asked.items() if now - seen > LINGER_S]
+        for symbol in gone:
+            log.info("no_longer_followed instrument=%s:%s", self.product.name, symbol)
+            del self._asked[symbol]
+        if gone:
+            self._follow_asked()
+
+    def _is_idle(self, symbol: str) -> bool:
+        """Whether an instrument was followed on demand before and is not any more."""
+        instrument = self.universe.find(symbol)
+        return instrument is not None and instrument.trading and not self._is_followed(instrument)
+
+    def _is_followed(self, instrument: Instrument) -> bool:
+        wanted = self.config.symbols
+        return instrument.trading and (
+            wanted == "all" or instrument.symbol in wanted or instrument.symbol in self._asked
+        )
+
+    def _follow_asked(self) -> None:
+        self._books.want(self._sink.on_followed(frozenset(self._asked)))
+        self._replan()
 
     # -- instruments --------------------------------------------------------------------------------------------
 
@@ -191,7 +240,9 @@ class VenueFeed:
         changed = False
         seen = {instrument.symbol for instrument in listed}
         for told in listed:
-            if wanted != "all" and told.symbol not in wanted:
+            if wanted != "all" and told.symbol not in wanted and told.symbol not in self.universe:
+                if told.trading:
+                    self._listed[told.symbol] = told
                 continue
             known = self.universe.find(told.symbol)
             if known is None and told.trading:
@@ -233,9 +284,9 @@ class VenueFeed:
 
     def _replan(self) -> None:
         """Open, change and close sockets so that they carry what is to be followed."""
-        trading = [i.symbol for i in self.universe if i.trading]
+        trading = [i.symbol for i in self.universe if self._is_followed(i)]
         books = self.config.book_symbols
-        followed = [] if books == "none" else [s for s in trading if books == "all" or s in books]
+        followed = [s for s in trading if s in self._asked or books == "all" or (books != "none" and s in books)]
         if not trading:
             planned = []
         else:
@@ -371,11 +422,14 @@ class VenueFeed:
     def status(self) -> FeedStatus:
         sockets = [socket.status() for socket in self.sockets.values()]
         state = worst([socket.state for socket in sockets])
-        if not sockets and self._troubles:
+        now_ms = self.rest.venue_ms()
+        held_ms = max(0, self.rest.budget.held_until_ms - now_ms)
+        if not sockets and (self._troubles or held_ms):
             state = FeedState.DOWN
         ages = [socket.data_age_ms for socket in sockets if socket.data_age_ms is not None]
         sentences = [*self._troubles.values(), *(f"{s.name}: {s.detail}" for s in sockets if s.detail)]
-        now_ms = self.rest.venue_ms()
+        if held_ms:
+            sentences.insert(0, f"{self.rest.refusal}; nothing is asked for {held_ms / 1000:.0f} s")
         history = self._backfill.progress()
         return FeedStatus(
             venue=self.product.name,
@@ -391,7 +445,7 @@ class VenueFeed:
             clock_offset_ms=self.rest.offset.ms,
             weight_used=self.rest.budget.used(now_ms),
             weight_limit=self.rest.budget.limit,
-            held_for_ms=max(0, self.rest.budget.held_until_ms - now_ms),
+            held_for_ms=held_ms,
             snapshots_queued=len(self._books.queue),
             snapshots_loaded=self._books.loaded,
             snapshots_failed=self._books.failed.total(),

@@ -98,6 +98,8 @@ class VenueRest(ABC):
         self.base_url = base_url
         self.budget = WeightBudget(self.weight_limit, self.window_ms)
         self.offset = ClockOffset()
+        self.refusal = ""
+        """Why nothing may be asked while the budget is held, one sentence."""
         self._clock = clock
         self._random = random or Random()  # noqa: S311  (jitter is no secret)
         self._session: aiohttp.ClientSession | None = None
@@ -228,7 +230,7 @@ class VenueRest(ABC):
             now_ms = self.venue_ms()
             penalty_ms = self.penalties_ms.get(status)
             until_ms = self.budget.refused(status, headers.get("Retry-After"), body, now_ms, penalty_ms)
-            refused = why_refused(status if status != 200 else 429, self.base_url)
+            self.refusal = refused = why_refused(status if status != 200 else 429, self.base_url)
             log.warning("rest_refused path=%s status=%d held_s=%.0f", path, status, (until_ms - now_ms) / 1000)
             raise RateLimitedError(f"{refused}; nothing is asked for {(until_ms - now_ms) / 1000:.0f} s")
         if status in (403, 451):

@@ -39,6 +39,9 @@ class Sink(Protocol):
     def on_universe(self, instruments: list[Instrument]) -> list[Need]:
         """All instruments in the order of their `index`: the first time, and again whenever something has changed."""
 
+    def on_followed(self, asked: frozenset[str]) -> list[Need]:
+        """These are followed on demand now, besides those of the configuration."""
+
     def on_adv(self, symbol: str, quote_volume: Decimal, days: int) -> None:
         """Average daily volume over `days` complete UTC days."""
 

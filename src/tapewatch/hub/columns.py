@@ -23,6 +23,9 @@ class Market(Protocol):
     def name(self) -> str: ...
     @property
     def engine(self) -> Engine: ...
+    def ask(self, symbol: str) -> None:
+        """Somebody wants to look at an instrument that is not followed: where the venue lists it, it is from now on."""
+
     @property
     def tickers(self) -> Mapping[str, Ticker]: ...
 

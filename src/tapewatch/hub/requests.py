@@ -201,10 +201,18 @@ def find_market(markets: Mapping[str, M], exchange: str) -> M:
 
 
 def find_instrument(market: Market, symbol: str) -> Instrument:
-    """The instrument called `symbol`; says so when the venue's list has not arrived yet."""
+    """The instrument called `symbol`; says so when the venue's list has not arrived yet.
+
+    One that the venue lists and nobody follows is followed from here on, for as long as somebody looks at it.
+    """
     universe = market.engine.universe
     if not len(universe):
+        market.ask(symbol[:64])
+        universe = market.engine.universe
+    if not len(universe):
         raise NotReadyError(f"the instruments of {market.name} are not loaded yet; try again in a few seconds")
+    if universe.find(symbol[:64]) is None:
+        market.ask(symbol[:64])
     return universe.get(symbol[:64])
 
 

@@ -63,7 +63,8 @@ SHARE = {"binance": 1.0, "binance-spot": 0.6, "bybit": 0.5, "okx": 0.4}
 
 
 def options_of(names: Sequence[str], common: VenueOptions) -> dict[str, VenueOptions]:
-    """Options of several venues from those of the first; raises UsageError for a name nobody simulates."""
+    """Options of several venues (``all``: every one) from those of the first; raises UsageError for an unknown name."""
+    names = list(SIMULATED) if list(names) == ["all"] else names
     unknown = [name for name in names if name not in SIMULATED]
     if unknown or not names:
         raise UsageError(f"no simulated venue is called {', '.join(unknown)!r}; there are {', '.join(SIMULATED)}")

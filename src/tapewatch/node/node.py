@@ -84,6 +84,7 @@ class Node:
         venue = VenueNode(PRODUCTS[name], settings, self.config.thresholds, quarantine)
         feed = VenueFeed(DIALECTS[name], settings, venue, adv_days=self.config.thresholds.adv_days)
         venue.clock_offset_ms = lambda: feed.rest.offset.ms
+        venue.on_ask = feed.ask
         self.venues[name], self.feeds[name] = venue, feed
 
     @contextlib.asynccontextmanager
@@ -176,11 +177,12 @@ class Node:
                     log.error("study_failed venue=%s symbol=%s", name, venue.universe[i].symbol, exc_info=error)
 
     async def _books_in_sight(self) -> None:
-        """Let books that somebody looks at be synchronised before all others."""
+        """Let books that somebody looks at be synchronised before all others, and what nobody looks at be let go."""
         seen: dict[str, list[str]] = {}
         while True:
             for name, feed in self.feeds.items():
                 symbols = symbols_of(self.hub.topics, name)
+                feed.in_sight(symbols)
                 if symbols != seen.get(name):
                     seen[name] = symbols
                     feed.want_book_first(symbols)

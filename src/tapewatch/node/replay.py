@@ -48,6 +48,9 @@ class ReplayVenue:
     def engine(self) -> Engine:
         return self._stage.engine
 
+    def ask(self, symbol: str) -> None:
+        """What was not recorded cannot be asked for."""
+
     @property
     def tickers(self) -> Mapping[str, Ticker]:
         return self._stage.tickers

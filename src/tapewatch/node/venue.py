@@ -63,6 +63,10 @@ class VenueNode:
         self.frames = 0
         self.foreign = 0
         self.last_recv_ns = 0
+        self.on_ask: Callable[[str], None] = lambda _: None
+        """Called with an instrument that somebody wants to look at and nobody follows."""
+        self.asked: frozenset[str] = frozenset()
+        """Instruments that are followed only because somebody looks at them; their books are kept, too."""
         self.clock_offset_ms: Callable[[], float | None] = lambda: None
         """The venue's clock minus ours, as the feed measures it; None before it has."""
         self._start(Universe(product.name))
@@ -127,14 +131,31 @@ class VenueNode:
 
     def _follow_books(self) -> list[Need]:
         """Keep the books the configuration asks for, of instruments that trade."""
-        wanted = self.config.book_symbols
+        wanted, followed = self.config.book_symbols, self.config.symbols
         needs: list[Need] = []
         for instrument in self.universe:
-            if instrument.trading and wanted != "none" and (wanted == "all" or instrument.symbol in wanted):
+            symbol = instrument.symbol
+            kept = (
+                wanted != "none" and (wanted == "all" or symbol in wanted) and (followed == "all" or symbol in followed)
+            )
+            if instrument.trading and (kept or symbol in self.asked):
                 needs += self.engine.follow_book(instrument.index)
             else:
                 self.engine.unfollow_book(instrument.index)
         return needs
+
+    def ask(self, symbol: str) -> None:
+        """See `hub.columns.Market`: the feed answers at once, if the venue lists it."""
+        self.on_ask(symbol)
+
+    def on_followed(self, asked: frozenset[str]) -> list[Need]:
+        """Take the instruments that are followed on demand; of those no longer in it, nothing comes from now on."""
+        for symbol in self.asked - asked:
+            instrument = self.universe.find(symbol)
+            if instrument is not None:
+                self.engine.expect_gap(instrument.index, Cause.DISCONNECTED)
+        self.asked = asked
+        return self._follow_books()
 
     def on_adv(self, symbol: str, quote_volume: Decimal, days: int) -> None:
         self.engine.set_adv(self.universe.get(symbol).index, quote_volume, days)
