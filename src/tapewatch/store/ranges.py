@@ -50,18 +50,25 @@ def _search(
 
 
 def runs(
-    symbol: NDArray[np.int64], aggregate: NDArray[np.int64], ids: NDArray[np.int64], ts_ms: NDArray[np.int64]
-) -> NDArray[np.void]:
-    """The unbroken ranges of distinct trades."""
+    symbol: NDArray[np.int64], aggregate: NDArray[np.int64], ids: NDArray[np.int64], ts_ms: NDArray[np.int64],
+    first_ids: NDArray[np.int64] | None = None, *, counted: bool = True,
+) -> NDArray[np.void]:  # fmt: skip
+    """The unbroken ranges of distinct trades; one covers `first_ids` to `ids`, by default its own id alone.
+
+    Where ids only rise (`counted` false) none is known to be missing between two: what came together is one range.
+    """
     order = np.lexsort((ts_ms, ids, aggregate, symbol))
+    first_ids = ids[order] if first_ids is None else first_ids[order]
     symbol, aggregate, ids, ts_ms = symbol[order], aggregate[order], ids[order], ts_ms[order]
-    broken = (np.diff(symbol) != 0) | (np.diff(aggregate) != 0) | (np.diff(ids) != 1)
+    broken = (np.diff(symbol) != 0) | (np.diff(aggregate) != 0)
+    if counted:
+        broken |= first_ids[1:] != ids[:-1] + 1
     broken |= np.diff(ts_ms) < -SLACK_MS  # an id begun anew beside an old one
     starts = np.concatenate([[0], np.flatnonzero(broken) + 1]).astype(np.intp)
     if not len(ids):
         return np.zeros(0, RANGE)
     out = np.zeros(len(starts), RANGE)
-    out["symbol"], out["aggregate"], out["first_id"] = symbol[starts], aggregate[starts], ids[starts]
+    out["symbol"], out["aggregate"], out["first_id"] = symbol[starts], aggregate[starts], first_ids[starts]
     out["last_id"] = ids[np.concatenate([starts[1:], [len(ids)]]) - 1]
     out["from_ms"], out["to_ms"] = np.minimum.reduceat(ts_ms, starts), np.maximum.reduceat(ts_ms, starts)
     return out

@@ -21,7 +21,9 @@ from sqlalchemy.engine import Connection
 from ..flow.footprint import DAY_MS
 from ..model.errors import UsageError
 from ..model.instrument import Universe
+from ..model.rules import TradeIds
 from ..model.tape import Flag, Kind, Tape
+from ..venues.registry import PRODUCTS
 from . import crash, tables
 from .catalog import Catalog, chunks
 from .derived import Grids, fold_days, fold_minutes, put_liquidations
@@ -200,7 +202,10 @@ def _fresh_trades(connection: Connection, versions: Grids, trades: Tape, written
     )  # fmt: skip
     fresh &= ~again
     written.duplicates += int((~fresh).sum())
-    new = runs(symbol[fresh], aggregate[fresh], ids[fresh], ts_ms[fresh])
+    first_ids = np.where(aggregate == 1, ids, rows["first_id"])
+    product = PRODUCTS.get(versions.universe.venue)
+    counted = product is None or product.trades.ids is not TradeIds.RISING
+    new = runs(symbol[fresh], aggregate[fresh], ids[fresh], ts_ms[fresh], first_ids[fresh], counted=counted)
     touched = np.isin(stored["symbol"], new["symbol"])
     after = joined(np.concatenate([stored[touched], new]))
     _store_ranges(connection, versions.universe.venue, names, stored[touched], after)
