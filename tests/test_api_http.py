@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from yarl import URL
 
 from market_world import STATUS, T0, Feed, Served, World, serve
-from tapewatch.api import lab_schemas, schemas
+from tapewatch.api import derivs_schemas, lab_schemas, schemas
 from tapewatch.api.coverage import Coverage
 from tapewatch.config import Config, ServerConfig
 from tapewatch.feed.status import FeedStatus
@@ -71,7 +71,14 @@ async def test_answers_are_what_the_openapi_document_says(world: World) -> None:
         "/api/imbalance/history": schemas.ImbalanceHistory,
         "/api/footprint": schemas.Footprint,
         "/api/liquidations": schemas.Liquidations,
-        "/api/liquidations/clusters": schemas.Clusters,
+        "/api/liquidations/clusters": derivs_schemas.Clusters,
+        "/api/basis": derivs_schemas.Basis,
+        "/api/basis/history": derivs_schemas.MinuteHistory,
+        "/api/funding": derivs_schemas.Funding,
+        "/api/funding/history": derivs_schemas.MinuteHistory,
+        "/api/whales": derivs_schemas.Whales,
+        "/api/cvd": derivs_schemas.Cvd,
+        "/api/flow": derivs_schemas.Flow,
         "/api/book": schemas.Book,
         "/api/coverage": Coverage,
         "/api/impact?size=1": lab_schemas.Impact,
@@ -237,7 +244,7 @@ async def test_default_bucket_gives_a_readable_number_of_rows(world: World) -> N
         world.liquidate(k, "long", f"{40_000 + 100 * k}", "0.001")
     async with serve(world) as served:
         _, answer = await served.get("/api/liquidations/clusters")
-    assert answer["bucket"] == 100
+    assert answer["bucket"] == 50  # the nearest of 1, 2, 5 x 10^n to 0.12 % of the newest price
     assert len(answer["clusters"]) == 40
 
 

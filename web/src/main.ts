@@ -20,6 +20,7 @@ import { Market } from './data/market';
 import { replay } from './data/replay';
 import { onStatusFrame } from './data/status';
 import { Dock } from './layout/dock';
+import { FlowPanel } from './panels/flow/panel';
 import { FootprintPanel } from './panels/footprint/panel';
 import { ImbalancePanel } from './panels/imbalance/panel';
 import App from './ui/App.svelte';
@@ -67,7 +68,7 @@ function listen({ feed, market }: Workspace, dock: Dock): void {
       tellQuote(market);
       for (const panel of dock.panels.values()) {
         if (panel instanceof ImbalancePanel) panel.onMarket(performance.now());
-        if (panel instanceof FootprintPanel && market.universe !== universe) panel.onUniverse();
+        if ((panel instanceof FootprintPanel || panel instanceof FlowPanel) && market.universe !== universe) panel.onUniverse();
       }
       // Names and decimals came: rows that had neither can be printed now.
       if (market.universe !== universe) scheduler.invalidateAll();

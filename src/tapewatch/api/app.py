@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from .. import __version__
+from ..derivs.derivs import Derivs
 from ..hub.hub import Hub
 from ..hub.requests import Catalogue
 from ..model.errors import UsageError
@@ -21,6 +23,7 @@ from . import metrics, problems, sockets
 from .access import Door
 from .analytics import analytics_routes
 from .coverage import coverage_routes
+from .derivs import derivs_routes
 from .docs import docs_page
 from .health import StatusReader, health
 from .lab import lab_routes
@@ -30,6 +33,8 @@ from .page import STATIC, Page
 from .replay import ReplayControl, replay_routes
 from .transfer import UPLOAD_BYTES, UPLOAD_PATH, transfer_routes
 from .view import NodeView
+
+log = logging.getLogger(__name__)
 
 DESCRIPTION = (
     "Order flow of crypto derivatives markets, live and exact. Prices and quantities are JSON numbers with the "
@@ -51,15 +56,17 @@ def create_app(
     every route and websocket but /health. The publisher of `hub` runs as long as the application's lifespan.
     """
     hub = hub or Hub()
+    derivs = Derivs(node.venues, node.config.thresholds.of_derivs)
     hub.latency = {name: venue.latency for name, venue in node.venues.items()}
     answers: Counter[int] = Counter()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        publisher = asyncio.create_task(hub.run())
+        running = [asyncio.create_task(hub.run()), asyncio.create_task(_observe(derivs))]
         yield
-        publisher.cancel()
-        await asyncio.wait([publisher])
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
 
     app = FastAPI(
         title="tapewatch",
@@ -82,16 +89,31 @@ def create_app(
     problems.install(app)
     _own_routes(app, node, hub, answers)
     app.include_router(market_routes(node.venues, node.history), dependencies=[Depends(_known_parameters)])
+    app.include_router(derivs_routes(node.venues, derivs), dependencies=[Depends(_known_parameters)])
     app.include_router(coverage_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(lab_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(analytics_routes(node.venues, node.desk), dependencies=[Depends(_known_parameters)])
     app.include_router(replay_routes(replay))
     status = StatusReader(node, hub, replay)
-    catalogue = Catalogue(node.venues, status, now_ms, status_period_s=status.period_s)
+    catalogue = Catalogue(node.venues, status, now_ms, status_period_s=status.period_s, derivatives=derivs)
     app.include_router(transfer_routes(node.config.store), dependencies=[Depends(_known_parameters)])
     sockets.install(app, hub, node.venues, catalogue, node.config.limits)
     app.mount("/", Page(static))
     return app
+
+
+async def _observe(derivs: Derivs) -> None:
+    """Let the derivatives panels remember, once a second. A defect of ours there costs nobody else anything."""
+    failing = False
+    while True:
+        try:
+            derivs.observe()
+            failing = False
+        except Exception:
+            if not failing:  # one line while it lasts; the panels say since when they know
+                log.exception("derivs_failed")
+            failing = True
+        await asyncio.sleep(1.0)
 
 
 def _own_routes(app: FastAPI, node: NodeView, hub: Hub, answers: Counter[int]) -> None:

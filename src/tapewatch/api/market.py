@@ -13,12 +13,11 @@ from starlette.responses import Response
 
 from ..hub.requests import MAX_LOOKBACK, MAX_ROWS, Timeframe, find_instrument, find_market, step_text
 from ..hub.topics import WINDOW_NAMES, balance, grid_pair
-from ..model.errors import NotFoundError, NotReadyError, UsageError
+from ..model.errors import NotFoundError, NotReadyError
 from ..model.instrument import Instrument
 from ..model.views import TIMEFRAMES_MS, WINDOWS_S, BookState, Footprint, Rule
 from . import schemas
 from .candles import candle_texts
-from .clusters import clusters
 from .history import WindowName, history, history_before
 from .numbers import answer, exact, grid_printer, now_ms, quote_printer, ratio, trimmed
 from .past import footprints
@@ -35,7 +34,6 @@ Since = Annotated[int, Query(ge=0, description="Only rows that changed at or aft
 TimeframeName = Annotated[Timeframe, Query(description="Length of a candle.")]
 Step = Annotated[str, Query(description="Width of a price bin, a multiple of the tick size.", max_length=24)]
 Lookback = Annotated[int, Query(ge=1, le=MAX_LOOKBACK, description="Candles, counted back from the newest trade.")]
-Bucket = Annotated[str | None, Query(description="Width of a price bucket, a multiple of the tick.", max_length=24)]
 Before = Annotated[
     int | None,
     Query(
@@ -52,7 +50,7 @@ UNKNOWN: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _returns(model: type[schemas.Answer], words: str) -> dict[int | str, dict[str, Any]]:
+def returns(model: type[schemas.Answer], words: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"model": model, "description": words}, **UNKNOWN}
 
 
@@ -63,7 +61,7 @@ def market_routes(venues: Mapping[str, VenueView], stored: HistoryView | None = 
     """
     api = APIRouter(prefix="/api", default_response_class=Response)
 
-    @api.get("/symbols", responses=_returns(schemas.Symbols, "Instruments in the order of the stream's columns."))
+    @api.get("/symbols", responses=returns(schemas.Symbols, "Instruments in the order of the stream's columns."))
     async def symbols(exchange: Exchange = "binance") -> Response:
         """Instruments: increments, status, average daily volume, last price, 24 h figures."""
         venue = find_market(venues, exchange)
@@ -71,7 +69,7 @@ def market_routes(venues: Mapping[str, VenueView], stored: HistoryView | None = 
         rows = [_symbol(venue, one, last[one.index]) for one in venue.engine.universe]
         return answer({"exchange": exchange, "server_ts": now_ms(), "symbols": rows})
 
-    @api.get("/screener", responses=_returns(schemas.Screener, "Episodes, the most recently changed first."))
+    @api.get("/screener", responses=returns(schemas.Screener, "Episodes, the most recently changed first."))
     async def screener(
         exchange: Exchange = "binance", symbol: AnySymbol = None, limit: Limit = 100, since: Since = 0
     ) -> Response:
@@ -82,14 +80,14 @@ def market_routes(venues: Mapping[str, VenueView], stored: HistoryView | None = 
         events = [_event(venue.engine.universe[int(row["instrument"])], row) for row in rows]
         return answer({"exchange": exchange, "server_ts": now_ms(), "events": events})
 
-    @api.get("/imbalance", responses=_returns(schemas.Imbalance, "One row an instrument."))
+    @api.get("/imbalance", responses=returns(schemas.Imbalance, "One row an instrument."))
     async def imbalance(exchange: Exchange = "binance", window: Window = "1m") -> Response:
         """Trade and book imbalance of every instrument over one window."""
         venue = find_market(venues, exchange)
         head = {"exchange": exchange, "window": window, "server_ts": now_ms(), "ts": venue.engine.clock_ms}
         return answer(head | {"rows": _imbalance_rows(venue, WINDOW_NAMES.index(window))})
 
-    @api.get("/imbalance/history", responses=_returns(schemas.ImbalanceHistory, "Oldest first."))
+    @api.get("/imbalance/history", responses=returns(schemas.ImbalanceHistory, "Oldest first."))
     async def imbalance_history(
         exchange: Exchange = "binance", symbol: SymbolName = "BTCUSDT", window: Window = "1m", before: Before = None
     ) -> Response:
@@ -103,7 +101,7 @@ def market_routes(venues: Mapping[str, VenueView], stored: HistoryView | None = 
         head = {"exchange": exchange, "symbol": instrument.symbol, "server_ts": now_ms()}
         return answer(head | content)
 
-    @api.get("/footprint", responses=_returns(schemas.Footprint, "Candles, oldest first."))
+    @api.get("/footprint", responses=returns(schemas.Footprint, "Candles, oldest first."))
     async def footprint(
         exchange: Exchange = "binance",
         symbol: SymbolName = "BTCUSDT",
@@ -134,7 +132,7 @@ def market_routes(venues: Mapping[str, VenueView], stored: HistoryView | None = 
             }
         )
 
-    @api.get("/liquidations", responses=_returns(schemas.Liquidations, "Newest first."))
+    @api.get("/liquidations", responses=returns(schemas.Liquidations, "Newest first."))
     async def liquidations(
         exchange: Exchange = "binance", symbol: AnySymbol = None, limit: Limit = 100, before: Before = None
     ) -> Response:
@@ -145,18 +143,7 @@ def market_routes(venues: Mapping[str, VenueView], stored: HistoryView | None = 
         feed = [_liquidation(instrument, row) for instrument, row in found]
         return answer({"exchange": exchange, "server_ts": now_ms(), "liquidations": feed})
 
-    @api.get("/liquidations/clusters", responses=_returns(schemas.Clusters, "Buckets from the highest price down."))
-    async def liquidation_clusters(
-        exchange: Exchange = "binance", symbol: SymbolName = "BTCUSDT", bucket: Bucket = None
-    ) -> Response:
-        """Where liquidations have happened, by price, and what the book would have to give for it to happen again."""
-        venue = find_market(venues, exchange)
-        instrument = find_instrument(venue, symbol)
-        ticks = None if bucket is None else _bucket_ticks(instrument, bucket)
-        head = {"exchange": exchange, "symbol": instrument.symbol, "server_ts": now_ms()}
-        return answer(head | clusters(venue.engine, instrument, ticks))
-
-    @api.get("/book", responses=_returns(schemas.Book, "Both sides, best first."))
+    @api.get("/book", responses=returns(schemas.Book, "Both sides, best first."))
     async def book(exchange: Exchange = "binance", symbol: SymbolName = "BTCUSDT", depth: Depth = 100) -> Response:
         """The order book as of its last update; 503 while it is being resynchronised, never a stale book."""
         venue = find_market(venues, exchange)
@@ -180,13 +167,6 @@ def market_routes(venues: Mapping[str, VenueView], stored: HistoryView | None = 
         )
 
     return api
-
-
-def _bucket_ticks(instrument: Instrument, bucket: str) -> int:
-    try:
-        return instrument.step_ticks(step_text(instrument, bucket))
-    except UsageError as error:  # the rule is that of a step; the caller called it a bucket
-        raise UsageError(str(error).replace("step", "bucket", 1)) from None
 
 
 def _candles(parts: Sequence[Footprint]) -> Any:

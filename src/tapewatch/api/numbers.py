@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import orjson
 from starlette.responses import Response
 
@@ -65,6 +66,14 @@ def now_ms() -> int:
 def to_json(content: Any) -> bytes:
     """Encode; NaN becomes null."""
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+
+
+_DECIMALS = msgspec.json.Encoder(decimal_format="number")
+
+
+def answer_rows(content: Any) -> Response:
+    """A JSON response whose decimals are exact numbers and whose NaN are null: the encoding of the stream's headers."""
+    return Response(_DECIMALS.encode(content), media_type="application/json")
 
 
 def answer(content: Any, status: int = 200) -> Response:

@@ -190,31 +190,6 @@ class Liquidations(Answer):
     liquidations: list[Liquidation]
 
 
-class Cluster(Answer):
-    """Liquidations reported in one price bucket [price, price + bucket)."""
-
-    price: Price
-    long_count: Count
-    short_count: Count
-    long_notional: Money
-    short_notional: Money
-    notional: Money
-    depth_to_reach: Annotated[
-        Money | None,
-        Field(description="What the live book holds from the touch through this bucket; null: unknown or too far."),
-    ]
-    danger: Annotated[bool, Field(description="notional is at least half of depth_to_reach.")]
-
-
-class Clusters(Answer):
-    exchange: str
-    symbol: str
-    bucket: Price
-    server_ts: ServerMs
-    mid_price: Price | None
-    clusters: list[Cluster]
-
-
 class Book(Answer):
     exchange: str
     symbol: str

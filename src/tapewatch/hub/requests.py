@@ -12,10 +12,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ..config import describe
+from ..derivs.cvd import Unit
+from ..derivs.derivs import Derivs
+from ..model.derivs import DerivsThresholds
 from ..model.errors import NotFoundError, NotReadyError, UsageError
 from ..model.instrument import Instrument
 from ..model.views import TIMEFRAMES_MS
-from . import lab, topics
+from . import derivs, lab, topics
 from .columns import Clock, Market
 from .hub import Topic
 
@@ -36,6 +39,16 @@ Limit = Annotated[int, Meta(ge=1, le=MAX_ROWS)]
 _PLAIN_DECIMAL = re.compile(r"\d{1,12}(\.\d{1,12})?")
 """No sign, no exponent: 1e999999 is a number nobody wants to expand."""
 StepText = Annotated[str, Meta(max_length=24)]
+
+
+SymbolList = Annotated[str, Meta(max_length=400)]
+CvdSpan = Literal["5m", "15m", "1h", "4h", "24h"]
+ClusterWindow = Literal["1h", "4h", "24h"]
+CLUSTER_WINDOWS_MS: dict[str, int] = {"1h": 3_600_000, "4h": 14_400_000, "24h": 86_400_000}
+ALL_VENUES = "all"
+FLOW_SYMBOLS = 12
+"""Symbols of one question about order-flow imbalance; each comes on all venues."""
+FLOW_COINS = ("BTC", "ETH", "SOL", "XRP", "DOGE", "BNB")
 
 
 class _Params(Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,6 +89,34 @@ class LadderParams(_Params, frozen=True):
     rows: Rows = 200
 
 
+class ExchangeParams(_Params, frozen=True):
+    exchange: str = "binance"
+
+
+class WhalesParams(_Params, frozen=True):
+    exchange: str = ALL_VENUES
+    limit: Limit = 200
+
+
+class ClustersParams(_Params, frozen=True):
+    exchange: str = "binance"
+    symbol: str = "BTCUSDT"
+    bucket: StepText | float = "auto"
+    window: ClusterWindow = "24h"
+
+
+class CvdParams(_Params, frozen=True):
+    exchange: str = "binance"
+    symbol: str = "BTCUSDT"
+    span: CvdSpan = "15m"
+    unit: Unit = "usd"
+
+
+class FlowParams(_Params, frozen=True):
+    exchange: str = "binance"
+    symbols: SymbolList = ""
+
+
 PARAMS: dict[str, type[_Params]] = {
     "status": StatusParams,
     "imbalance": ImbalanceParams,
@@ -87,6 +128,12 @@ PARAMS: dict[str, type[_Params]] = {
     "depth": SymbolParams,
     "detections": SymbolParams,
     "ladder": LadderParams,
+    "basis": ExchangeParams,
+    "funding": ExchangeParams,
+    "whales": WhalesParams,
+    "clusters": ClustersParams,
+    "cvd": CvdParams,
+    "flow": FlowParams,
 }
 STUDIES: dict[str, Callable[[str, Market, str, Clock], Topic]] = {
     "features": lab.Features,
@@ -114,8 +161,10 @@ class Catalogue:
         clock: Clock,
         *,
         status_period_s: float = topics.Status.period_s,
+        derivatives: Derivs | None = None,
     ) -> None:
         self._markets = markets
+        self._derivs = derivatives or Derivs(markets, lambda _: DerivsThresholds())
         self._status = status
         self._status_period_s = status_period_s
         self._clock = clock
@@ -144,6 +193,27 @@ class Catalogue:
                 name = find_instrument(market, symbol).symbol
                 key = f"{topic}:{exchange}:{name}"
                 return Request(key, lambda: STUDIES[topic](key, market, name, self._clock))
+            case ExchangeParams(exchange):
+                name = find_market(self._markets, exchange).name
+                key = f"{topic}:{name}"
+                rows = derivs.Basis if topic == "basis" else derivs.Funding
+                return Request(key, lambda: rows(key, self._derivs, name, self._clock))
+            case WhalesParams(exchange, limit):
+                chosen = None if exchange == ALL_VENUES else find_market(self._markets, exchange).name
+                key = f"whales:{exchange}:{limit}"
+                return Request(key, lambda: derivs.Whales(key, self._derivs, chosen, limit, self._clock))
+            case ClustersParams() as asked:
+                return self._clusters(asked)
+            case CvdParams(exchange, symbol, span, unit):
+                market = find_market(self._markets, exchange)
+                name = find_instrument(market, symbol).symbol
+                key = f"cvd:{exchange}:{name}:{span}:{unit}"
+                return Request(key, lambda: derivs.Cvd(key, self._derivs, market, name, span, unit, self._clock))
+            case FlowParams(exchange, symbols):
+                market = find_market(self._markets, exchange)
+                names = flow_symbols(market, symbols)
+                key = f"flow:{exchange}:{','.join(names)}"
+                return Request(key, lambda: derivs.Flow(key, self._derivs, market, names, self._clock))
             case _:
                 return Request(
                     "status", lambda: topics.Status("status", self._status, self._clock, self._status_period_s)
@@ -158,6 +228,17 @@ class Catalogue:
             raise UsageError(f"step = {step} is refused; allowed with {asked.rows} rows: up to {widest}")
         key = f"ladder:{asked.exchange}:{instrument.symbol}:{step}:{asked.rows}"
         return Request(key, lambda: lab.LadderTopic(key, market, instrument.symbol, step, asked.rows, self._clock))
+
+    def _clusters(self, asked: ClustersParams) -> Request:
+        market = find_market(self._markets, asked.exchange)
+        instrument = find_instrument(market, asked.symbol)
+        bucket = "auto" if asked.bucket == "auto" else step_text(instrument, asked.bucket)
+        key = f"clusters:{asked.exchange}:{instrument.symbol}:{bucket}:{asked.window}"
+        window_ms = CLUSTER_WINDOWS_MS[asked.window]
+        return Request(
+            key,
+            lambda: derivs.Clusters(key, self._derivs, market, instrument.symbol, bucket, window_ms, self._clock),
+        )
 
     def _footprint(self, asked: FootprintParams) -> Request:
         market = find_market(self._markets, asked.exchange)
@@ -214,6 +295,20 @@ def find_instrument(market: Market, symbol: str) -> Instrument:
     if universe.find(symbol[:64]) is None:
         market.ask(symbol[:64])
     return universe.get(symbol[:64])
+
+
+def flow_symbols(market: Market, symbols: str) -> list[str]:
+    """The instruments named in a comma-separated list; of none, the market's own of a few large coins."""
+    names = [name.strip() for name in symbols.split(",") if name.strip()]
+    if len(names) > FLOW_SYMBOLS:
+        raise UsageError(f"{len(names)} symbols are too many; at most {FLOW_SYMBOLS} are shown together")
+    if names:
+        return list(dict.fromkeys(find_instrument(market, name).symbol for name in names))
+    universe = market.engine.universe
+    if not len(universe):
+        raise NotReadyError(f"the instruments of {market.name} are not loaded yet; try again in a few seconds")
+    large = {one.base: one.symbol for one in reversed(list(universe)) if one.quote == "USDT" and one.trading}
+    return [large[coin] for coin in FLOW_COINS if coin in large] or [universe[0].symbol]
 
 
 def step_text(instrument: Instrument, step: str | float) -> str:

@@ -54,7 +54,7 @@ class Frame:
 
 def encode(header: Mapping[str, Any], columns: Sequence[Column]) -> bytes:
     """Build a frame. Columns must be one-dimensional and of a dtype the wire has: f8, i4, u2, u1."""
-    encoder = msgspec.json.Encoder()
+    encoder = msgspec.json.Encoder(decimal_format="number")
     cols: list[_Col] = []
     at = 0
     for name, values in columns:

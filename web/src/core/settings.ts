@@ -23,6 +23,12 @@ export interface Settings {
   depth: { range: number };
   /** Seconds. */
   surface: { span: number };
+  basis: { sort: string; descending: boolean };
+  funding: { sort: string; descending: boolean };
+  whales: { minNotional: number; linkedOnly: boolean };
+  clusters: { window: '1h' | '4h' | '24h' };
+  /** `hidden`: markets switched off, as `venue:symbol`. */
+  cvd: { span: '5m' | '15m' | '1h' | '4h' | '24h'; unit: 'usd' | 'base'; hidden: string[] };
 }
 
 export const DEFAULTS: Settings = {
@@ -37,6 +43,11 @@ export const DEFAULTS: Settings = {
   ladder: { steps: {} },
   depth: { range: 25 },
   surface: { span: 180 },
+  basis: { sort: 'basis', descending: true },
+  funding: { sort: 'rate', descending: true },
+  whales: { minNotional: 0, linkedOnly: false },
+  clusters: { window: '24h' },
+  cvd: { span: '15m', unit: 'usd', hidden: [] },
 };
 
 export const settings = new Store<Settings>(DEFAULTS);

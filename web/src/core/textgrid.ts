@@ -13,8 +13,11 @@ export interface GridColumn {
   width: number;
   grow?: number;
   align: 'left' | 'right' | 'center';
-  /** `signed`: from the middle, buy colour right, sell colour left; `share`: from the left in the text's colour. */
-  bar?: 'signed' | 'share';
+  /**
+   * `signed`: from the middle, buy colour right, sell colour left; `share`: from the left in the text's colour;
+   * `split`: the whole width, bought from the left and sold from the right, NaN for none.
+   */
+  bar?: 'signed' | 'share' | 'split';
   /** Columns with the highest number are left out first where the panel is narrow; 0 always stays. */
   drop?: number;
   sortable?: boolean;
@@ -225,6 +228,7 @@ export class TextGrid {
       context.fillRect(column.x + 2, y + 2, cell.bar, this.rowHeight - 4);
       return;
     }
+    if (column.bar === 'split') return this.#paintSplit(context, column, y, cell.bar, background);
     const middle = Math.round(column.x + column.w / 2);
     const { buy, sell, faint } = theme.get();
     const top = y + this.rowHeight - SIGNED_BAR - 1;
@@ -236,8 +240,22 @@ export class TextGrid {
     context.fillRect(middle, top, 1, SIGNED_BAR);
   }
 
+  #paintSplit(context: CanvasRenderingContext2D, column: Placed, y: number, bought: number, background: string): void {
+    if (bought < 0) return;
+    const { buy, sell } = theme.get();
+    const left = column.x + 3;
+    context.fillStyle = mix(sell, 0.7, background);
+    context.fillRect(left, y + 4, column.w - 6, this.rowHeight - 8);
+    context.fillStyle = mix(buy, 0.7, background);
+    context.fillRect(left, y + 4, bought, this.rowHeight - 8);
+    context.fillStyle = background;
+    context.fillRect(left + bought, y + 4, 1, this.rowHeight - 8);
+    context.fillRect(Math.round(column.x + column.w / 2), y + 2, 1, this.rowHeight - 4);
+  }
+
   #barPixels(index: number, bar: number): number {
     const column = this.#columns[index]!;
+    if (column.bar === 'split') return Number.isFinite(bar) ? Math.round(((Math.max(-1, Math.min(1, bar)) + 1) / 2) * (column.w - 6)) : -1;
     if (!column.bar || !Number.isFinite(bar)) return 0;
     const room = column.bar === 'signed' ? column.w / 2 - 3 : column.w - 4;
     return Math.round(Math.max(-1, Math.min(1, bar)) * room);

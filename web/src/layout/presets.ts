@@ -18,6 +18,7 @@ export const PRESETS: readonly Preset[] = [
   { id: 'workspace', title: 'Workspace: all four', build: (dock) => arrange(dock, ['footprint', 'big-flow', 'imbalance', 'liquidations']) },
   { id: 'chart', title: 'Chart: footprint, the rest in tabs', build: buildChart },
   { id: 'lab', title: 'Liquidity lab: BTCUSDT and ETHUSDT', build: buildLab },
+  { id: 'derivatives', title: 'Derivatives: CVD, basis, funding, clusters, whales', build: buildDerivatives },
   { id: 'flow', title: 'Flow: no chart', build: (dock) => arrange(dock, ['big-flow', 'liquidations', 'imbalance']) },
 ];
 
@@ -72,6 +73,18 @@ function buildLab(dock: DockviewApi): void {
     if (kindOf(kind)) add(dock, kind, { referencePanel: `footprint:${LAB_SYMBOLS[0]!}`, direction: 'within' });
   }
   for (const symbol of LAB_SYMBOLS) dock.getPanel(`footprint:${symbol}`)?.api.setActive();
+}
+
+/** Flow on the left, what derivatives cost in the middle, who was forced and who is large on the right. */
+function buildDerivatives(dock: DockviewApi): void {
+  const half = { initialHeight: dock.height * 0.5 };
+  add(dock, 'cvd');
+  add(dock, 'basis', { referencePanel: 'cvd', direction: 'right' }, { initialWidth: dock.width * 0.66 });
+  add(dock, 'clusters', { referencePanel: 'basis', direction: 'right' }, { initialWidth: dock.width * 0.33 });
+  add(dock, 'flow', { referencePanel: 'cvd', direction: 'below' }, { initialHeight: dock.height * 0.32 });
+  add(dock, 'funding', { referencePanel: 'basis', direction: 'below' }, half);
+  add(dock, 'whales', { referencePanel: 'clusters', direction: 'below' }, half);
+  dock.getPanel('cvd')?.api.setActive();
 }
 
 type Place = { referencePanel: string; direction: 'right' | 'below' | 'within'; index?: number };

@@ -4,21 +4,32 @@ import type { Component } from 'svelte';
 import type { CanvasPanel, Seat } from '../core/panel';
 import { readInstance } from '../layout/instance';
 import BigFlowTools from '../ui/BigFlowTools.svelte';
+import ClusterTools from '../ui/ClusterTools.svelte';
+import CvdTools from '../ui/CvdTools.svelte';
 import DepthTools from '../ui/DepthTools.svelte';
+import FilterTools from '../ui/FilterTools.svelte';
 import FootprintTools from '../ui/FootprintTools.svelte';
 import HeatmapTools from '../ui/HeatmapTools.svelte';
 import ImbalanceTools from '../ui/ImbalanceTools.svelte';
 import LadderTools from '../ui/LadderTools.svelte';
 import LiquidationTools from '../ui/LiquidationTools.svelte';
+import NoTools from '../ui/NoTools.svelte';
 import SurfaceTools from '../ui/SurfaceTools.svelte';
+import WhaleTools from '../ui/WhaleTools.svelte';
+import { BasisPanel } from './basis/panel';
 import { BigFlowPanel } from './bigflow/panel';
+import { ClustersPanel } from './clusters/panel';
+import { CvdPanel } from './cvd/panel';
 import { DepthPanel } from './depth/panel';
+import { FlowPanel } from './flow/panel';
 import { FootprintPanel } from './footprint/panel';
+import { FundingPanel } from './funding/panel';
 import { HeatmapPanel } from './heatmap/panel';
 import { ImbalancePanel } from './imbalance/panel';
 import { LadderPanel } from './ladder/panel';
 import { LiquidationsPanel } from './liquidations/panel';
 import { SurfacePanel } from './surface/panel';
+import { WhalesPanel } from './whales/panel';
 
 export interface PanelKind {
   id: string;
@@ -39,6 +50,12 @@ export const PANELS: readonly PanelKind[] = [
   { id: 'surface', title: 'Surface', make: (seat) => new SurfacePanel(seat), tools: SurfaceTools, bySymbol: true },
   { id: 'ladder', title: 'Ladder', make: (seat) => new LadderPanel(seat), tools: LadderTools, bySymbol: true },
   { id: 'liquidations', title: 'Liquidations', make: (seat) => new LiquidationsPanel(seat), tools: LiquidationTools },
+  { id: 'flow', title: 'Order flow', make: (seat) => new FlowPanel(seat), tools: NoTools },
+  { id: 'cvd', title: 'CVD', make: (seat) => new CvdPanel(seat), tools: CvdTools, bySymbol: true },
+  { id: 'basis', title: 'Basis', make: (seat) => new BasisPanel(seat), tools: FilterTools },
+  { id: 'funding', title: 'Funding', make: (seat) => new FundingPanel(seat), tools: FilterTools },
+  { id: 'clusters', title: 'Liquidation clusters', make: (seat) => new ClustersPanel(seat), tools: ClusterTools, bySymbol: true },
+  { id: 'whales', title: 'Whales', make: (seat) => new WhalesPanel(seat), tools: WhaleTools },
 ];
 
 /** The kind of panel an id such as `footprint` or `footprint:ETHUSDT` asks for; undefined where there is none. */

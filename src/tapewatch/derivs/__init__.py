@@ -1,0 +1,1 @@
+"""What several markets say together: basis, funding, clusters, whales, divergence of flow and price."""

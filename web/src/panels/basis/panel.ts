@@ -1,0 +1,86 @@
+/** Basis of every derivative against spot, the premium of mark over index beside it under its own name. */
+
+import { MISSING, percent } from '../../core/format';
+import { type GridColumn, TextGrid, type WriteRow } from '../../core/textgrid';
+import { mix, theme } from '../../core/theme';
+import type { BasisRow } from '../../data/derivs';
+import { DerivTable, orNaN } from '../derivtable';
+import { type Chart, lineColours } from '../lines';
+
+const COLUMNS: GridColumn[] = [
+  { id: 'symbol', title: 'symbol', width: 104, grow: 2, align: 'left', sortable: true },
+  { id: 'venue', title: 'venue', width: 62, grow: 1, align: 'left', sortable: true, drop: 4 },
+  { id: 'basis', title: 'basis bps', width: 72, grow: 1, align: 'right', sortable: true },
+  { id: 'state', title: 'state', width: 150, grow: 8, align: 'left', sortable: true },
+  { id: 'mid', title: 'mid', width: 76, grow: 1, align: 'right', drop: 7 },
+  { id: 'spot', title: 'spot mid', width: 76, grow: 1, align: 'right', drop: 8 },
+  { id: 'annual', title: '% a year', width: 62, grow: 1, align: 'right', sortable: true, drop: 6 },
+  { id: 'premium', title: 'mark/index bps', width: 102, grow: 1, align: 'right', sortable: true },
+  { id: 'hour', title: '1 h ago', width: 62, grow: 1, align: 'right', drop: 1 },
+  { id: 'day', title: '24 h ago', width: 62, grow: 1, align: 'right', drop: 5 },
+];
+
+const bps = (value: number | null): string => (value === null ? MISSING : percent(value, 2));
+
+export class BasisPanel extends DerivTable<BasisRow> {
+  readonly id = 'basis';
+  readonly perfName = 'basis';
+  protected readonly topic = 'basis';
+  protected readonly columns = COLUMNS;
+  protected readonly grid = new TextGrid(COLUMNS);
+
+  protected override start(): void {
+    super.start();
+    this.context.set('all venues · (mid − spot mid) / spot mid, same moment · bps');
+  }
+
+  protected value(row: BasisRow, column: string): number | string {
+    if (column === 'symbol') return row.symbol;
+    if (column === 'venue') return row.exchange;
+    if (column === 'annual') return orNaN(row.annualised_pct);
+    if (column === 'premium') return orNaN(row.premium_bps);
+    if (column === 'state') return row.state ?? NaN;
+    return orNaN(row.basis_bps);
+  }
+
+  protected histories(): ReturnType<DerivTable<BasisRow>['histories']> {
+    return {
+      basis: { path: '/api/basis/history', params: { figure: 'basis', minutes: '60' } },
+      premium: { path: '/api/basis/history', params: { figure: 'premium', minutes: '60' } },
+    };
+  }
+
+  protected chart(symbol: string, failed: string | undefined): Chart {
+    const [accent, amber] = lineColours(theme.get());
+    const row = this.linked();
+    return {
+      title: failed ?? `${symbol} · by minute, 60 min · bps`,
+      print: (value) => percent(value, 2),
+      levels: [{ value: 0, name: '' }],
+      lines: [
+        { name: 'basis', colour: accent!, points: this.minutes['basis'] ?? [], width: 1.6 },
+        { name: 'mark/index', colour: amber!, points: this.minutes['premium'] ?? [] },
+      ],
+      empty: row ? (row.why ?? 'a line needs two minutes') : `no derivative is called ${symbol}`,
+    };
+  }
+
+  protected writeRow: WriteRow = (index, put) => {
+    const row = this.at(index);
+    const { buy, sell, text, muted, accent, amber, bg } = theme.get();
+    const linked = row.symbol === this.look.get().symbol;
+    const shade = row.state === null || row.state === 'FLAT' ? muted : row.state.endsWith('CONTANGO') ? buy : sell;
+    const steep = row.state?.startsWith('STEEP') ?? false;
+    put('symbol', row.symbol, linked ? accent : text);
+    put('venue', row.exchange, muted);
+    put('basis', bps(row.basis_bps), row.basis_bps === null ? muted : shade);
+    put('state', row.state === null ? (row.why ?? MISSING) : `${steep ? '◆ ' : ''}${row.state}`, shade);
+    put('mid', row.mid === null ? MISSING : String(row.mid), text);
+    put('spot', row.spot_mid === null ? MISSING : String(row.spot_mid), text);
+    put('annual', row.annualised_pct === null ? MISSING : percent(row.annualised_pct), muted);
+    put('premium', bps(row.premium_bps), text);
+    put('hour', bps(row.spot_mid === null ? row.premium_bps_1h_ago : row.basis_bps_1h_ago), muted);
+    put('day', bps(row.spot_mid === null ? row.premium_bps_24h_ago : row.basis_bps_24h_ago), muted);
+    return { ...this.rowStyle(index, linked ? mix(accent, 0.12, bg) : bg, -Infinity, 0, linked ? accent : ''), ...(steep ? { mark: amber } : {}) };
+  };
+}
