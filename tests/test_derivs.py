@@ -203,6 +203,16 @@ def test_an_interval_that_nobody_told_is_learned_from_two_payments() -> None:
     assert row(world.derivs.funding("binance"), "1000PEPEUSDT")["interval_h"] == 2.0
 
 
+@pytest.mark.parametrize(("at_ms", "next_ms"), [(1_000, 2 * HOUR_MS), (HOUR_MS + 1, HOUR_MS + 1_000)])
+def test_a_payment_put_off_teaches_no_interval(at_ms: int, next_ms: int) -> None:
+    world = Two()
+    world.hear([mark(T0, 1, 1, 10_000, T0 + HOUR_MS, i=2)])
+    world.derivs.observe()
+    world.hear([mark(T0 + at_ms, 1, 1, 10_000, T0 + next_ms, i=2)])
+    world.derivs.observe()
+    assert row(world.derivs.funding("binance"), "1000PEPEUSDT")["interval_h"] is None
+
+
 def test_slope_and_percentile_are_those_of_the_minutes_held() -> None:
     world, drawn = Two(), Random(5)
     rates = [10_000 + drawn.randrange(-3_000, 3_000) for _ in range(90)]

@@ -68,7 +68,7 @@ def test_whales_of_all_venues_come_as_they_grow() -> None:
     rows = frame(topic.refresh())[0]["meta"]["rows"]
     assert [(row["notional"], row["open"]) for row in rows] == [(600_600.0, True)]
     assert topic.refresh() == ()
-    world.trades([(30_000, 600_600, -10_000)], venue="binance-spot")
+    world.trades([(30_500, 600_600, -10_000)], venue="binance-spot")
     world.trades([(31_000, 600_600, -10_000)])
     head, _ = frame(topic.refresh())
     assert head["type"] == "delta"

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from ..engine import Engine
 
 MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+"""Payments are whole hours apart; a time that moves otherwise is another announcement, not a payment."""
 MINUTES = 1_536
 """Minutes kept: a day, and an hour and a half, so that 24 h ago is there for a while."""
 FIGURES = ("basis", "premium", "rate")
@@ -53,8 +55,9 @@ class VenueHistory:
 
     def _learn(self, next_funding_ms: NDArray[np.int64]) -> None:
         before = self._next_funding[: len(next_funding_ms)]
-        moved = (before > 0) & (next_funding_ms > before)
-        self.funding_ms[: len(next_funding_ms)][moved] = (next_funding_ms - before)[moved]
+        moved = next_funding_ms - before
+        paid = (before > 0) & (before <= self.engine.clock_ms) & (moved > 0) & (moved % HOUR_MS == 0)
+        self.funding_ms[: len(next_funding_ms)][paid] = moved[paid]
         before[:] = next_funding_ms
 
     def fit(self, n: int) -> None:

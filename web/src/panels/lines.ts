@@ -150,7 +150,5 @@ function paintTimes(context: CanvasRenderingContext2D, plot: Box, from: number, 
 
 /** Colours for the lines of several markets, apart from buy and sell. */
 export function lineColours(theme: Theme): readonly string[] {
-  return [theme.accent, theme.amber, theme.neutral === theme.amber ? '#cc79a7' : theme.neutral, '#b48ead', '#8fbcbb', '#d08770', theme.muted].map(
-    (colour) => mix(colour, 0.95, theme.bg),
-  );
+  return [theme.accent, theme.amber, '#c792ea', '#8fbcbb', '#e0e08a', '#d08770', theme.muted].map((colour) => mix(colour, 0.95, theme.bg));
 }

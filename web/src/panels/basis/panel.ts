@@ -9,7 +9,7 @@ import { type Chart, lineColours } from '../lines';
 
 const COLUMNS: GridColumn[] = [
   { id: 'symbol', title: 'symbol', width: 104, grow: 2, align: 'left', sortable: true },
-  { id: 'venue', title: 'venue', width: 62, grow: 1, align: 'left', sortable: true, drop: 1 },
+  { id: 'venue', title: 'venue', width: 90, grow: 1, align: 'left', sortable: true, drop: 1 },
   { id: 'basis', title: 'basis bps', width: 72, grow: 1, align: 'right', sortable: true },
   { id: 'state', title: 'state', width: 150, grow: 8, align: 'left', sortable: true },
   { id: 'mid', title: 'mid', width: 76, grow: 1, align: 'right', drop: 7 },

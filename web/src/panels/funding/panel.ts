@@ -10,7 +10,7 @@ import { type Chart, lineColours } from '../lines';
 
 const COLUMNS: GridColumn[] = [
   { id: 'symbol', title: 'symbol', width: 104, grow: 2, align: 'left', sortable: true },
-  { id: 'venue', title: 'venue', width: 62, grow: 1, align: 'left', sortable: true, drop: 1 },
+  { id: 'venue', title: 'venue', width: 90, grow: 1, align: 'left', sortable: true, drop: 1 },
   { id: 'rate', title: '% / 8 h', width: 84, grow: 1, align: 'right', sortable: true },
   { id: 'own', title: 'own rate', width: 110, grow: 1, align: 'right', drop: 3 },
   { id: 'annual', title: '% a year', width: 66, grow: 1, align: 'right', sortable: true, drop: 5 },

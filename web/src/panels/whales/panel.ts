@@ -10,7 +10,7 @@ import { Rows, type WhaleFlow, type WhaleHour, type WhaleRow } from '../../data/
 
 const COLUMNS: GridColumn[] = [
   { id: 'time', title: 'time UTC', width: 92, align: 'left' },
-  { id: 'venue', title: 'venue', width: 62, grow: 1, align: 'left' },
+  { id: 'venue', title: 'venue', width: 90, grow: 1, align: 'left' },
   { id: 'symbol', title: 'symbol', width: 92, grow: 2, align: 'left' },
   { id: 'side', title: 'side', width: 56, align: 'left' },
   { id: 'tier', title: 'tier', width: 62, align: 'left' },
