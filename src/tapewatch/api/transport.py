@@ -37,13 +37,13 @@ class Framing:
     """Websocket frames of messages. The newest are kept: all clients of a topic get the same ones."""
 
     def __init__(self) -> None:
-        self._payloads: Payloads = ()
-        self._octets = b""
+        self.payloads: Payloads = ()
+        self.octets = b""
 
     def __call__(self, payloads: Payloads) -> bytes:
-        if payloads is not self._payloads:
-            self._payloads, self._octets = payloads, b"".join(map(_frame, payloads))
-        return self._octets
+        if payloads is not self.payloads:
+            self.payloads, self.octets = payloads, b"".join(map(_frame, payloads))
+        return self.octets
 
 
 def _frame(payload: Payload) -> bytes:
@@ -61,6 +61,8 @@ class Line(WebSocketsSansIOProtocol):
 
     is_cut = False
     """The client did not read for longer than our patience."""
+    ready = True
+    """Whether its transport takes more: what the base class keeps in an event, without a call for each client."""
     _framing: Framing
     _on_ready: Callable[[], None] | None = None
     _patience_s = 0.0
@@ -72,23 +74,22 @@ class Line(WebSocketsSansIOProtocol):
         if not self.ready:
             self.pause_writing()
 
-    @property
-    def ready(self) -> bool:
-        return self.writable.is_set()
-
     def send_all(self, payloads: Payloads) -> bool:
-        if not self.writable.is_set():
+        if not self.ready:
             return False
-        if not self.close_sent and not self.transport.is_closing():  # whoever leaves needs nothing any more
-            self.transport.write(self._framing(payloads))
+        transport, framing = self.transport, self._framing
+        if not self.close_sent and not transport.is_closing():  # whoever leaves needs nothing any more
+            transport.write(framing.octets if payloads is framing.payloads else framing(payloads))
         return True
 
     def pause_writing(self) -> None:
+        self.ready = False
         super().pause_writing()
         if self._on_ready is not None and self._patience is None:
             self._patience = self.loop.call_later(self._patience_s, self.cut)
 
     def resume_writing(self) -> None:
+        self.ready = True
         super().resume_writing()
         self._forget_patience()
         if self._on_ready is not None:
@@ -96,6 +97,7 @@ class Line(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._on_ready = None
+        self.ready = True  # nobody waits for one who has left
         self._forget_patience()
         super().connection_lost(exc)
 

@@ -89,7 +89,8 @@ class _Channel:
     def __init__(self, make: Callable[[], Topic], now: float, latency: Latency | None) -> None:
         self._make = make
         self.topic = make()
-        self.subscriptions: set[_Subscription] = set()
+        self.subscriptions: dict[_Subscription, None] = {}
+        """In order of arrival: they lie in memory as they came, and are walked that way a thousand at a time."""
         self.due = now + self.topic.period_s
         self.failing = False
         self._latency = latency
@@ -138,10 +139,11 @@ class _Channel:
 class _Subscription:
     """One client on one topic: at most one message waits here."""
 
-    __slots__ = ("_behind", "_client", "_queued", "_waiting", "channel", "ids")
+    __slots__ = ("_behind", "_client", "_queued", "_send", "_waiting", "channel", "ids")
 
     def __init__(self, client: Client, channel: _Channel) -> None:
         self._client = client
+        self._send = client.send
         self.channel = channel
         self.ids: set[int] = set()
         self._waiting: Payloads | None = None
@@ -156,7 +158,7 @@ class _Subscription:
             self._waiting, self._behind = None, True
             return False
         if not self._behind:
-            if self._client.send(payloads):
+            if self._send(payloads):
                 return True
             self._waiting = payloads
         self.enqueue()
@@ -181,12 +183,18 @@ class _Subscription:
         return payloads or ()
 
 
+def _refuse(_: Payloads) -> bool:
+    return False
+
+
 class Client:
     """One connection: subscriptions by the client's own numbers, and the messages that wait for its transport."""
 
     def __init__(self, hub: Hub, outlet: Outlet | None) -> None:
         self._hub = hub
         self._outlet = outlet
+        self.send: Callable[[Payloads], bool] = _refuse if outlet is None else outlet.send_all
+        """Gives messages to the transport if it takes them now. Whoever has none is asked by `take`."""
         self._by_key: dict[str, _Subscription] = {}
         self._by_id: dict[int, _Subscription] = {}
         self._line: deque[_Subscription] = deque()
@@ -207,7 +215,7 @@ class Client:
         if subscription is None:
             channel = self._hub.open(key, make)
             subscription = self._by_key[key] = _Subscription(self, channel)
-            channel.subscriptions.add(subscription)
+            channel.subscriptions[subscription] = None
         subscription.ids.add(number)
         self._by_id[number] = subscription
         subscription.renew()
@@ -223,7 +231,7 @@ class Client:
             del self._by_key[key]
             if subscription in self._line:
                 self._line.remove(subscription)
-            subscription.channel.subscriptions.discard(subscription)
+            subscription.channel.subscriptions.pop(subscription, None)
             self._hub.close_if_unused(key)
 
     def close(self) -> None:
@@ -231,10 +239,6 @@ class Client:
         for number in list(self._by_id):
             self.unsubscribe(number)
         self._hub.clients.discard(self)
-
-    def send(self, payloads: Payloads) -> bool:
-        """Give messages to the transport if it takes them now. Whoever has none is asked by `take`."""
-        return self._outlet is not None and self._outlet.send_all(payloads)
 
     def lined_up(self, subscription: _Subscription) -> None:
         self._line.append(subscription)
