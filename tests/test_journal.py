@@ -19,7 +19,7 @@ import pytest
 from disks import FaultyDisk, small_disk
 from journals import entry, number, read_all
 from tapewatch.journal import Content, DataLock, Journal, Limits, Record, Rotation, StreamClass, files, read, recover
-from tapewatch.journal.guard import ALL_BUT_TRADES, BOOKS, Guard, expire
+from tapewatch.journal.guard import ALL_BUT_TRADES, BOOKS, Guard, expirable
 from tapewatch.model.errors import TapewatchError
 
 GIB = 1 << 30
@@ -298,10 +298,34 @@ def test_what_the_guard_stops_is_noted_in_the_journal(tmp_path: Path, monkeypatc
     filling.free = 3 * GIB
     until(lambda: journal.guarded == frozenset())
     journal.close()
-    assert [(told["event"], told["classes"]) for told in notes(tmp_path)] == [
+    told = notes(tmp_path)
+    assert [(one["event"], one["classes"]) for one in told] == [
         ("stopped", ["depth", "quotes"]),
         ("resumed", ["depth", "quotes"]),
     ]
+    since = told[0]["from_ns"]
+    assert [one["from_ns"] for one in told] == [since, since]
+    assert [one["to_ns"] == since for one in told] == [True, False]
+
+
+def test_the_guard_gives_up_only_what_is_recorded_and_says_again_that_it_lasts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(FaultyDisk):
+        def free_bytes(self, folder: Path) -> int:  # noqa: ARG002
+            return GIB
+
+    monkeypatch.setattr("tapewatch.journal.journal.GUARD_S", 0.01)
+    monkeypatch.setattr("tapewatch.journal.journal.GUARD_NOTE_S", 0.02)
+    recorded = (StreamClass.TRADES, StreamClass.DEPTH)
+    journal = journal_on(tmp_path, Full(), limits=Limits(min_free_bytes=2 * GIB), classes=recorded)
+    until(lambda: len(notes(tmp_path)) >= 3)
+    journal.close()
+    told = notes(tmp_path)
+    assert {(one["event"], tuple(one["classes"]), one["from_ns"]) for one in told} == {  # type: ignore[arg-type]
+        ("stopped", ("depth",), told[0]["from_ns"])
+    }
+    assert [one["to_ns"] for one in told] == sorted({one["to_ns"] for one in told})  # type: ignore[type-var]
 
 
 def closed_files(folder: Path, count: int) -> list[Path]:
@@ -313,29 +337,59 @@ def closed_files(folder: Path, count: int) -> list[Path]:
     return [file.path for file in files(folder)]
 
 
-def test_closed_files_that_are_too_old_are_deleted(tmp_path: Path) -> None:
+def kept_within(folder: Path, limits: Limits, expired: int, disk: FaultyDisk | None = None) -> Journal:
+    """A journal that has looked at what it may keep."""
+    journal = journal_on(folder, disk, limits=limits)
+    until(lambda: journal.status.expired_files == expired)
+    journal.close()
+    return journal
+
+
+def test_closed_files_that_are_too_old_are_deleted_and_their_loss_is_noted(tmp_path: Path) -> None:
+    """Files wait for the sealer; those that wait too long are lost, and what was in them is said before they go."""
     made = closed_files(tmp_path, 4)
     for path in made[:2]:
         os.utime(path, (0, time.time() - 7_200))
-    size = expire(tmp_path, Limits(keep_s=3_600), FaultyDisk())
-    assert [file.path for file in files(tmp_path)] == made[2:]
-    assert size == sum(path.stat().st_size for path in made[2:])
+    size = sum(path.stat().st_size for path in made[:2])
+    status = kept_within(tmp_path, Limits(keep_s=3_600), 2).status
+    assert (status.expired_files, status.expired_bytes) == (2, size)
     assert numbers(tmp_path) == [2, 3]
+    told = notes(tmp_path)
+    assert [(one["event"], one["file"], one["classes"], one["frames"]) for one in told] == [
+        ("expired", path.name, {"trades": 1}, 1) for path in made[:2]
+    ]
+    assert [one["from_ns"] for one in told] == [one["to_ns"] for one in told] == [entry(n).recv_ns for n in (0, 1)]
 
 
-def test_beyond_its_size_the_journal_loses_its_oldest_files(tmp_path: Path) -> None:
+def test_beyond_its_size_the_journal_loses_its_oldest_files_and_never_their_notes(tmp_path: Path) -> None:
     made = closed_files(tmp_path, 4)
     size = made[0].stat().st_size
-    expire(tmp_path, Limits(max_bytes=3 * size), FaultyDisk())
-    assert [file.path for file in files(tmp_path)] == made[1:]
-    assert expire(tmp_path, Limits(), FaultyDisk()) == 3 * size
+    kept_within(tmp_path, Limits(max_bytes=3 * size), 1)
+    assert [path.exists() for path in made] == [False, True, True, True]
+    # The file that holds the note goes too: the note is handed on.
+    for path in [file.path for file in files(tmp_path)]:
+        os.utime(path, (0, time.time() - 7_200))
+    kept_within(tmp_path, Limits(keep_s=3_600), 3)
+    assert {one["file"] for one in notes(tmp_path)} == {path.name for path in made}
+    assert len(notes(tmp_path)) == 4
+    assert numbers(tmp_path) == []
+
+
+def test_nothing_is_deleted_while_the_disk_does_not_take_the_note(tmp_path: Path, disk: FaultyDisk) -> None:
+    made = closed_files(tmp_path, 2)
+    disk.fail["create"] = errno.ENOSPC
+    journal = journal_on(tmp_path, disk, limits=Limits(max_bytes=1))
+    until(lambda: journal.status.state == "stopped")
+    assert all(path.exists() for path in made)
+    assert journal.status.expired_files == 0
+    journal.close()
 
 
 def test_a_file_that_is_being_written_is_never_deleted(tmp_path: Path) -> None:
     journal = journal_on(tmp_path)
     journal.add(entry(0))
     until(lambda: journal.status.synced == 1)
-    expire(tmp_path, Limits(max_bytes=1, keep_s=1e-9), FaultyDisk())
+    assert expirable(tmp_path, Limits(max_bytes=1, keep_s=1e-9))[0] == []
     assert numbers(tmp_path) == [0]
     journal.close()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from journals import entry, number, numbered, read_all
-from tapewatch.journal import Damage, NewerFormatError, Reason, Record, files, read
+from tapewatch.journal import Damage, NewerFormatError, Reason, Record, files, missing, read
 from tapewatch.journal.format import HEAD, MAGIC
 from tapewatch.journal.writer import Writer
 from tapewatch.model.errors import UsageError
@@ -198,8 +198,35 @@ def test_a_missing_file_in_the_sequence_is_named(tmp_path: Path) -> None:
     assert [damage.reason for damage in damages] == [Reason.MISSING_FILE]
     assert damages[0].path == found[3].path
     assert "files 3 to 3" in damages[0].detail
+    assert missing(files(tmp_path), [found[2].path.name]) == []  # it was sealed: nobody misses it
     found[0].path.unlink()  # consumed in order: the oldest go first, and nobody misses them
     assert [damage.reason for damage in read_all(tmp_path)[1]] == [Reason.MISSING_FILE]
+
+
+def test_a_file_that_is_closed_while_the_folder_is_listed_is_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = Writer(tmp_path, "binance")
+    listed: list[str] = []
+    glob = Path.glob
+
+    def slow(folder: Path, pattern: str) -> list[Path]:
+        """Between the two looks at the folder the file that was open is closed, and the next one begun."""
+        found = list(glob(folder, pattern))
+        if not listed:
+            writer.rotate(force=True)
+            writer.write([entry(len(files_before) + 1)])
+        listed.append(pattern)
+        return found
+
+    writer.write([entry(0)])
+    writer.rotate(force=True)
+    writer.write([entry(1)])
+    files_before = files(tmp_path)
+    monkeypatch.setattr(Path, "glob", slow)
+    found = files(tmp_path)
+    assert [file.name.number for file in found] == [1, 2]
+    assert missing(found) == []
 
 
 def test_a_file_cut_short_is_told_by_the_one_after_it(tmp_path: Path) -> None:

@@ -18,8 +18,11 @@ import pytest
 from disks import small_disk
 from journals import entry
 from program import Program, run, started
+from tapes import universe
 from tapewatch.journal import Damage, Reason, Record, files, read
 from tapewatch.journal.writer import Writer
+from tapewatch.model.tape import Tape
+from tapewatch.store.writer import Consumed, Store
 
 LIVES = 3
 
@@ -226,6 +229,22 @@ def test_doctor_reads_the_journal(tmp_path: Path, written: Path) -> None:
     told = run(tmp_path, "doctor", **settings).stdout
     assert "3 files, 30 records, 0.0 MiB, damages: 1" in told
     assert "tapewatch journal names them" in told
+
+
+def test_a_file_between_two_others_that_was_sealed_is_not_called_missing(tmp_path: Path, written: Path) -> None:
+    """The first cannot be sealed and stays; the second is sealed and gone."""
+    home = tmp_path / "home"
+    (home / "journal").mkdir(parents=True)
+    written.rename(home / "journal" / "binance")
+    first, second, _ = (file.path for file in files(home / "journal" / "binance"))
+    store = Store(home).open()
+    store.write(universe(), Tape.empty(), name=second.stem, consumed=Consumed(second.name))
+    store.close()
+    second.unlink()
+    settings = {"TAPEWATCH_STORE__PATH": str(home), "TAPEWATCH_VENUES__BINANCE__ENABLED": "false", "COLUMNS": "300"}
+    assert "2 files, 20 records, 0.0 MiB, all sound" in run(tmp_path, "doctor", **settings).stdout
+    assert run(tmp_path, "journal", **settings).returncode == 0
+    assert first.exists()
 
 
 def test_no_such_journal_is_one_sentence(tmp_path: Path) -> None:

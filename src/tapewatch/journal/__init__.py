@@ -2,7 +2,7 @@
 
 from .format import Content, Header, NewerFormatError, Record, StreamClass
 from .guard import Limits
-from .journal import Journal, JournalStatus
+from .journal import Journal, JournalStatus, Mark
 from .lock import DataLock
 from .reader import Damage, JournalFile, Reason, files, header, missing, read
 from .recovery import Recovery, recover
@@ -17,6 +17,7 @@ __all__ = [
     "JournalFile",
     "JournalStatus",
     "Limits",
+    "Mark",
     "NewerFormatError",
     "Reason",
     "Record",

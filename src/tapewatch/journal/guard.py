@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .disk import Disk
 from .format import StreamClass
-from .reader import files
-
-log = logging.getLogger(__name__)
+from .reader import JournalFile, files
 
 BOOKS = frozenset({StreamClass.DEPTH, StreamClass.QUOTES})
 """Given up first: by far the most bytes, and a book is whole again after its next snapshot."""
@@ -61,23 +57,19 @@ class Guard:
         return 0, ""
 
 
-def expire(folder: Path, limits: Limits, disk: Disk) -> int:
-    """Delete closed files that are too old or too many, oldest first; returns the size of what is left."""
+def expirable(folder: Path, limits: Limits) -> tuple[list[tuple[JournalFile, str]], int]:
+    """Closed files that are too old or too many, oldest first, each with the reason; and the size of all there are."""
     kept = files(folder)
-    size = sum(file.size for file in kept)
+    size = left = sum(file.size for file in kept)
+    out = []
     for file in [file for file in kept if file.closed]:
         age_s = time.time() - _modified(file.path)
-        old, many = 0 < limits.keep_s < age_s, 0 < limits.max_bytes < size
+        old, many = 0 < limits.keep_s < age_s, 0 < limits.max_bytes < left
         if not old and not many:
             break
-        try:
-            disk.remove(file.path)
-        except OSError as error:
-            log.warning("journal_not_expired file=%s error=%r", file.path.name, str(error))
-            break
-        size -= file.size
-        log.warning("journal_expired file=%s bytes=%d reason=%s", file.path.name, file.size, "age" if old else "size")
-    return size
+        out.append((file, "age" if old else "size"))
+        left -= file.size
+    return out, size
 
 
 def _modified(path: Path) -> float:

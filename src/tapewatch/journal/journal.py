@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,8 @@ import msgspec
 
 from .disk import Disk
 from .format import Content, Entry, StreamClass, ends_of
-from .guard import Guard, Limits, expire
+from .guard import Guard, Limits, expirable
+from .reader import JournalFile, Summary, summary
 from .writer import Rotation, Writer
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ SYNC_S = 0.5
 GUARD_S = 1.0
 RETRY_S = 1.0
 RETENTION_S = 30.0
+GUARD_NOTE_S = 60.0
+"""So often it is noted again what the guard keeps out: a program that dies meanwhile leaves no more unsaid."""
 QUEUE_BYTES = 64 << 20
 STOP_WITHIN_S = 15.0
 """A disk that hangs for longer does not keep the program from ending."""
@@ -60,6 +63,21 @@ class JournalStatus:
     """Size of this journal's files."""
     guarded: tuple[str, ...]
     """Classes that the disk guard does not record now."""
+    expired_files: int
+    """Deleted by age or size before anything had been made of them: lost, and noted as such."""
+    expired_bytes: int
+
+
+@dataclass(slots=True)
+class Mark:
+    """A place in a journal: behind all that had been taken when it was set."""
+
+    session: str
+    taken: int
+    sequence: int | None = None
+    """First record behind it; None until all before it has been numbered."""
+    file: int | None = None
+    """All before it is on the disk, in files of the session up to this number; None until then."""
 
 
 @dataclass(slots=True)
@@ -97,10 +115,12 @@ class Journal:
         venue: str,
         *,
         limits: Limits | None = None,
+        classes: Iterable[StreamClass] = StreamClass,
         queue_bytes: int = QUEUE_BYTES,
         rotation: Rotation | None = None,
         disk: Disk | None = None,
     ) -> None:
+        """`classes` are those that are recorded: the guard gives up no others, and notes no others."""
         self.folder = folder
         self.venue = venue
         self.fault: BaseException | None = None
@@ -111,6 +131,9 @@ class Journal:
         self._writer = Writer(folder, venue, disk=self._disk, rotation=rotation)
         self._limits = limits or Limits()
         self._guard = Guard(self._limits)
+        self._classes = frozenset(classes)
+        self._guarded_since: dict[StreamClass, int] = {}
+        self._guard_note_at = 0.0
         self._queue_bytes = queue_bytes
         self._lock = threading.Lock()
         self._queue: list[Entry] = []
@@ -121,11 +144,15 @@ class Journal:
         self._high = 0
         self._dropped = _Hole()
         self._hole: _Hole | None = None
+        self._taken = self._handed = 0
+        """Entries put into the queue, and of them those that the writer has."""
+        self._mark: Mark | None = None
         self._stopping = threading.Event()
         self._rotate = threading.Event()
         self._closed = False
         self._free = -1
         self._size = 0
+        self._expired_files = self._expired_bytes = 0
         self._thread = threading.Thread(target=self._run, name=f"journal-{venue}", daemon=True)
 
     def start(self) -> None:
@@ -166,6 +193,7 @@ class Journal:
             self._note_hole(self._hole)
         self._queue.append(entry)
         self._queued += entry.size
+        self._taken += 1
         self._high = max(self._high, held)
         return True
 
@@ -178,6 +206,12 @@ class Journal:
         self._queue.append(entry)
         self._queued += entry.size
         self._hole = None
+
+    def mark(self) -> Mark:
+        """Set a mark, in the place of the one before; the thread fills it in."""
+        with self._lock:
+            self._mark = Mark(self._writer.session, self._taken)
+            return self._mark
 
     def rotate(self) -> None:
         """Close the file soon, so that what is in it can be read as a closed one."""
@@ -207,6 +241,8 @@ class Journal:
             disk_free_bytes=self._free,
             journal_bytes=self._size,
             guarded=tuple(stream.name.lower() for stream in sorted(self.guarded)),
+            expired_files=self._expired_files,
+            expired_bytes=self._expired_bytes,
         )
 
     def close(self) -> None:
@@ -264,19 +300,56 @@ class Journal:
             taken, self._queue = self._queue, []
             self._unsafe += self._queued  # still in memory, in another's hands
             self._queued = 0
+            self._handed = self._taken
         return taken
 
     def _settle(self) -> None:
-        """Free the room of what is safe."""
+        """Free the room of what is safe; see whether the mark has been reached."""
         unsafe = self._writer.unsafe_bytes
         with self._lock:
             self._unsafe = unsafe
+            mark = self._mark
+        if mark is not None and mark.sequence is None and self._handed >= mark.taken:
+            mark.sequence = self._writer.next_sequence
+        if mark is not None and mark.sequence is not None and mark.file is None:
+            mark.file = self._writer.files if self._writer.synced >= mark.sequence else None
 
     def _expire(self) -> None:
+        """Delete what is too old or too much, each file after the note that says so is on the disk."""
         try:
-            self._size = expire(self.folder, self._limits, self._disk)
+            found, size = expirable(self.folder, self._limits)
+            for file, reason in found:
+                lost = summary(file.path)
+                if not self._say_expired(file, lost):
+                    break
+                self._disk.remove(file.path)
+                size -= file.size
+                if not lost.classes:
+                    continue
+                self._expired_files += 1
+                self._expired_bytes += file.size
+                log.error(
+                    "journal_expired_unsealed venue=%s file=%s bytes=%d reason=%s",
+                    self.venue, file.path.name, file.size, reason,
+                )  # fmt: skip
+        except FileNotFoundError:
+            return  # sealed meanwhile; the rest is looked at again soon
         except OSError as error:
             log.warning("journal_not_expired folder=%s error=%r", self.folder, str(error))
+            return
+        self._size = size
+
+    def _say_expired(self, file: JournalFile, lost: Summary) -> bool:
+        """Note what goes with a file, and hand on the notes that it holds; False where the disk takes no note."""
+        entries = [Entry(Content.NOTE, StreamClass.OTHER, time.time_ns(), payload) for payload in lost.notes]
+        if lost.classes:
+            entries.append(note(
+                "expired", time.time_ns(), from_ns=lost.from_ns, to_ns=lost.to_ns, file=file.path.name,
+                frames=lost.frames, bytes=file.size, classes=lost.classes,
+            ))  # fmt: skip
+        self._writer.write(entries)
+        self._writer.sync()
+        return not self._writer.trouble
 
     def _look_at_disk(self) -> None:
         self._writer.look()
@@ -285,14 +358,25 @@ class Journal:
         except OSError as error:
             log.warning("disk_not_measured folder=%s error=%r", self.folder, str(error))
             return
-        guarded, reason = self._guard.look(self._free, self._size)
-        if guarded == self.guarded:
-            return
-        stopped, resumed = sorted(guarded - self.guarded), sorted(self.guarded - guarded)
-        self.guarded = guarded
-        now_ns = time.time_ns()
-        for event, classes in (("stopped", stopped), ("resumed", resumed)):
-            if classes:
-                names = [stream.name.lower() for stream in classes]
-                log.warning("journal_guard_%s venue=%s classes=%s reason=%r", event, self.venue, names, reason)
-                self._writer.write([note(event, now_ns, classes=names, reason=reason)])
+        wanted, reason = self._guard.look(self._free, self._size)
+        guarded = wanted & self._classes
+        now, now_ns = time.monotonic(), time.time_ns()
+        stopped, resumed = guarded - self.guarded, self.guarded - guarded
+        self._note_guard("resumed", resumed, now_ns)
+        self._guarded_since = {stream: self._guarded_since.get(stream, now_ns) for stream in guarded}
+        if stopped or (guarded and now >= self._guard_note_at):
+            self._note_guard("stopped", guarded, now_ns, reason)
+            self._guard_note_at = now + GUARD_NOTE_S
+        if guarded != self.guarded:
+            names = [stream.name.lower() for stream in sorted(guarded)]
+            log.warning("journal_guard venue=%s stopped=%s reason=%r", self.venue, ",".join(names) or "none", reason)
+            self.guarded = guarded
+
+    def _note_guard(self, event: str, classes: Iterable[StreamClass], now_ns: int, reason: str = "") -> None:
+        """One note for the classes that have been kept out since the same moment."""
+        since: dict[int, list[str]] = {}
+        for stream in sorted(classes):
+            since.setdefault(self._guarded_since[stream], []).append(stream.name.lower())
+        for from_ns, names in since.items():
+            more = {"reason": reason} if reason else {}
+            self._writer.write([note(event, now_ns, from_ns=from_ns, to_ns=now_ns, classes=names, **more)])

@@ -136,6 +136,11 @@ class Writer:
         self._instruments: Entry | None = None
 
     @property
+    def next_sequence(self) -> int:
+        """Number of the next record."""
+        return self._next
+
+    @property
     def unsafe_bytes(self) -> int:
         """Bytes that only memory, or memory and a page cache, hold."""
         return sum(len(batch.data) for batch in (*self._unwritten, *self._unsynced))

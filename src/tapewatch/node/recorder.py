@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..config import StoreConfig
 from ..journal import Content, DataLock, Journal, JournalStatus, Limits, StreamClass, recover
@@ -15,6 +16,9 @@ from ..model.channel import Channel
 from ..model.instrument import Instrument
 from ..venues.registry import PRODUCTS
 from .sealing import Sealing
+
+if TYPE_CHECKING:
+    from .audit import Audit
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +135,8 @@ class Recorder:
         self.journals: dict[str, Journal] = {}
         self.sealing: Sealing | None = None
         """What makes closed files into segments; None where nobody does."""
+        self.audit: Audit | None = None
+        """What compares the store with the engines."""
         self._config = config
         self._limits = Limits(config.min_free_bytes, config.max_bytes, config.retention_s)
         self._lock = DataLock(self.path)
@@ -147,7 +153,8 @@ class Recorder:
             except OSError as error:
                 # The market is watched all the same; what could not be recovered now is there at the next start.
                 log.error("journal_not_recovered folder=%s error=%r", folder, str(error))  # noqa: TRY400
-            journal = self.journals[venue] = self._journal(folder, venue, limits=self._limits)
+            classes = [StreamClass[name.upper()] for name in self._config.record]
+            journal = self.journals[venue] = self._journal(folder, venue, limits=self._limits, classes=classes)
             journal.start()
             recorders[venue] = VenueRecorder(journal, self._config.record, PRODUCTS[venue].channel_of)
         log.info("recording path=%s classes=%s", self.path, ",".join(self._config.record))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
+from ..config import StoreConfig
 from ..journal import Damage, Reason, Record, files, missing, read
+from ..model.errors import UsageError
+from ..store.catalog import FILE_NAME, Catalog, StoreUnavailableError
 
 
 @dataclass(slots=True)
@@ -44,29 +47,52 @@ class Check:
             self.last_ns = item.recv_ns
 
 
-def verify(places: Iterable[Path], progress: Console | None = None) -> list[Check]:
-    """Read every journal file at `places` (files, or folders at any depth), and notice those that are missing."""
+def consumed(store: StoreConfig) -> frozenset[str]:
+    """Journal files that are gone because they were sealed; none where there is no catalog yet."""
+    if not store.url and not (store.data_path / FILE_NAME).exists():
+        return frozenset()
+    catalog = Catalog(store.url) if store.url else Catalog.of_folder(store.data_path)
+    try:
+        return catalog.consumed()
+    except StoreUnavailableError:
+        return frozenset()
+    finally:
+        catalog.close()
+
+
+def verify(places: Iterable[Path], progress: Console | None = None, *, sealed: Collection[str] = ()) -> list[Check]:
+    """Read every journal file at `places` (files, or folders at any depth), and notice those that are missing.
+
+    `sealed` are names of files that nobody misses. What is sealed and deleted meanwhile is left out.
+    """
     checks: list[Check] = []
     gone: list[Damage] = []
     for place in places:
         if place.is_dir():
             for folder in (place, *sorted(path for path in place.rglob("*") if path.is_dir())):
                 found = files(folder)
-                gone += missing(found)
+                gone += missing(found, sealed)
                 checks += [Check(file.path, file.size) for file in found]
         else:
             checks.append(Check(place, place.stat().st_size))
     shown = track(checks, "reading", console=progress, transient=True) if progress else checks
+    there = []
     for check in shown:
-        for item in read(check.path):
-            check.take(item)
+        try:
+            for item in read(check.path):
+                check.take(item)
+        except UsageError:
+            if check.path.exists():
+                raise
+            continue
         check.damages[:0] = [damage for damage in gone if damage.path == check.path]
-    return checks
+        there.append(check)
+    return there
 
 
-def show(places: Iterable[Path], out: Console) -> bool:
+def show(places: Iterable[Path], out: Console, *, sealed: Collection[str] = ()) -> bool:
     """Print what `verify` finds; True when anything is damaged or missing."""
-    checks = verify(places, Console(stderr=True))
+    checks = verify(places, Console(stderr=True), sealed=sealed)
     for check in checks:
         state = "[red]damaged[/]" if check.unsound else "[yellow]unclosed[/]" if check.damages else "[green]sound[/]"
         classes = ", ".join(f"{name} {count:,}" for name, count in sorted(check.classes.items()))
