@@ -170,3 +170,24 @@ def test_every_default_is_itself_allowed() -> None:
 def test_the_configuration_reference_is_the_one_generated_from_the_structs() -> None:
     """Write it anew with: python -m tapewatch.config > docs/configuration.md."""
     assert (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8") == config.reference()
+
+
+def test_a_symbols_detectors_inherit_what_is_said_of_all(tmp_path: Path) -> None:
+    """What a symbol leaves out is that of ALL; a default that is written down for a symbol wins over ALL."""
+    path = write(
+        tmp_path / "t.toml",
+        """
+        [thresholds.detectors.BTCUSDT]
+        wall_multiple = 5.0
+        sweep_levels = 3
+        [thresholds.detectors.ALL]
+        min_notional = 9000.0
+        sweep_levels = 7
+    """,
+    )
+    thresholds = config.load(path, environment={"TAPEWATCH_THRESHOLDS__DETECTORS__ETHUSDT__WALL_MS": "900"}).thresholds
+    told = {symbol: thresholds.of_detectors(symbol) for symbol in ("BTCUSDT", "ETHUSDT", "XRPUSDT")}
+    assert {one.min_notional for one in told.values()} == {9000.0}
+    assert [one.sweep_levels for one in told.values()] == [3, 7, 7]
+    assert [one.wall_multiple for one in told.values()] == [5.0, 3.0, 3.0]
+    assert [one.wall_ms for one in told.values()] == [5_000, 900, 5_000]

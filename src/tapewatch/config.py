@@ -253,7 +253,7 @@ class ThresholdsConfig(Thresholds, frozen=True, forbid_unknown_fields=True):
 
     symbols: dict[str, SymbolThresholds] = msgspec.field(default_factory=dict)
     detectors: dict[str, DetectorThresholds] = msgspec.field(default_factory=dict)
-    """By symbol; `ALL` holds for those not named. A key left out has its default."""
+    """By symbol. What a symbol leaves out is that of `ALL` (`load` sees to it); what that leaves out, the default."""
 
     derivs: dict[str, DerivsThresholds] = msgspec.field(default_factory=dict)
     """Of the derivatives panels, by symbol, in the same way."""
@@ -327,6 +327,9 @@ def load(
         for name in names[:-1]:
             branch = branch.setdefault(name, {})
         branch[names[-1]] = value
+    by_symbol = tree.get("thresholds", {}).get("detectors", {})
+    for symbol, own in by_symbol.items():
+        by_symbol[symbol] = by_symbol.get("ALL", {}) | own
     return msgspec.convert(tree, Config)
 
 
