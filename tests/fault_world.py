@@ -100,7 +100,7 @@ class World:
         self.plan = PagePlan(PRODUCTS["binance"].trades, lambda _: True)
         self.budget = WeightBudget(2_400)
         self.venue_budget = RequestBudget(2_400)
-        self.backoff = {kind: Backoff(0.5, 8.0, Random(f"{kind} {self.seed}")) for kind in ("hole", "history")}
+        self.backoff = {kind: Backoff(0.5, 8.0, Random(f"{kind} {self.seed}")) for kind in ("hole", "tail", "history")}
         self.not_before_ms = dict.fromkeys(self.backoff, 0)
         self.under_way: set[str] = set()
         self.lines = [Line("trades", "aggTrade"), Line("depth", "depth@100ms")]
@@ -187,6 +187,8 @@ class World:
             self._want(self.node.on_disconnect(self._names(), line.channel))
             if line.channel == "depth":
                 self.queue.interrupted(self._names())
+            else:
+                self.plan.interrupted(self._names())
 
     def _connect(self) -> None:
         for line in self.lines:
@@ -196,6 +198,8 @@ class World:
                     self.sim.open(f"{name.lower()}@{line.stream}")
                 if line.channel == "depth":
                     self.queue.streaming(self._names(), self.now_ms / 1_000)
+                else:
+                    self.plan.streaming(self._names(), self.now_ms / 1_000)
 
     def _names(self) -> list[str]:
         return [instrument.symbol for instrument in self.node.universe]
@@ -257,6 +261,8 @@ class World:
 
         if kind == "hole":
             return self.plan.next_hole(self.node.trade_holes(), self.now_ms / 1_000, room)
+        if kind == "tail":
+            return self.plan.next_tail(self.node.trade_tails(), self.now_ms / 1_000, self.now_ms, room)
         return self.plan.next_history(self.node.history_edges(), self.now_ms, room)
 
     def _get_book(self, symbol: str) -> None:
@@ -283,6 +289,8 @@ class World:
             if page.takes(ids):
                 self.delivered[page.symbol] += len(ids)
                 self._want(self.node.on_trades(page.symbol, body.encode(), self._recv_ns()))
+            if page.tail is not None:
+                self.node.tail_told(page.symbol, whole=len(ids) < page.limit)
             for hole, fate in self.plan.judge(page, ids, self.node.trade_holes(), self.now_ms / 1_000, self.now_ms):
                 self.node.give_up(hole, fate)
 

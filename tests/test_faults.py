@@ -113,6 +113,33 @@ def test_after_an_outage_ids_are_contiguous_and_the_footprint_is_the_venues(leng
     assert totals["missing"] == totals["filled"] > 10 * length_s, reason
 
 
+@pytest.mark.parametrize("length_s", [20, 300])
+def test_what_was_lost_behind_the_newest_trade_of_a_quiet_symbol_is_asked_for(length_s: int) -> None:
+    """The line comes back, and one symbol says nothing any more: its trades of the outage are there all the same.
+
+    Five minutes are more than a page. Later the venue is asked again, now and then.
+    """
+    world = World(13, outages_ms=[(5_000, length_s * 1_000)])
+    quiet = world.market.listings[0].symbol
+    world.run(5_000)
+    world.line_faults = [lambda frames, _: [f for f in frames if f[0] != f"{quiet.lower()}@aggTrade"]]
+    i = world.node.universe.get(quiet).index
+    held = int(world.node.engine.flow.trades[i]["last_id"])
+    world.run(length_s * 1_000 + 100)
+    lost = int(world.market.trades(quiet)["id"][-1])
+    assert lost > held + (1_000 if length_s == 300 else 100)
+    world.run(2_000)
+    assert int(world.node.engine.flow.trades[i]["last_id"]) == held, "nothing has told it yet"
+    world.run(18_000)
+    assert int(world.node.engine.flow.trades[i]["last_id"]) >= lost
+    assert not any(tail.doubtful for tail in world.node.trade_tails())
+    assert world.wrong() == []
+    told = int(world.node.engine.flow.trades[i]["last_id"])
+    world.run(130_000)
+    assert int(world.node.engine.flow.trades[i]["last_id"]) > told + 100
+    assert world.wrong() == []
+
+
 def test_history_of_before_the_start_is_loaded_and_counts() -> None:
     """We come four minutes late; the venue's day began with its market."""
     world = World(11, connects_at_ms=240_000)

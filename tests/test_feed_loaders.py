@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
@@ -25,7 +26,7 @@ from tapewatch.feed.binance_usdm import BinanceUsdmRest
 from tapewatch.feed.books import LEADERS, TAIL_DEPTH, BookLoader
 from tapewatch.feed.budget import Priority
 from tapewatch.feed.pages import PagePlan
-from tapewatch.feed.sink import HistoryEdge, TradeHole
+from tapewatch.feed.sink import HistoryEdge, TradeHole, TradeTail
 from tapewatch.model.errors import FrameError
 from tapewatch.model.gaps import Fate
 from tapewatch.model.instrument import Grid, Instrument, Universe
@@ -44,6 +45,8 @@ class Taker:
         self.trades: list[int] = []
         self.holes: list[TradeHole] = []
         self.given_up: dict[TradeHole, Fate] = {}
+        self.tails: list[TradeTail] = []
+        self.told: dict[str, int] = {}
         self.first: dict[str, int] = {}
         """Oldest trade of symbols whose ids are milliseconds since midnight."""
 
@@ -89,6 +92,17 @@ class Taker:
 
     def give_up(self, hole: TradeHole, fate: Fate) -> None:
         self.given_up[hole] = fate
+
+    def trade_tails(self) -> list[TradeTail]:
+        return self.tails
+
+    def tail_told(self, symbol: str, whole: bool) -> None:
+        (tail,) = (tail for tail in self.tails if tail.symbol == symbol)
+        self.tails.remove(tail)
+        last_id = max([tail.last_id, *self.trades])
+        if not whole:
+            self.tails.append(replace(tail, last_id=last_id))
+        self.told[symbol] = last_id
 
     def history_edges(self) -> list[HistoryEdge]:
         return [HistoryEdge(symbol, first, DAY + first, DAY + 5_000) for symbol, first in self.first.items()]
@@ -310,6 +324,37 @@ async def test_an_answer_that_ends_too_early_is_asked_for_again_and_then_given_u
     assert taker.trades == list(range(100, 151))
     assert list(taker.given_up) == [TradeHole("A", 151, 200)]
     assert len(api.requests) == pages_module.TRIES
+
+
+async def test_behind_a_doubted_trade_the_venue_is_asked_until_it_has_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages_module, "TAIL_AFTER_S", 0.02)
+    taker = Taker()
+    taker.tails = [TradeTail("A", 100, 0, doubtful=True), TradeTail("DOWN", 1, 0, doubtful=True)]
+    api = trades_api(1, 2_500)
+    async with client(api) as rest:
+        asking = backfill(rest, taker)
+        asking.interrupted(["A", "DOWN"])
+        asking.streaming(["A"])
+        async with running(asking.run()):
+            await until(lambda: taker.told == {"A": 2_500})
+    assert taker.trades == list(range(101, 2_501))
+    assert asking.filled == 2_400
+    assert len(api.requests) == 3
+    assert [tail.symbol for tail in taker.tails] == ["DOWN"], "whose trades do not come is not asked for yet"
+
+
+def test_who_has_been_silent_for_long_is_asked_for_now_and_then() -> None:
+    plan = PagePlan(RULE, lambda symbol: symbol == "SEEN")
+    quiet_ms = DAY + pages_module.QUIET_MS + 1
+    tails = [TradeTail(symbol, 5, DAY, doubtful=False) for symbol in ("A", "SEEN", "DOWN")]
+    plan.streaming(["A", "SEEN", "DOWN"], 0.0)
+    plan.interrupted(["DOWN"])
+    asked = [plan.next_tail(tails, now_s, quiet_ms, enough) for now_s in (2.0, 4.0, 5.0, 6.0, 903.0, 904.0, 905.0)]
+    found = [None if page is None else (page.symbol, page.from_id, page.priority) for page in asked]
+    seen, other = ("SEEN", 6, Priority.VISIBLE_HISTORY), ("A", 6, Priority.HISTORY)
+    assert found == [None, seen, other, None, None, seen, other]
+    assert plan.next_tail(tails, 906.0, quiet_ms, lambda _: 0) is None
+    assert plan.next_tail(tails, 906.0, DAY, enough) is None, "its newest trade is of this moment"
 
 
 def enough(_: Priority) -> int:

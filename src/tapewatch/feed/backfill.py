@@ -1,11 +1,11 @@
-"""Brings trades back: what a gap has hidden, and today's before we came. Which and when, `pages` decides."""
+"""Brings trades back: what a gap hides or may hide, and today's before we came. Which and when, `pages` decides."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
 from ..engine import Need
@@ -35,7 +35,7 @@ class TradeBackfill:
     ) -> None:  # fmt: skip
         self.plan = PagePlan(product.trades, is_first)
         self.filled = 0
-        """Trades brought back into gaps."""
+        """Trades brought back into gaps, and from behind the newest one held."""
         self.loaded = 0
         """Trades of today's history brought in."""
         self.given_up: dict[str, int] = {}
@@ -56,12 +56,21 @@ class TradeBackfill:
         """How far today's history has come."""
         return self.plan.progress(self._sink.history_edges(), self._rest.venue_ms())
 
+    def interrupted(self, symbols: Iterable[str]) -> None:
+        """Trades of these symbols do not come."""
+        self.plan.interrupted(symbols)
+
+    def streaming(self, symbols: Iterable[str]) -> None:
+        """They come again."""
+        self.plan.streaming(symbols, asyncio.get_running_loop().time())
+
     async def run(self) -> None:
         """Fill and load, for ever; nothing where the venue gives no trades back."""
         if not self.plan.rule.page:
             return
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keep(self._next_hole))
+            tasks.create_task(self._keep(self._next_tail))
             tasks.create_task(self._keep(self._next_history))
 
     async def _keep(self, choose: Callable[[], Page | None]) -> None:
@@ -89,6 +98,10 @@ class TradeBackfill:
     def _next_hole(self) -> Page | None:
         return self.plan.next_hole(self._sink.trade_holes(), asyncio.get_running_loop().time(), self._room)
 
+    def _next_tail(self) -> Page | None:
+        now_s = asyncio.get_running_loop().time()
+        return self.plan.next_tail(self._sink.trade_tails(), now_s, self._rest.venue_ms(), self._room)
+
     def _next_history(self) -> Page | None:
         """Books come first: while some wait for a snapshot, only the history in sight goes on."""
         page = self.plan.next_history(self._sink.history_edges(), self._rest.venue_ms(), self._room)
@@ -102,10 +115,12 @@ class TradeBackfill:
         if page.takes(ids):
             self._wanted(self._sink.on_trades(page.symbol, body, self._clock()))
             brought = sum(number < page.stop for number in ids)
-            if page.hole is None:
+            if page.hole is None and page.tail is None:
                 self.loaded += brought
             else:
                 self.filled += brought
+        if page.tail is not None:
+            self._sink.tail_told(page.symbol, whole=len(ids) < page.limit)
         self._judge(page, ids)
 
     def _judge(self, page: Page, ids: list[int]) -> None:
@@ -115,7 +130,9 @@ class TradeBackfill:
 
     def _refused(self, page: Page, reason: str) -> None:
         log.warning("backfill_refused symbol=%s from_id=%d reason=%r", page.symbol, page.from_id, reason)
-        if page.hole is None:
+        if page.tail is not None:
+            self._sink.tail_told(page.symbol, whole=True)  # nothing more can be known until the next trade
+        elif page.hole is None:
             self.plan.end_history(page)
         else:
             self._give_up(page.hole, Fate.REFUSED)

@@ -368,8 +368,9 @@ class VenueFeed:
             self._books.want(needs)
 
     def on_confirmed(self, streams: Sequence[Stream]) -> None:
-        """Diffs of these books are being kept from now on: a snapshot makes sense."""
+        """Diffs of these books are being kept from now on: a snapshot makes sense. Trades tell what was missed."""
         self._books.streaming(stream.symbol for stream in streams if stream.channel is Channel.DEPTH)
+        self._backfill.streaming(stream.symbol for stream in streams if stream.channel is Channel.TRADES)
 
     def on_lost(self, socket: Socket) -> None:
         """The streams of a socket were interrupted."""
@@ -379,6 +380,8 @@ class VenueFeed:
                 continue
             if channel == Channel.DEPTH:
                 self._books.queue.interrupted(symbols)
+            elif channel == Channel.TRADES:
+                self._backfill.interrupted(symbols)
             self._books.want(self._sink.on_disconnect(symbols, channel.value))
 
     def venue_ms(self) -> int:

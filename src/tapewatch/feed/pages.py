@@ -1,12 +1,15 @@
 """Which page of trades to ask for next: a pure plan over what is missing, what is seen and what may be spent.
 
-Two kinds of pages, one order of care: first what a gap hid, then what happened today before we came.
+Two kinds of pages in one order of care: first what a gap hid, then what happened today before we came.
 
 * A gap is filled from its oldest id on, those of visible symbols first, then the newest. One that has just opened is
   left alone for a moment: trades that only changed places close it themselves.
 * History goes backwards from the oldest trade held, so that at every moment it is whole from some time on: visible
   symbols first and to the end, then all whose day is `CHEAP_PAGES` at most, the shortest first. A day of the busiest
   symbol is more than a thousand pages; for those nobody looks at it would take what others need.
+
+A gap behind the newest trade of a symbol shows only when its next one comes. So whoever is still silent a moment after
+its stream was interrupted is asked for, and so is, now and then, who has been silent for long.
 """
 
 from __future__ import annotations
@@ -18,13 +21,18 @@ from dataclasses import dataclass, field
 from ..model.gaps import Fate
 from ..model.rules import TradeRule
 from .budget import Priority
-from .sink import HistoryEdge, TradeHole
+from .sink import HistoryEdge, TradeHole, TradeTail
 
 SETTLE_S = 1.0
 """Age at which a gap is asked for."""
 TRIES = 4
 """Answers that may end before the gap does: what is asked for can be newer than what the venue's REST knows."""
 CHEAP_PAGES = 20
+TAIL_AFTER_S = 3.0
+"""A stream that is back tells by itself, with its next trade; of busy symbols that is sooner than this."""
+QUIET_MS = 120_000
+QUIET_AGAIN_S = 900.0
+"""A hundred symbols without a trade cost 133 weight a minute."""
 DAY_MS = 86_400_000
 
 Room = Callable[[Priority], int]
@@ -33,24 +41,25 @@ Room = Callable[[Priority], int]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One request: up to `limit` trades of `symbol` from `from_id` on. `hole` is None for history."""
+    """One request: up to `limit` trades of `symbol` from `from_id` on; without `hole` and `tail` it is for history."""
 
     symbol: str
     from_id: int
     limit: int
     priority: Priority
     hole: TradeHole | None
+    tail: TradeTail | None = None
 
     def takes(self, ids: Sequence[int]) -> bool:
         """Whether an answer, its ids rising, is what was asked for, in part at least.
 
         Beyond its horizon the venue answers with other trades, or none, instead of an error.
         """
-        return bool(ids) and self.from_id <= ids[0] < self.stop
+        return bool(ids) and self.from_id <= ids[0] and (self.tail is not None or ids[0] < self.stop)
 
     @property
     def stop(self) -> int:
-        """First id behind what is missing."""
+        """First id behind what is missing, or behind the page."""
         return self.from_id + self.limit if self.hole is None else self.hole.last_id + 1
 
 
@@ -84,6 +93,10 @@ class PagePlan:
     """Symbols whose history goes no further: the oldest id the venue gave."""
     _seen: dict[tuple[str, int], _Seen] = field(default_factory=dict)
     _stumbled: Counter[str] = field(default_factory=Counter)
+    _heard_since: dict[str, float] = field(default_factory=dict)
+    """Symbols whose trades are streamed, and since when without interruption."""
+    _tail_asked: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """The newest id behind which a symbol was last asked for, and when."""
 
     # -- gaps ---------------------------------------------------------------------------------------------------
 
@@ -111,6 +124,8 @@ class PagePlan:
 
         What the venue does not give although it gives what follows, it does not have.
         """
+        if page.tail is not None:
+            return []
         if page.hole is None:
             self._judge_history(page, ids)
             return []
@@ -133,6 +148,41 @@ class PagePlan:
         horizon_ms = self.rule.horizon_ms
         beyond = horizon_ms is not None and hole.to_ms < venue_ms - horizon_ms
         return Fate.BEYOND_HORIZON if beyond else Fate.REFUSED
+
+    # -- tails --------------------------------------------------------------------------------------------------
+
+    def interrupted(self, symbols: Iterable[str]) -> None:
+        """Trades of these symbols do not come."""
+        for symbol in symbols:
+            self._heard_since.pop(symbol, None)
+
+    def streaming(self, symbols: Iterable[str], now_s: float) -> None:
+        """They come again."""
+        for symbol in symbols:
+            self._heard_since.setdefault(symbol, now_s)
+
+    def next_tail(self, tails: Iterable[TradeTail], now_s: float, venue_ms: int, room: Room) -> Page | None:
+        """The page behind a newest trade: those that are doubted before those long silent, visible symbols first."""
+        ripe = [tail for tail in tails if self._is_ripe(tail, now_s, venue_ms)]
+        for tail in sorted(ripe, key=lambda tail: (not tail.doubtful, not self.is_first(tail.symbol), tail.newest_ms)):
+            seen = self.is_first(tail.symbol)
+            if tail.doubtful:
+                priority = Priority.GAP_FILL if seen else Priority.BACKFILL
+            else:
+                priority = Priority.VISIBLE_HISTORY if seen else Priority.HISTORY
+            if room(priority) >= self.rule.page_weight:
+                self._tail_asked[tail.symbol] = (tail.last_id, now_s)
+                return Page(tail.symbol, tail.last_id + 1, self.rule.page, priority, None, tail)
+        return None
+
+    def _is_ripe(self, tail: TradeTail, now_s: float, venue_ms: int) -> bool:
+        heard_s = self._heard_since.get(tail.symbol)
+        if heard_s is None or now_s - heard_s < TAIL_AFTER_S:
+            return False
+        if tail.doubtful:
+            return True
+        last_id, asked_s = self._tail_asked.get(tail.symbol, (-1, 0.0))
+        return venue_ms - tail.newest_ms > QUIET_MS and (last_id != tail.last_id or now_s - asked_s >= QUIET_AGAIN_S)
 
     # -- history ------------------------------------------------------------------------------------------------
 

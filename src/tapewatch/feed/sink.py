@@ -33,6 +33,17 @@ class HistoryEdge:
     newest_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class TradeTail:
+    """The newest aggregate trade held of a symbol: whether others followed, nothing but the next one tells."""
+
+    symbol: str
+    last_id: int
+    newest_ms: int
+    doubtful: bool
+    """Its stream has been interrupted behind this trade."""
+
+
 class Sink(Protocol):
     """Takes frames, snapshots and facts; answers with the books that want a snapshot."""
 
@@ -65,3 +76,9 @@ class Sink(Protocol):
 
     def history_edges(self) -> list[HistoryEdge]:
         """The oldest trade of every symbol that has one."""
+
+    def trade_tails(self) -> list[TradeTail]:
+        """The newest trade of every symbol that has one."""
+
+    def tail_told(self, symbol: str, whole: bool) -> None:
+        """The venue has told what followed the newest trade; not `whole`: as much as fits a page, and there is more."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..config import ThresholdsConfig, VenueConfig
 from ..engine import Engine, Need
-from ..feed.sink import HistoryEdge, TradeHole
+from ..feed.sink import HistoryEdge, TradeHole, TradeTail
 from ..flow.trades import EMPTY
 from ..ledger import Ledger
 from ..model.channel import Channel
@@ -327,6 +327,24 @@ class VenueNode:
             for i in np.flatnonzero((trades["last_id"] != EMPTY) & (trades["raw"] == self.product.trades.raw))
             for row in (trades[i],)
         ]
+
+    def trade_tails(self) -> list[TradeTail]:
+        """The newest aggregate trade of every instrument that has one."""
+        trades = self.engine.flow.trades[: 0 if self.loading else len(self.universe)]
+        return [
+            TradeTail(self.universe[int(i)].symbol, last_id, newest_ms, last_id == lost_after)
+            for i in np.flatnonzero((trades["last_id"] != EMPTY) & (trades["raw"] == self.product.trades.raw))
+            if self.universe[int(i)].trading
+            for last_id, newest_ms, lost_after in (trades[["last_id", "chain_ms", "lost_after"]][i].item(),)
+        ]
+
+    def tail_told(self, symbol: str, whole: bool) -> None:
+        """The venue has told what followed the newest trade: all of it, or what fits a page."""
+        i = self.universe.get(symbol).index
+        if whole:
+            self.engine.flow.trades[i]["lost_after"] = EMPTY
+        else:
+            self.engine.expect_gap(i, Cause.DISCONNECTED)
 
 
 def _part(buffer: bytearray, ends: Sequence[int], first: int, stop: int) -> tuple[bytearray, list[int]]:
