@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -12,21 +12,24 @@ from sqlalchemy.engine import Connection
 from . import tables
 from .catalog import Catalog
 
-ROWS_AT_ONCE = 1_000
+ROWS_AT_ONCE = 10_000
 BAR_COLUMNS = tuple(column.name for column in tables.bars.columns)
 METRIC_COLUMNS = tuple(column.name for column in tables.metrics.columns)
 
 
-def put_bars(catalog: Catalog, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Store candles in one transaction, in the place of those of the same time and length. Returns how many."""
+def put_bars(catalog: Catalog, rows: Iterable[Sequence[Any]]) -> int:
+    """Store candles (values of `BAR_COLUMNS`) in one transaction, in the place of those of the same time and length.
+
+    Returns how many.
+    """
     with catalog.write() as connection:
-        return _put(connection, tables.bars, BAR_COLUMNS, rows)
+        return _put(connection, tables.bars, rows)
 
 
-def put_metrics(catalog: Catalog, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Store open interest and ratios in one transaction; those of the same time are replaced. Returns how many."""
+def put_metrics(catalog: Catalog, rows: Iterable[Sequence[Any]]) -> int:
+    """Store open interest and ratios (`METRIC_COLUMNS`) in one transaction; those of the same time are replaced."""
     with catalog.write() as connection:
-        return _put(connection, tables.metrics, METRIC_COLUMNS, rows)
+        return _put(connection, tables.metrics, rows)
 
 
 def bars(
@@ -51,12 +54,19 @@ def newest(catalog: Catalog, venue: str, symbol: str) -> int:
         return int(connection.execute(query).scalar() or 0)
 
 
-def _put(connection: Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> int:
+def _put(connection: Connection, table: sa.Table, rows: Iterable[Sequence[Any]]) -> int:
+    """Give the rows to the driver as they are: building an expression for each would take most of the time."""
+    names = [column.name for column in table.columns]
     key = [column.name for column in table.primary_key]
-    forget = sa.delete(table).where(*(table.c[name] == sa.bindparam(f"old_{name}") for name in key))
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    columns, marks = ", ".join(names), ", ".join([mark] * len(names))
+    replaced = ", ".join(f"{name} = excluded.{name}" for name in names if name not in key)
+    statement = (
+        f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) "  # noqa: S608  (names of our own tables)
+        f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {replaced}"
+    )
     source, n = iter(rows), 0
-    while some := [{name: row.get(name) for name in columns} for row in islice(source, ROWS_AT_ONCE)]:
-        connection.execute(forget, [{f"old_{name}": row[name] for name in key} for row in some])
-        connection.execute(sa.insert(table), some)
+    while some := [tuple(row) for row in islice(source, ROWS_AT_ONCE)]:
+        connection.exec_driver_sql(statement, some)
         n += len(some)
     return n

@@ -155,13 +155,13 @@ class Catalog:
 
     def put_gaps(self, gaps: Sequence[GapRow]) -> None:
         """Note holes; one that is known already (same stream, first id and begin) is replaced."""
-        table = tables.gaps
-        key = ("venue", "symbol", "stream", "first_id", "from_ms")
         with self.write() as connection:
-            for gap in gaps:
-                row = {name: getattr(gap, name) for name in GapRow.__slots__}
-                connection.execute(sa.delete(table).where(*(table.c[name] == row[name] for name in key)))
-                connection.execute(sa.insert(table).values(row))
+            write_gaps(connection, gaps)
+
+    def consumed(self) -> frozenset[str]:
+        """Names of all journal files that have been sealed."""
+        with self.read() as connection:
+            return frozenset(connection.scalars(sa.select(tables.journal_files.c.name)))
 
     # -- layouts and settings -----------------------------------------------------------------------------------
 
@@ -192,6 +192,16 @@ class Catalog:
         with self.write() as connection:
             connection.execute(sa.delete(table).where(*(table.c[name] == value for name, value in key.items())))
             connection.execute(sa.insert(table).values({**key, **values}))
+
+
+def write_gaps(connection: Connection, gaps: Sequence[GapRow]) -> None:
+    """The same inside a transaction."""
+    table = tables.gaps
+    key = ("venue", "symbol", "stream", "first_id", "from_ms")
+    for gap in gaps:
+        row = {name: getattr(gap, name) for name in GapRow.__slots__}
+        connection.execute(sa.delete(table).where(*(table.c[name] == row[name] for name in key)))
+        connection.execute(sa.insert(table).values(row))
 
 
 # ---------------------------------------------------------------- connections

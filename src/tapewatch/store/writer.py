@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -25,7 +27,7 @@ from ..model.rules import TradeIds
 from ..model.tape import Flag, Kind, Tape
 from ..venues.registry import PRODUCTS
 from . import crash, tables
-from .catalog import Catalog, chunks
+from .catalog import Catalog, GapRow, chunks, write_gaps
 from .derived import Grids, fold_days, fold_minutes, put_liquidations
 from .ranges import RANGE, SLACK_MS, contained, joined, runs
 from .segments import SUFFIX, UNFINISHED, Segment, by_hour, distinct, rows_of, write_segment
@@ -66,6 +68,13 @@ class Written:
             setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
 
+class Import(NamedTuple):
+    """What may be written inside `Store.whole`."""
+
+    write: Callable[[Universe, Tape, str], Written]
+    gaps: Callable[[Sequence[GapRow]], None]
+
+
 class Store:
     """One data folder with its catalog."""
 
@@ -90,29 +99,52 @@ class Store:
         same commit; one that was noted before changes nothing. Raises `StoreUnavailableError` when the database does
         not answer: then nothing was written, and the same call can be made again.
         """
-        now_ms = time.time_ns() // 1_000_000
         with self.catalog.write() as connection:
             written = Written()
             if consumed is not None and _is_consumed(connection, universe.venue, consumed.name):
                 written.already = True
                 return written
-            given, tape = len(tape), distinct(tape)
-            written.duplicates += given - len(tape)
-            versions = Grids(connection, universe, now_ms)
-            fresh = _fresh_trades(connection, versions, rows_of(tape, Kind.TRADE), written)
-            self._segments(connection, universe, tape, fresh, name, written, imported=consumed is None)
-            if len(fresh):
-                fold_minutes(connection, versions, fresh.rows)
-                fold_days(connection, versions, fresh.rows)
-            liquidations = rows_of(tape, Kind.LIQUIDATION)
-            stored = put_liquidations(connection, versions, liquidations.rows)
-            written.rows += stored
-            written.duplicates += len(liquidations) - stored
+            self._write(connection, universe, tape, name, written, imported=consumed is None)
             if consumed is not None:
-                _note(connection, universe.venue, consumed, written, now_ms)
+                _note(connection, universe.venue, consumed, written)
             crash.point("before_commit")
         crash.point("after_commit")
         return written
+
+    @contextmanager
+    def whole(self) -> Iterator[Import]:
+        """Several writes of imported rows in one transaction: all are stored at the end of the block, or none."""
+        with self.catalog.write() as connection:
+            written: list[Written] = []
+
+            def write(universe: Universe, tape: Tape, name: str) -> Written:
+                written.append(Written())
+                self._write(connection, universe, tape, name, written[-1], imported=True)
+                return written[-1]
+
+            try:
+                yield Import(write, partial(write_gaps, connection))
+            except BaseException:
+                # Nothing of it can be committed any more; after a commit that failed nobody could be so sure.
+                for path in (path for one in written for path in one.segments):
+                    (self.folder / path).unlink(missing_ok=True)
+                raise
+
+    def _write(
+        self, connection: Connection, universe: Universe, tape: Tape, name: str, written: Written, *, imported: bool
+    ) -> None:
+        given, tape = len(tape), distinct(tape)
+        written.duplicates += given - len(tape)
+        versions = Grids(connection, universe, time.time_ns() // 1_000_000)
+        fresh = _fresh_trades(connection, versions, rows_of(tape, Kind.TRADE), written)
+        self._segments(connection, universe, tape, fresh, name, written, imported=imported)
+        if len(fresh):
+            fold_minutes(connection, versions, fresh.rows)
+            fold_days(connection, versions, fresh.rows)
+        liquidations = rows_of(tape, Kind.LIQUIDATION)
+        stored = put_liquidations(connection, versions, liquidations.rows)
+        written.rows += stored
+        written.duplicates += len(liquidations) - stored
 
     def _segments(
         self, connection: Connection, universe: Universe, tape: Tape, fresh: Tape, name: str, written: Written,
@@ -166,8 +198,9 @@ def _is_consumed(connection: Connection, venue: str, name: str) -> bool:
     return bool(connection.scalar(query))
 
 
-def _note(connection: Connection, venue: str, consumed: Consumed, written: Written, now_ms: int) -> None:
+def _note(connection: Connection, venue: str, consumed: Consumed, written: Written) -> None:
     """Write that a journal file is consumed, and what was in it."""
+    now_ms = time.time_ns() // 1_000_000
     row = {name: getattr(consumed, name) for name in Consumed.__slots__}
     counts = {"rows": written.rows, "duplicates": written.duplicates, "consumed_ms": now_ms}
     connection.execute(sa.insert(tables.journal_files).values({**row, **counts, "venue": venue}))

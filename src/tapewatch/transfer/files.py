@@ -29,6 +29,8 @@ SHEET_ROWS = 1_048_575
 """Rows that fit an Excel sheet below its header."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 PART = ".part"
+BATCH_ROWS = 1 << 16
+"""Rows that are read back together."""
 
 
 class Format(StrEnum):
@@ -241,8 +243,9 @@ def about_of(path: Path) -> About | None:
                 return None
 
 
-def load(path: Path, columns: Sequence[str], rows_at_once: int = 1 << 16) -> Iterator[list[list[Any]]]:
+def load(path: Path, columns: Sequence[str]) -> Iterator[list[list[Any]]]:
     """The named columns of a file of ours, in batches of columns; decimals as text or Decimal, exactly as written."""
+    rows_at_once = BATCH_ROWS
     with _readable(path):
         match Format.of(path):
             case Format.PARQUET:

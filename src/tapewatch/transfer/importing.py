@@ -1,13 +1,13 @@
 """Files into the store: archive files, OHLC, and our own exports. Each is read whole before its first row is stored.
 
-A file with a wrong row changes nothing. One that is interrupted while its rows are being stored can be imported again:
-a trade is stored once.
+Its rows are stored in one transaction: a file with a wrong row changes nothing, and neither does one that is
+interrupted. What is stored already is left out, so that a file may be imported again.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import lru_cache
@@ -35,11 +35,11 @@ from ..venues.binance_archive import (
 )
 from .exporting import OHLC_SCHEMA, What
 from .files import About, about_of, load
-from .ohlc import Findings, read_ohlc, rows_of, timeframe_of
+from .ohlc import Candles, Findings, read_ohlc, texts_of, timeframe_of
 
 DAY_MS = 86_400_000
 ROWS_AT_ONCE = 1 << 20
-"""Trades of one transaction at most: a hundred megabytes of rows."""
+"""Trades that are sorted and folded together: a hundred megabytes of rows."""
 GAPS_NOTED = 10_000
 _UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": DAY_MS, "w": 7 * DAY_MS}
 
@@ -108,31 +108,25 @@ class Importer:
             done.remarks.append("rows were not in order of id")
         universe = Universe(venue, [archive.instrument])
         archive.place(universe[0])
-        self._trades(universe, archive.tapes(), path.stem, history.trades + history.duplicates, done)
-        self._note_gaps(archive, history.holes[:GAPS_NOTED])
+        total = history.trades + history.duplicates
+        self._trades(universe, archive.tapes(), path.stem, total, done, _left_out(archive, history.holes[:GAPS_NOTED]))
         return done
 
-    def _note_gaps(self, archive: Archive, holes: NDArray[np.void]) -> None:
-        """Ids that the venue's own file leaves out are asked for no more."""
-        one, now_ms = archive.instrument, time.time_ns() // 1_000_000
-        stream = "aggregate" if archive.layout.product is Product.AGG_TRADES else "trade"
-        cause, fate = Cause.DROPPED.name.lower(), Fate.REFUSED.name.lower()
-        gaps = [
-            GapRow(one.venue, one.symbol, stream, first, last, from_ms, to_ms, cause, fate, now_ms)
-            for first, last, from_ms, to_ms in holes.tolist()
-        ]
-        self._store.catalog.put_gaps(gaps)
-
-    def _trades(self, universe: Universe, tapes: Iterable[Tape], name: str, total: int, done: Imported) -> None:
-        """Store rows in transactions of whole batches, as many as there are."""
+    def _trades(
+        self, universe: Universe, tapes: Iterable[Tape], name: str, total: int, done: Imported,
+        gaps: Sequence[GapRow] = (),
+    ) -> None:  # fmt: skip
+        """Store rows and gaps in one transaction, some rows after the other: memory does not grow with the file."""
         now_ns = time.time_ns()
         given = 0
-        for tape in _gathered(tapes):
-            fresh = tape.rows["recv_ns"] == 0
-            tape.rows["recv_ns"][fresh] = now_ns
-            _count(done, self._store.write(universe, tape, name=f"import-{name}"))
-            given += len(tape)
-            self._progress("storing", given, total)
+        with self._store.whole() as into:
+            for tape in _gathered(tapes):
+                fresh = tape.rows["recv_ns"] == 0
+                tape.rows["recv_ns"][fresh] = now_ns
+                _count(done, into.write(universe, tape, f"import-{name}"))
+                given += len(tape)
+                self._progress("storing", given, total)
+            into.gaps(gaps)
 
     def _lines(self, path: Path, product: Product) -> Imported:
         """Klines and metrics: some thousand lines a month."""
@@ -154,7 +148,7 @@ class Importer:
         put = stored_bars.put_bars if product is Product.KLINES else stored_bars.put_metrics
         at = "open_ms" if product is Product.KLINES else "ts_ms"
         distinct = {row[at]: row for row in rows}
-        stored = put(self._store.catalog, distinct.values())
+        stored = put(self._store.catalog, (tuple(row.values()) for row in distinct.values()))
         return Imported(path.name, str(product), [symbol], stored, len(rows) - stored)
 
     # -- OHLC ---------------------------------------------------------------------------------------------------
@@ -163,11 +157,9 @@ class Importer:
         """Store an upload of OHLC; see `read_ohlc` for its forms. `tf` (such as 5m) is inferred where it is empty."""
         if not symbol:
             raise UsageError(f"{what} does not say whose candles it holds; give a symbol")
-        candles = read_ohlc(data, what, lambda done, total: self._progress("reading", done, total))
-        tf_ms = _length(tf, what) if tf else timeframe_of(candles, what)
-        if off := next((c for c in candles if c.open_ms % min(tf_ms, DAY_MS)), None):
-            raise UsageError(f"{what}: a candle of {tf or f'{tf_ms} ms'} cannot open at {off.open_ms}")
-        rows = rows_of(candles, venue, symbol, tf_ms)
+        candles, tf_ms = understood(data, what, tf, lambda done, total: self._progress("reading", done, total))
+        unknown = (None,) * (len(stored_bars.BAR_COLUMNS) - 9)
+        rows = ((venue, symbol, tf_ms, *numbers, *unknown) for numbers in texts_of(candles))
         counted = _counted(rows, len(candles), self._progress)
         return Imported(what, "ohlc", [symbol], stored_bars.put_bars(self._store.catalog, counted))
 
@@ -179,13 +171,9 @@ class Importer:
         total = int(about.get("rows", 0))
         if what == What.OHLC:
             names = OHLC_SCHEMA.names
-            rows = [
-                {"venue": venue, **{name: _or_none(value) for name, value in zip(names, row, strict=True)}}
-                for columns in load(path, names)
-                for row in zip(*columns, strict=True)
-            ]
+            rows = [(venue, *map(_or_none, row)) for columns in load(path, names) for row in zip(*columns, strict=True)]
             done.rows = stored_bars.put_bars(self._store.catalog, _counted(rows, total, self._progress))
-            done.symbols = sorted({row["symbol"] for row in rows})
+            done.symbols = sorted({row[1] for row in rows})
             return done
         if what not in {What.TRADES, What.LIQUIDATIONS}:
             raise UsageError(f"{path.name} holds {what}, which are made from trades; import the trades")
@@ -199,6 +187,18 @@ class Importer:
         return done
 
 
+def understood(
+    data: bytes, what: str, tf: str = "", progress: Callable[[int, int], None] | None = None
+) -> tuple[Candles, int]:
+    """The candles of an upload of OHLC and their length in ms; raise UsageError naming the first wrong rows."""
+    candles = read_ohlc(data, what, progress)
+    tf_ms = _length(tf, what) if tf else timeframe_of(candles, what)
+    off = candles.open_ms[candles.open_ms % min(tf_ms, DAY_MS) != 0]
+    if len(off):
+        raise UsageError(f"{what}: a candle of {tf or f'{tf_ms} ms'} cannot open at {off[0]}")
+    return candles, tf_ms
+
+
 def _product(path: Path) -> Product | None:
     """What an archive file holds by its name and first lines; None for other CSV files."""
     try:
@@ -208,6 +208,17 @@ def _product(path: Path) -> Product | None:
         if path.suffix.lower() == ".zip":
             raise
         return None
+
+
+def _left_out(archive: Archive, holes: NDArray[np.void]) -> list[GapRow]:
+    """Ids that the venue's own file leaves out are asked for no more."""
+    one, now_ms = archive.instrument, time.time_ns() // 1_000_000
+    stream = "aggregate" if archive.layout.product is Product.AGG_TRADES else "trade"
+    cause, fate = Cause.DROPPED.name.lower(), Fate.REFUSED.name.lower()
+    return [
+        GapRow(one.venue, one.symbol, stream, first, last, from_ms, to_ms, cause, fate, now_ms)
+        for first, last, from_ms, to_ms in holes.tolist()
+    ]
 
 
 def _length(text: str, what: object) -> int:
@@ -237,7 +248,7 @@ def _count(done: Imported, written: Written) -> None:
     done.other_source += written.other_source
 
 
-def _counted(rows: Iterable[Mapping[str, Any]], total: int, progress: Progress) -> Iterator[Mapping[str, Any]]:
+def _counted(rows: Iterable[tuple[Any, ...]], total: int, progress: Progress) -> Iterator[tuple[Any, ...]]:
     for k, row in enumerate(rows, 1):
         if k % 10_000 == 0:
             progress("storing", k, total)
