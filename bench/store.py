@@ -1,6 +1,7 @@
 """What storage costs: rows sealed a second, bytes a trade, and the page's two largest queries on a generated week.
 
 ``python -m bench.store`` writes to a temporary folder; ``--url`` measures another database, ``--days`` a shorter time.
+``--folder`` keeps what was generated there, so that a second run only measures.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ from tapewatch.store.reader import Reader
 from tapewatch.store.writer import Store
 
 T0 = 1_767_225_600_000
+HOUR_MS = 3_600_000
+FILLED = "bench"
+"""Setting that says how many hours have been generated, and how many candles and cells are in them."""
 SEAL_MINUTES = 5
 """What one journal file holds."""
 
@@ -98,17 +102,18 @@ def footprints(symbols: int, rng: np.random.Generator, hour_ms: int) -> tuple[ND
 def fill(store: Store, grids: Universe, days: int) -> Iterator[tuple[int, int]]:
     """Write `days` of candles and footprints, an hour a transaction; yields candles and cells so far."""
     store.catalog.put_instruments("binance", list(grids), T0)
-    rng = np.random.default_rng(1)
     with store.catalog.read() as connection:
         ids = list(connection.scalars(sa.select(tables.instruments.c.id).order_by(tables.instruments.c.id)))
-    total = [0, 0]
-    for hour in range(days * 24):
-        candles, cells = footprints(len(grids), rng, T0 + hour * 3_600_000)
+    done, *total = json.loads(store.catalog.setting(FILLED) or "[0, 0, 0]")
+    for hour in range(done, days * 24):
+        candles, cells = footprints(len(grids), np.random.default_rng([1, hour]), T0 + hour * HOUR_MS)
         with store.catalog.write() as connection:
             insert_candles(connection, ids, candles, cells)
         total[0] += len(candles)
         total[1] += len(cells)
+        store.catalog.put_setting(FILLED, json.dumps([hour + 1, *total]))
         yield total[0], total[1]
+    yield total[0], total[1]
 
 
 def best_of(count: int, work: Callable[[], object]) -> float:
@@ -148,8 +153,10 @@ def main() -> None:
     parser.add_argument("--symbols", type=int, default=600)
     parser.add_argument("--files", type=int, default=4)
     parser.add_argument("--url", default="")
+    parser.add_argument("--folder", type=Path, help="keep the generated data here, and use what is there")
+    parser.add_argument("--only-fill", action="store_true", help="generate, measure nothing")
     asked = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="tapewatch-bench-"))
+    folder = asked.folder or Path(tempfile.mkdtemp(prefix="tapewatch-bench-"))
     try:
         grids = universe(asked.symbols)
         store = Store(folder, asked.url).open()
@@ -158,6 +165,8 @@ def main() -> None:
         for candles, cells in fill(store, grids, asked.days):  # noqa: B007
             pass
         filled_s = time.perf_counter() - began
+        if asked.only_fill:
+            return
         size = store.catalog.size()
         reader = Reader(folder, asked.url)
         day = T0 + (asked.days - 1) * DAY_MS
@@ -166,7 +175,7 @@ def main() -> None:
             "catalog_bytes": size,
             "bytes_a_candle": round(size / candles, 1),
             "bytes_a_cell": round(size / cells, 2),
-            "candles_written_a_second": round(candles / filled_s),
+            "candles_written_a_second": round(candles / filled_s) if asked.folder is None else None,
             "symbol_day_footprint_ms": {
                 name: best_of(3, lambda name=name: reader.footprint("binance", name, MINUTE_MS, 1, day, day + DAY_MS))
                 for name in ("S000USDT", f"S{asked.symbols // 2:03d}USDT")
@@ -176,7 +185,8 @@ def main() -> None:
         }
         print(json.dumps(results, indent=1))  # noqa: T201
     finally:
-        shutil.rmtree(folder)
+        if asked.folder is None:
+            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
