@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from postgres import Server
 from sealing import run_for, seal_all, sealer_that_dies, task_of, write_journal
 from tapes import T0, Row, liquidation, tape, trade, universe
+from tapewatch.api.health import sealing_health
 from tapewatch.config import StoreConfig
 from tapewatch.engine import Engine
 from tapewatch.journal import Journal
@@ -111,7 +112,7 @@ def test_small_segments_of_an_hour_that_is_over_become_one(tmp_path: Path) -> No
 
 def test_killed_at_every_point_and_at_random_moments_the_result_is_the_same(tmp_path: Path) -> None:
     """`kill -9` again and again on one data folder; then what a sealer left alone makes of the same files."""
-    parts = 24
+    parts = max(24, KILLS)  # enough for each point to be reached while there is something to do
     fill(tmp_path / "calm", parts)
     seal_all(task_of(tmp_path / "calm"))
     killed = tmp_path / "killed"
@@ -250,6 +251,12 @@ async def test_a_sealer_that_dies_is_started_again(tmp_path: Path, monkeypatch: 
     await asyncio.wait([running])
     assert sealing.restarts == 1
     assert journal_files(tmp_path) == []
+    told = sealing_health(sealing)  # what /health says: counts since its last start
+    assert told.pop("rows") + told.pop("duplicates") == 307
+    assert told == {
+        "files": 1, "rejected": 0, "damaged": 0, "refused": [], "waiting_files": 0, "waiting_bytes": 0,
+        "caught_up": True, "error": "", "restarts": 1,
+    }  # fmt: skip
     reader = Reader(tmp_path)
     stored = concatenated(list(reader.tapes("binance", 0, 1 << 60)))
     reader.close()
@@ -271,6 +278,7 @@ def test_a_journal_file_that_cannot_be_read_is_left_where_it_is(tmp_path: Path) 
     first.write_bytes(b"not ours")
     status = seal_all(task_of(tmp_path))
     assert (status.files, journal_files(tmp_path)) == (1, [first])
+    assert status.refused == [first.name]
 
 
 def test_what_the_journal_could_not_take_is_a_hole_in_the_catalog(tmp_path: Path) -> None:
@@ -279,7 +287,11 @@ def test_what_the_journal_could_not_take_is_a_hole_in_the_catalog(tmp_path: Path
     journal.add(instruments_entry(list(universe("BTCUSDT")), T0 * 10**6))
     lost = {"from_ns": T0 * 10**6, "to_ns": (T0 + 900) * 10**6, "reads": 7, "frames": 9, "bytes": 500}
     journal.add(note("dropped", (T0 + 900) * 10**6, **lost, classes={"trades": 5, "liquidations": 2}))
-    journal.add(note("stopped", (T0 + 950) * 10**6, classes=["depth"], reason="the disk is nearly full"))
+    for event, to_ms in (("stopped", 950), ("stopped", 960), ("resumed", 970)):  # the same hole, as long as it lasts
+        since = {"from_ns": (T0 + 950) * 10**6, "to_ns": (T0 + to_ms) * 10**6}
+        journal.add(note(event, (T0 + to_ms) * 10**6, **since, classes=["depth"], reason="the disk is nearly full"))
+    gone = {"from_ns": (T0 + 980) * 10**6, "to_ns": (T0 + 990) * 10**6, "file": "x", "frames": 1, "bytes": 9}
+    journal.add(note("expired", (T0 + 999) * 10**6, **gone, classes={"trades": 1}))
     journal.close()
     seal_all(task_of(tmp_path))
     reader = Reader(tmp_path)
@@ -287,4 +299,6 @@ def test_what_the_journal_could_not_take_is_a_hole_in_the_catalog(tmp_path: Path
     assert [(hole["stream"], hole["from_ms"], hole["to_ms"], hole["cause"], hole["missing"]) for hole in holes] == [
         ("trades", T0, T0 + 900, "not_recorded", 0),
         ("liquidations", T0, T0 + 900, "not_recorded", 0),
+        ("depth", T0 + 950, T0 + 970, "not_recorded", 0),
+        ("trades", T0 + 980, T0 + 990, "not_recorded", 0),
     ]

@@ -34,6 +34,7 @@ async def examine_server(url: str, token: str = "") -> list[Finding]:
     try:
         health = msgspec.json.decode(body, type=dict[str, Any])
         findings = [finding for name, venue in health["venues"].items() for finding in _venue(name, venue)]
+        findings += [_stored(name, one) for name, one in health["storage"].get("accounts", {}).items()]
     except (msgspec.MsgspecError, KeyError, TypeError, AttributeError) as error:
         raise TapewatchError(f"{url} does not answer like tapewatch (HTTP {answer.status})") from error
     serving = Verdict.OK if answer.status == HTTPStatus.OK else Verdict.WARN
@@ -66,3 +67,20 @@ def _venue(name: str, venue: dict[str, Any]) -> Iterator[Finding]:
     if venue["dropped"]:
         reasons = ", ".join(f"{n} {reason}" for reason, n in venue["dropped_by_reason"].items())
         yield Finding(f"{name} refused frames", Verdict.WARN, reasons, "the quarantine file keeps them")
+
+
+def _stored(name: str, account: dict[str, Any]) -> Finding:
+    """Whether what came is stored."""
+    check = f"{name} store"
+    if account["checked_ts"] is None:
+        return Finding(check, Verdict.OK, "not compared yet; the first journal file takes five minutes")
+    what = f"{account['stored']:,} of {account['held']:,} trades held are stored"
+    if not account["balanced"]:
+        mend = "a defect of ours: please report it with the log"
+        return Finding(check, Verdict.FAIL, f"{what}; {account['detail']}", mend)
+    if account["unstored"]:
+        mend = (
+            "the disk or the sealer was in trouble; the gaps are named in the catalog and asked for at the next start"
+        )
+        return Finding(check, Verdict.WARN, f"{what}; {account['detail']}", mend)
+    return Finding(check, Verdict.OK, what)

@@ -15,9 +15,12 @@ from ..config import Config, StoreConfig, VenueConfig
 from ..feed.dialects import DIALECTS
 from ..feed.rest import BlockedError, RateLimitedError, RestError, UnreachableError, VenueRest
 from ..journal import DataLock
+from ..model.errors import TapewatchError
+from ..store.audit import day_counts, last_day, wrong_files
+from ..store.catalog import FILE_NAME, Catalog
 from ..venues.registry import PRODUCTS
 from . import warm
-from .verify import verify
+from .verify import consumed, verify
 
 SKEW_WARN_MS = 1_000
 """A clock this wrong shows in every lag; the venue itself accepts five seconds."""
@@ -101,8 +104,29 @@ def _store(store: StoreConfig) -> list[Finding]:
         return [Finding("store", Verdict.FAIL, f"{place} cannot be written", mend)]
     findings = [_data_folder(folder), _room(store, place)]
     if (folder / "journal").is_dir():
-        findings.append(_journal(folder / "journal"))
+        findings.append(_journal(folder / "journal", consumed(store)))
+    if store.url or (folder / FILE_NAME).exists():
+        findings.append(_catalog(store))
     return findings
+
+
+def _catalog(store: StoreConfig) -> Finding:
+    """Whether the files are as the catalog has them, and its tables agree about the newest day."""
+    catalog = Catalog(store.url) if store.url else Catalog.of_folder(store.data_path)
+    try:
+        days = [(venue, day_counts(catalog, venue, day_ms)) for venue, day_ms in last_day(catalog).items()]
+        wrong = list(wrong_files(store.data_path, catalog))
+    except TapewatchError as error:
+        return Finding("catalog", Verdict.FAIL, str(error), "start the database, or check store.url")
+    finally:
+        catalog.close()
+    wrong += [f"{venue}: {counts}" for venue, counts in days if not counts.agree]
+    if wrong:
+        more = f" … and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        mend = "restore the files from a backup, or import their days again"
+        return Finding("catalog", Verdict.FAIL, f"{'; '.join(wrong[:3])}{more}", mend)
+    counted = ", ".join(f"{venue} {counts.segments:,} trades of its newest day" for venue, counts in days)
+    return Finding("catalog", Verdict.OK, f"segments, candles and days agree: {counted or 'nothing stored'}")
 
 
 def _data_folder(folder: Path) -> Finding:
@@ -121,8 +145,8 @@ def _room(store: StoreConfig, place: Path) -> Finding:
     return Finding("store disk", Verdict.OK, what)
 
 
-def _journal(folder: Path) -> Finding:
-    checks = verify([folder])
+def _journal(folder: Path, sealed: frozenset[str]) -> Finding:
+    checks = verify([folder], sealed=sealed)
     records, size = sum(check.records for check in checks), sum(check.size for check in checks)
     what = f"{len(checks)} files, {records:,} records, {size / 2**20:,.1f} MiB"
     if damages := sum(len(check.unsound) for check in checks):

@@ -19,6 +19,7 @@ from ..hub.hub import Hub
 from ..venues.registry import PRODUCTS
 from . import log as logs
 from .access import access_token
+from .audit import Audit
 from .desk import Desk
 from .gapbook import keep_gaps
 from .quarantine import Quarantine, Refused
@@ -71,6 +72,8 @@ class Node:
         for name in PRODUCTS:
             if config.venues.of(name).enabled:
                 self._add(name)
+        if self.storage is not None and self.sealing is not None:
+            self.storage.audit = Audit(self.venues, self.storage, self.sealing, config.store)
 
     @property
     def mode(self) -> Mode:
@@ -123,6 +126,8 @@ class Node:
                 tasks.create_task(self.storage.watch())
             if self.sealing is not None:
                 tasks.create_task(self.sealing.run())
+            if self.storage is not None and self.storage.audit is not None:
+                tasks.create_task(self.storage.audit.run())
 
     async def _freeze_when_settled(self) -> None:
         """Instruments, streams and books have come to stay: no later collection walks them."""

@@ -44,6 +44,11 @@ NICENESS = 10
 """Recording and the page come first."""
 
 
+HOLE_EVENTS = frozenset({"dropped", "stopped", "resumed", "expired"})
+"""Notes that tell of a stretch of time in which not everything is stored; the same stretch may be told several times,
+each time longer."""
+
+
 class Task(msgspec.Struct, frozen=True):
     """What a sealer is told when it is started: one line of JSON."""
 
@@ -63,6 +68,8 @@ class Status(msgspec.Struct):
     """Frames that could not be read."""
     damaged: int = 0
     """Places in journal files that are no records."""
+    refused: list[str] = []
+    """Files that cannot be sealed and are left where they are."""
     waiting_files: int = 0
     waiting_bytes: int = 0
     caught_up: bool = False
@@ -137,10 +144,11 @@ class Sealer:
         venue, file = waiting[0]
         try:
             self.seal(venue, file.path)
-        except FileNotFoundError:
-            log.warning("journal_expired_unsealed file=%s", file.path.name)
+        except FileNotFoundError:  # deleted by age or size: the journal has counted and noted it
+            log.warning("journal_file_gone file=%s", file.path.name)
         except (NotSealableError, NewerFormatError) as error:
             self._refused.add(file.path)
+            self.status.refused = sorted(path.name for path in self._refused)
             log.error("not_sealed reason=%r", str(error))  # noqa: TRY400
         return True
 
@@ -227,7 +235,7 @@ def decoded(venue: str, path: Path, known: Universe) -> Contents:
 
 
 class _Note(msgspec.Struct):
-    """What a journal says about itself: reads that it could not take."""
+    """What a journal says about itself: what it could not take, did not take, or has lost."""
 
     event: str
     from_ns: int = 0
@@ -237,7 +245,7 @@ class _Note(msgspec.Struct):
 
 def _holes(venue: str, note: _Note) -> list[GapRow]:
     """A hole for each class of what was dropped; ids are not known, and for liquidations and marks there are none."""
-    if note.event != "dropped":
+    if note.event not in HOLE_EVENTS or not note.from_ns:
         return []
     from_ms, to_ms = note.from_ns // 1_000_000, note.to_ns // 1_000_000
     cause, fate = Cause.NOT_RECORDED.name.lower(), Fate.UNFILLABLE.name.lower()

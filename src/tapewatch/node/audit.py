@@ -1,0 +1,217 @@
+"""Compares what the engines hold with what the store says it holds: ``accepted + backfilled = stored``.
+
+Once a minute the ids that an engine holds are noted, and how far its journal had come. When every journal file up to
+there has been sealed, each of those ids must be stored. One that is not is named in the catalog as a gap; nobody finds
+it missing for the first time when it is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import StoreConfig
+from ..feed.pages import midnight
+from ..flow.trades import EMPTY
+from ..journal import Journal, Mark, files
+from ..model.errors import TapewatchError
+from ..model.gaps import Cause, Fate
+from ..model.rules import TradeIds
+from ..store.audit import DayCounts, Held, Ids, day_counts, unstored
+from ..store.catalog import Catalog, GapRow
+from ..store.reader import without
+from .recorder import Recorder
+from .sealing import Sealing
+from .venue import VenueNode
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 60.0
+LOOK_S = 1.0
+SYMBOLS_NAMED = 5
+
+
+@dataclass(slots=True)
+class Account:
+    """What the last comparison of one venue has shown."""
+
+    checked_ms: int | None = None
+    """The moment whose trades were compared; None before the first."""
+    held: int = 0
+    """Trades that the engine held then."""
+    stored: int = 0
+    """Of them those that are stored."""
+    unstored: int = 0
+    """Trades found missing in the store since the start of the program."""
+    excused: bool = True
+    """Whether the journal or the sealer had said that something is lost; otherwise it is a defect of ours."""
+    by_symbol: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Held and stored at the last comparison."""
+    day: DayCounts | None = None
+    """The store's own counts of today."""
+
+    @property
+    def balanced(self) -> bool:
+        return (self.unstored == 0 or self.excused) and (self.day is None or self.day.agree)
+
+    @property
+    def detail(self) -> str:
+        """What is wrong, in words; empty while nothing is."""
+        if self.day is not None and not self.day.agree:
+            return f"the store contradicts itself: {self.day}"
+        if self.unstored:
+            short = [symbol for symbol, (held, stored) in self.by_symbol.items() if stored < held]
+            names = (
+                f" ({', '.join(short[:SYMBOLS_NAMED])}{' …' if len(short) > SYMBOLS_NAMED else ''})" if short else ""
+            )
+            return f"{self.unstored:,} trades came and are not stored{names}"
+        return ""
+
+
+@dataclass(slots=True)
+class _Pending:
+    mark: Mark
+    at_ms: int
+    held: list[Held]
+
+
+class Audit:
+    """Keeps the accounts of all venues. Comparing is done in a thread."""
+
+    def __init__(
+        self, venues: Mapping[str, VenueNode], storage: Recorder, sealing: Sealing, config: StoreConfig
+    ) -> None:
+        """Venues whose trade ids say nothing about those that did not come have no such account."""
+        counted = [name for name, venue in venues.items() if venue.product.trades.ids is TradeIds.COUNTED]
+        self.accounts = {name: Account() for name in counted} if "trades" in config.record else {}
+        self._venues = venues
+        self._storage = storage
+        self._sealing = sealing
+        self._config = config
+        self._floors: dict[str, tuple[int, NDArray[np.int64], NDArray[np.int64]]] = {}
+        self._known: dict[tuple[str, str], list[Ids]] = {}
+        """What has been found missing already."""
+
+    async def run(self) -> None:
+        """Compare for ever; a database that is away is waited for."""
+        pending: dict[str, _Pending] = {}
+        next_s = asyncio.get_running_loop().time() + EVERY_S
+        while self.accounts:
+            await asyncio.sleep(LOOK_S)
+            if asyncio.get_running_loop().time() >= next_s:
+                next_s += EVERY_S
+                for name in self.accounts:
+                    journal, venue = self._storage.journals[name], self._venues[name]
+                    # A recording may be older than what retention keeps.
+                    if name not in pending and len(venue.universe) and not venue.plays_recording():
+                        pending[name] = self.note(name, journal)
+            for name, one in list(pending.items()):
+                if await asyncio.to_thread(self._is_sealed, self._storage.journals[name], one.mark):
+                    try:
+                        await self.compare(name, one)
+                    except (TapewatchError, OSError) as error:
+                        log.warning("store_not_compared venue=%s reason=%r", name, str(error))
+                    del pending[name]
+
+    def note(self, name: str, journal: Journal) -> _Pending:
+        """What the engine holds now, and where the journal is; both of one moment of the event loop."""
+        venue = self._venues[name]
+        return _Pending(journal.mark(), venue.venue_ms(), list(self._held(name, venue)))
+
+    def _held(self, name: str, venue: VenueNode) -> Iterator[Held]:
+        trades = venue.engine.flow.trades[: len(venue.universe)]
+        floors = self._floor(name, venue)
+        for i in np.flatnonzero(trades["last_id"] != EMPTY).tolist():
+            row = trades[i]
+            first = max(int(row["first_id"]), int(floors[i]) + 1 if i < len(floors) else int(row["first_id"]))
+            gaps = venue.engine.gaps(i)[["first_id", "last_id"]].tolist() if row["absent"] else []
+            ids = without(first, int(row["last_id"]), gaps)
+            yield Held(venue.universe[i].symbol, not row["raw"], ids, int(row["first_ms"]), int(row["chain_ms"]))
+
+    def _floor(self, name: str, venue: VenueNode) -> NDArray[np.int64]:
+        """The newest ids of the midnight before last: what is older, retention may have taken."""
+        today, none = midnight(venue.venue_ms()), np.zeros(0, np.int64)
+        day, before, newest = self._floors.get(name, (today, none, none))
+        if today != day or name not in self._floors:
+            before, newest = (
+                (newest, venue.engine.flow.trades["last_id"].copy()) if name in self._floors else (none, none)
+            )
+            self._floors[name] = (today, before, newest)
+        return before
+
+    def _is_sealed(self, journal: Journal, mark: Mark) -> bool:
+        """Whether everything up to a mark is in files that the sealer has done with."""
+        if mark.file is None:
+            return False
+        left = set(self._sealing.status.refused)
+        return not any(
+            file.path.name not in left and (file.name.session != mark.session or file.name.number <= mark.file)
+            for file in files(journal.folder)
+        )
+
+    async def compare(self, name: str, noted: _Pending) -> Account:
+        """Look up what was held when it was noted; raises where the database does not answer."""
+        account = self.accounts[name]
+        absent, day = await asyncio.to_thread(self._look_up, name, noted)
+        fresh = {
+            symbol: [run for first, last in runs for run in without(first, last, self._known.get((name, symbol), []))]
+            for symbol, runs in absent.items()
+        }
+        lost = sum(last - first + 1 for runs in fresh.values() for first, last in runs)
+        for symbol, runs in fresh.items():
+            self._known.setdefault((name, symbol), []).extend(runs)
+        account.checked_ms, account.day = noted.at_ms, day
+        account.by_symbol = {
+            one.symbol: (len(one), len(one) - sum(last - first + 1 for first, last in absent.get(one.symbol, [])))
+            for one in noted.held
+        }
+        account.held = sum(held for held, _ in account.by_symbol.values())
+        account.stored = sum(stored for _, stored in account.by_symbol.values())
+        account.unstored += lost
+        if lost:
+            account.excused = account.excused and self._was_told(name)
+            log.error("store_lacks_trades venue=%s ids=%d told=%s", name, lost, account.excused)
+            await asyncio.to_thread(self._put, self._gap_rows(name, fresh, noted))
+        if not day.agree:
+            log.error("store_contradicts_itself venue=%s what=%r", name, str(day))
+        return account
+
+    def _was_told(self, name: str) -> bool:
+        """Whether somebody has already said that something is lost."""
+        journal, sealing = self._storage.journals[name].status, self._sealing.status
+        told = journal.dropped_reads, journal.expired_files, sealing.rejected, sealing.damaged, len(sealing.refused)
+        return any(told)
+
+    def _gap_rows(self, name: str, absent: Mapping[str, list[Ids]], noted: _Pending) -> list[GapRow]:
+        held = {one.symbol: one for one in noted.held}
+        cause, fate = Cause.NOT_RECORDED.name.lower(), Fate.OPEN.name.lower()
+        return [
+            GapRow(
+                name, symbol, "aggregate" if held[symbol].aggregate else "trade", first, last,
+                held[symbol].from_ms, held[symbol].to_ms, cause, fate, noted.at_ms,
+            )
+            for symbol, runs in absent.items()
+            for first, last in runs
+        ]  # fmt: skip
+
+    def _look_up(self, name: str, noted: _Pending) -> tuple[dict[str, list[Ids]], DayCounts]:
+        catalog = self._catalog()
+        try:
+            return unstored(catalog, name, noted.held), day_counts(catalog, name, midnight(noted.at_ms))
+        finally:
+            catalog.close()
+
+    def _put(self, rows: list[GapRow]) -> None:
+        catalog = self._catalog()
+        try:
+            catalog.put_gaps(rows)
+        finally:
+            catalog.close()
+
+    def _catalog(self) -> Catalog:
+        return Catalog(self._config.url) if self._config.url else Catalog.of_folder(self._config.data_path)
