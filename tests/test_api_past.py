@@ -73,6 +73,50 @@ async def test_footprints_before_a_time(past: Past, tf: str, before: int) -> Non
     assert len(wanted["candles"]) - len(got["candles"]) <= 1, "the first minute of memory may be one of two days"
 
 
+@pytest.mark.parametrize("tf", ["1m", "5m", "1h"])
+async def test_cvd_goes_on_where_memory_begins_in_the_middle_of_a_day(data: Path, tmp_path: Path, tf: str) -> None:
+    """Half an hour past midnight on, trades are in memory: the sum of the day is that of the day all the same."""
+    history = Queries(StoreConfig(path=str(data)))
+    whole, late = World(tmp_path / "whole"), World(tmp_path / "late", history=history)
+    whole.venue.engine.apply(tape(rows()))
+    began = MIDNIGHT + HOUR // 2
+    late.venue.engine.apply(tape(row for row in rows() if row.columns["ts_ms"] >= began))
+    try:
+        query = f"/api/footprint?tf={tf}&step=0.5&lookback=150&before={MIDNIGHT + 50 * 60_000}"
+        wanted, got = await both(Past(whole, late, history), query)
+        query = f"/api/candles?tf={tf}&start={MIDNIGHT - HOUR}&end={MIDNIGHT + HOUR}"
+        bars, bars_got = await both(Past(whole, late, history), query)
+    finally:
+        await history.close()
+    cvd = {candle["open_ts"]: candle["cvd"] for candle in wanted["candles"] + bars["candles"]}
+    for candle in got["candles"] + bars_got["candles"]:
+        assert candle["cvd"] == cvd[candle["open_ts"]]
+    assert any(candle["open_ts"] + 3_600_000 > began for candle in got["candles"])
+    # The candle in which memory begins is not whole; all others are the same.
+    length = {"1m": 60_000, "5m": 300_000, "1h": HOUR}[tf]
+    odd = began // length * length
+    assert [one for one in bars_got["candles"] if one["open_ts"] != odd] == [
+        one for one in bars["candles"] if one["open_ts"] != odd
+    ]
+
+
+async def test_candles_of_a_range(past: Past) -> None:
+    start, end = MIDNIGHT - 90 * 60_000, MIDNIGHT + 90 * 60_000
+    wanted, got = await both(past, f"/api/candles?tf=5m&start={start}&end={end}")
+    assert got["candles"] == wanted["candles"]
+    assert (got["candles"][0]["open_ts"], got["candles"][-1]["open_ts"]) == (start, end - 300_000)
+    _, iso = await both(past, "/api/candles?tf=5m&start=2026-09-20T22:30&end=2026-09-21T01:30Z")
+    assert iso["candles"] == got["candles"]
+    async with serve(past.late) as served:
+        for query, sentence in (
+            ("start=2026-01-02&end=2026-01-01", "the range is empty"),
+            ("start=2026-01-01", "ask in parts"),
+        ):
+            status, told = await served.get(f"/api/candles?{query}")
+            assert status == 422
+            assert sentence in told["detail"]
+
+
 @pytest.mark.parametrize(("window", "length_ms"), [("10s", 10_000), ("15m", 900_000)])
 async def test_imbalance_history_before_a_time(past: Past, window: str, length_ms: int) -> None:
     """Against a plain count of the trades in each window."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 from collections.abc import Iterator
@@ -18,15 +19,18 @@ from msgspec import structs
 
 from market_world import World, serve
 from program import run
-from tapes import T0, liquidation, tape, trade, universe
+from tapes import T0, diff, liquidation, quote, snapshot, tape, trade, universe
 from tapewatch.config import Config, StoreConfig
+from tapewatch.engine import Engine
 from tapewatch.model.errors import UsageError
 from tapewatch.model.instrument import Grid, Universe
 from tapewatch.model.tape import Flag, Kind, Tape
 from tapewatch.store.reader import Reader, concatenated
 from tapewatch.store.writer import Store
+from tapewatch.transfer import files, importing
 from tapewatch.transfer.exporting import FOREVER_MS, What, Wish, export, time_of
-from tapewatch.transfer.files import SIDECAR, about_of, guarded, save, unguarded
+from tapewatch.transfer.features import of_memory
+from tapewatch.transfer.files import SIDECAR, Table, about_of, guarded, save, unguarded
 from tapewatch.transfer.importing import Imported, Importer
 from test_archive import HEADER, market, write, zipped
 
@@ -224,6 +228,32 @@ def test_an_archive_file_with_wrong_rows_changes_nothing(store: Store, tmp_path:
     assert not len(store.catalog.universe("binance"))
 
 
+def test_an_import_that_is_interrupted_between_two_batches_changes_nothing(
+    full: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows go in some at a time, and in one transaction: trades, candles, segments and gaps are all there or none."""
+    path = exported(full, tmp_path / "trades.parquet")
+    other = Store(tmp_path / "other").open()
+    monkeypatch.setattr(importing, "ROWS_AT_ONCE", 1_000)
+    monkeypatch.setattr(files, "BATCH_ROWS", 1_000)
+    stored_rows: list[int] = []
+
+    def stop(what: str, done: int, _total: int) -> None:
+        if what == "storing" and done > 5_000:
+            stored_rows.append(done)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Importer(other, progress=stop).file(path)
+    assert stored_rows == [6_000]
+    assert list((tmp_path / "other" / "segments").rglob("*.parquet")) == []
+    with other.catalog.read() as connection:
+        for table in ("candles", "volume_profile", "daily_stats", "id_ranges", "segments", "gaps"):
+            assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 0
+    assert imported(other, path).rows == len(stored(full).rows[stored(full).rows["kind"] == Kind.TRADE])
+    other.close()
+
+
 def test_klines_and_metrics_are_kept_as_they_were_drawn(store: Store, tmp_path: Path) -> None:
     klines = [
         f"{T0 + k * 60_000},10.5,11.25,10,10.75,5.5,{T0 + k * 60_000 + 59_999},57.75,9,2.5,26,0\n" for k in range(30)
@@ -334,6 +364,83 @@ async def test_downloads_and_uploads_over_http(full: Store, tmp_path: Path) -> N
             async with served.http.request(method, address, data=data or None) as answer:
                 assert answer.status in {404, 422}
                 assert sentence in json.loads(await answer.text())["detail"]
+
+
+async def test_an_export_tells_how_far_it_is_and_ends_when_nobody_waits(full: Store, tmp_path: Path) -> None:
+    settings = structs.replace(Config(), store=StoreConfig(path=str(full.folder)))
+    async with serve(World(tmp_path, settings)) as served:
+
+        async def progress(method: str = "GET") -> Any:
+            path = "/api/export/progress" if method == "GET" else "/api/export"
+            async with served.http.request(method, f"{served.url}{path}?job=mine") as answer:
+                return json.loads(await answer.text())
+
+        assert await progress() == {"job": "mine", "done": None, "total": None}
+        url = (
+            f"{served.url}/api/export?what=footprints&job=mine&tf=1s&from=2000-01-01&to=2026-06-01"  # hours of nothing
+        )
+        asking = asyncio.create_task(served.http.get(url))
+        while not (told := await progress())["total"]:
+            assert not asking.done()
+        assert 0 <= told["done"] <= told["total"]
+        await progress("DELETE")
+        async with await asking as answer:
+            assert answer.status == 422
+            assert json.loads(await answer.text())["detail"] == "the export was cancelled"
+        assert (await progress())["total"] is None
+        async with served.http.get(f"{served.url}/api/stored") as answer:
+            told = json.loads(await answer.text())
+        assert (told["from"], told["to"]) == (T0 + 1_100, T0 + 1_100 * 8_999)
+
+
+# ---------------------------------------------------------------- features
+
+
+def books() -> Tape:
+    """A book that lives for twenty seconds: a snapshot, then a diff, a quote and a trade each second."""
+    bids, asks = [(500 - k, 10 + k) for k in range(12)], [(501 + k, 20 + k) for k in range(12)]
+    rows = [snapshot(100, bids, asks, ts_ms=T0), quote(100, T0 + 1, 500, 10, 501, 20)]
+    for k in range(1, 21):
+        at = T0 + k * 1_000
+        rows.append(diff(100 + k, 100 + k, 99 + k, [(500, 10 + k)], [(501, 20 + k % 4)], ts_ms=at))
+        rows.append(quote(100 + k, at + 1, 500, 10 + k, 501, 20 + k % 4))
+        rows.append(trade(k, at + 2, 500 + k % 2, k, sell=k % 2 == 0))
+    return tape(rows)
+
+
+def test_features_are_made_again_from_stored_books(store: Store, tmp_path: Path) -> None:
+    store.write(universe("AUSDT"), books(), name="test")
+    live = Engine(universe("AUSDT"))
+    live.follow_book(0)
+    study = live.lab.study(live.universe[0])
+    live.apply(books())
+    memory = save_and_read(of_memory(live, live.universe[0]), tmp_path / "live.parquet")
+    stored_rows = exported_rows(store, tmp_path / "stored.parquet")
+    assert len(stored_rows) == len(study.samples()) >= 19
+    assert stored_rows == memory
+    assert [row["mid_price"] for row in stored_rows] == [None, *[50.05] * (len(stored_rows) - 1)]
+    assert [row["trade_flow"] for row in stored_rows[1:4]] == [0.001, -0.002, 0.003]
+    assert stored_rows[0]["realised_spread_bps"] is None, "undefined is empty, never zero"
+    book = openpyxl.load_workbook(exported(store, tmp_path / "f.xlsx", what=What.FEATURES, symbols=("AUSDT",)))
+    assert book["about"]["B2"].value == "features"
+    assert len(list(book["rows"].iter_rows())) == len(stored_rows) + 1
+
+
+def save_and_read(table: Table, path: Path) -> list[dict[str, Any]]:
+    save(table, path)
+    return pyarrow.parquet.read_table(path).to_pylist()  # type: ignore[no-any-return]
+
+
+def exported_rows(store: Store, path: Path) -> list[dict[str, Any]]:
+    exported(store, path, what=What.FEATURES, symbols=("AUSDT",))
+    return pyarrow.parquet.read_table(path).to_pylist()  # type: ignore[no-any-return]
+
+
+def test_features_without_books_are_refused_with_advice(full: Store, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"add depth and quotes to store\.record"):
+        exported(full, tmp_path / "f.csv", what=What.FEATURES, symbols=("AUSDT",))
+    with pytest.raises(UsageError, match="give one symbol"):
+        exported(full, tmp_path / "f.csv", what=What.FEATURES)
 
 
 def test_import_and_export_from_the_command_line(tmp_path: Path) -> None:

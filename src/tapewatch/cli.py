@@ -386,6 +386,7 @@ class ExportKind(StrEnum):
     IMBALANCES = "imbalances"
     GAPS = "gaps"
     OHLC = "ohlc"
+    FEATURES = "features"
 
 
 @app.command()
@@ -485,12 +486,13 @@ def journal(
     debug: DebugOption = False,
 ) -> None:
     """List recorded files, verify every record in them and name each damage; exit code 1 when there is any."""
-    from .node.verify import show
+    from .node.verify import consumed, show
 
-    places = paths or [config.load(config_file).store.data_path / "journal"]
+    store = config.load(config_file).store
+    places = paths or [store.data_path / "journal"]
     if absent := [str(path) for path in places if not path.exists()]:
         raise UsageError(f"no such file or folder: {', '.join(absent)}")
-    if show(places, out):
+    if show(places, out, sealed=consumed(store)):
         raise typer.Exit(1)
 
 

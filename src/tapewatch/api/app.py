@@ -31,6 +31,7 @@ from .market import market_routes
 from .numbers import answer, now_ms
 from .page import STATIC, Page
 from .replay import ReplayControl, replay_routes
+from .series import series_routes
 from .transfer import UPLOAD_BYTES, UPLOAD_PATH, transfer_routes
 from .view import NodeView
 
@@ -90,13 +91,14 @@ def create_app(
     _own_routes(app, node, hub, answers)
     app.include_router(market_routes(node.venues, node.history), dependencies=[Depends(_known_parameters)])
     app.include_router(derivs_routes(node.venues, derivs), dependencies=[Depends(_known_parameters)])
-    app.include_router(coverage_routes(node.venues), dependencies=[Depends(_known_parameters)])
+    app.include_router(series_routes(node.venues, node.history), dependencies=[Depends(_known_parameters)])
+    app.include_router(coverage_routes(node.venues, node.storage), dependencies=[Depends(_known_parameters)])
     app.include_router(lab_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(analytics_routes(node.venues, node.desk), dependencies=[Depends(_known_parameters)])
     app.include_router(replay_routes(replay))
     status = StatusReader(node, hub, replay)
     catalogue = Catalogue(node.venues, status, now_ms, status_period_s=status.period_s, derivatives=derivs)
-    app.include_router(transfer_routes(node.config.store), dependencies=[Depends(_known_parameters)])
+    app.include_router(transfer_routes(node.config.store, node.venues), dependencies=[Depends(_known_parameters)])
     sockets.install(app, hub, node.venues, catalogue, node.config.limits)
     app.mount("/", Page(static))
     return app

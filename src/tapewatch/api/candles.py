@@ -38,3 +38,19 @@ def candle_texts(shown: Footprint, which: Sequence[int] | NDArray[np.intp], *, f
             f'"cvd":{lots(int(c["cvd"]))},"levels":[{levels}]}}'
         )
     return texts
+
+
+def bar_texts(shown: Footprint) -> list[str]:
+    """JSON of all candles without levels; open, high, low and close are null where nothing traded."""
+    price, lots = grid_printer(shown.instrument.tick), grid_printer(shown.instrument.lot)
+    money = quote_printer(shown.instrument)
+    texts = []
+    for c in shown.candles:
+        traded, bid, ask = bool(c["n"]), int(c["bid"]), int(c["ask"])
+        names = ("open", "high", "low", "close")
+        prices = ",".join(f'"{name}":{price(int(c[name])) if traded else "null"}' for name in names)
+        texts.append(
+            f'{{"open_ts":{c["open_ms"]},{prices},"bid":{lots(bid)},"ask":{lots(ask)},"delta":{lots(ask - bid)},'
+            f'"cvd":{lots(int(c["cvd"]))},"n":{c["n"]},"quote_volume":{money(int(c["quote"]))},"gaps":{c["gap"]}}}'
+        )
+    return texts

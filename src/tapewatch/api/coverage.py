@@ -15,7 +15,7 @@ from ..hub.topics import gap_list
 from .market import UNKNOWN, Exchange, SymbolName
 from .numbers import answer, now_ms
 from .schemas import Answer, Count, ServerMs, TimeMs
-from .view import VenueView
+from .view import StorageView, VenueView
 
 
 class Gap(Answer):
@@ -84,6 +84,14 @@ class QuoteAccount(Answer):
     quarantined: Count
 
 
+class StoreAccount(Answer):
+    """held = stored, once the journal up to `checked_ts` has been sealed."""
+
+    checked_ts: TimeMs
+    held: Annotated[int, Field(ge=0, description="Trades that were held at that moment.")]
+    stored: Annotated[int, Field(ge=0, description="Of them, those that the store has now.")]
+
+
 class Coverage(Answer):
     exchange: str
     symbol: str
@@ -94,6 +102,7 @@ class Coverage(Answer):
     trades: TradeAccount
     depth: DepthAccount
     quotes: QuoteAccount
+    stored: Annotated[StoreAccount | None, Field(description="Null before the first comparison, or without a store.")]
     gaps: Annotated[list[Gap], Field(description="What is missing now, oldest first.")]
     hours: Annotated[list[Hour], Field(description="Oldest first, from `since` on.")]
 
@@ -104,8 +113,8 @@ RETURNS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def coverage_routes(venues: Mapping[str, VenueView]) -> APIRouter:
-    """The route that reads the ledger."""
+def coverage_routes(venues: Mapping[str, VenueView], storage: StorageView | None) -> APIRouter:
+    """The route that reads the ledger, and what the store was found to hold."""
     api = APIRouter(prefix="/api", default_response_class=Response)
 
     @api.get("/coverage", responses=RETURNS)
@@ -125,6 +134,7 @@ def coverage_routes(venues: Mapping[str, VenueView]) -> APIRouter:
             "trades": ledger.trade_account(engine, venue.ledger, i),
             "depth": ledger.depth_account(engine, venue.ledger, i),
             "quotes": ledger.quote_account(engine, venue.ledger, i),
+            "stored": _stored(storage, exchange, instrument.symbol),
             "gaps": gap_list(engine.gaps(i)),
             "hours": [
                 {
@@ -140,3 +150,12 @@ def coverage_routes(venues: Mapping[str, VenueView]) -> APIRouter:
         return answer(content)
 
     return api
+
+
+def _stored(storage: StorageView | None, exchange: str, symbol: str) -> dict[str, int] | None:
+    audit = None if storage is None else storage.audit
+    account = None if audit is None else audit.accounts.get(exchange)
+    if account is None or account.checked_ms is None:
+        return None
+    held, stored = account.by_symbol.get(symbol, (0, 0))
+    return {"checked_ts": account.checked_ms, "held": held, "stored": stored}

@@ -15,7 +15,7 @@ from ..journal import JournalStatus
 from ..model.views import BookState, FeedState
 from .numbers import now_ms
 from .replay import ReplayControl, replay_status
-from .view import NodeView, SealingView, StorageView, VenueView
+from .view import NodeView, SealingView, StorageView, StoreAccount, VenueView
 
 STORAGE_KEYS = ("state", "detail")
 """What of the storage's figures the status bar shows."""
@@ -106,6 +106,19 @@ def storage_health(storage: StorageView | None) -> dict[str, Any]:
         "disk_free_bytes": min(free, default=None),
         "journals": {venue: journal_health(journal) for venue, journal in journals.items()},
         "sealing": None if storage.sealing is None else sealing_health(storage.sealing),
+        "accounts": {} if storage.audit is None else {v: store_account(a) for v, a in storage.audit.accounts.items()},
+    }
+
+
+def store_account(account: StoreAccount) -> dict[str, Any]:
+    """Trades that the engine held at `checked_ts`, and of them those stored; `unstored` counts from the start on."""
+    return {
+        "checked_ts": account.checked_ms,
+        "held": account.held,
+        "stored": account.stored,
+        "unstored": account.unstored,
+        "balanced": account.balanced,
+        "detail": account.detail,
     }
 
 
@@ -129,6 +142,8 @@ def journal_health(journal: JournalStatus) -> dict[str, Any]:
         "sync_age_ms": round(journal.sync_age_s * 1000),
         "failures": journal.failures,
         "guarded": list(journal.guarded),
+        "expired_files": journal.expired_files,
+        "expired_bytes": journal.expired_bytes,
     }
 
 
@@ -155,6 +170,8 @@ def health(node: NodeView, hub: Hub) -> tuple[bool, dict[str, Any]]:
     wrong += [
         f"the account of {name} does not balance" for name, venue in node.venues.items() if venue.ledger.violations
     ]
+    if node.storage is not None and node.storage.audit is not None:
+        wrong += [f"{name}: {one.detail}" for name, one in node.storage.audit.accounts.items() if not one.balanced]
     wrong += [f"the view {key} fails" for key in hub.failing]
     content = {
         "status": "; ".join(wrong) or _ok(hub),

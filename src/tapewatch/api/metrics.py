@@ -76,6 +76,7 @@ JOURNAL_COUNTERS: tuple[JournalFigure, ...] = (
     ("journal_files", "Files begun.", lambda j: j.files),
     ("journal_failures", "Faults of the disk.", lambda j: j.failures),
     ("journal_dropped_reads", "Reads that found the queue full.", lambda j: j.dropped_reads),
+    ("journal_expired_files", "Files deleted before they were sealed.", lambda j: j.expired_files),
     ("journal_dropped_frames", "Frames in them.", lambda j: j.dropped_frames),
     ("journal_dropped_bytes", "Bytes in them.", lambda j: j.dropped_bytes),
 )

@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import Engine
+from ..engine import MINUTES_KEPT, Engine
+from ..flow.candles import MINUTE_MS
+from ..flow.footprint import DAY_MS
 from ..hub.requests import MAX_LOOKBACK
 from ..model.instrument import Instrument, common_grid
 from ..model.views import Footprint
@@ -39,7 +41,46 @@ async def footprints(
     until_ms = int(early["open_ms"][0]) if len(early) else -(-before_ms // tf_ms) * tf_ms
     start_ms = max(until_ms - missing * tf_ms, until_ms - LONGEST_MS, 0)
     stored = await history.footprint(instrument.venue, instrument.symbol, tf_ms, step, start_ms, until_ms)
-    return [held] if stored is None else [stored, held]
+    if stored is None:
+        return [held]
+    return [stored, await _continued(engine, history, instrument, step, held)]
+
+
+async def _continued(
+    engine: Engine, history: HistoryView, instrument: Instrument, step: str, held: Footprint
+) -> Footprint:
+    """The part from memory with the CVD of its day from 00:00 UTC: what was before memory begins, the store has.
+
+    Where stored lots are the finer ones, the part is told in them.
+    """
+    begins_ms = max(engine.counted_since_ms(instrument.index) or 0, engine.clock_ms - MINUTES_KEPT * MINUTE_MS)
+    begins_ms -= begins_ms % MINUTE_MS
+    day_ms = begins_ms // DAY_MS * DAY_MS
+    today = (held.candles["open_ms"] // DAY_MS * DAY_MS == day_ms) & (begins_ms > day_ms)
+    if not today.any():
+        return held
+    before = await history.footprint(instrument.venue, instrument.symbol, MINUTE_MS, step, day_ms, begins_ms)
+    if before is None or not len(before.candles):
+        return held
+    lot = common_grid(before.instrument.lot, held.instrument.lot)
+    factor = int(held.instrument.lot.value / lot.value)
+    candles, cells = held.candles.copy(), held.cells.copy()
+    for name in ("bid", "ask", "cvd", "quote"):
+        candles[name] *= factor
+    for name in ("bid", "ask"):
+        cells[name] *= factor
+    candles["cvd"][today] += int(before.candles["cvd"][-1]) * int(before.instrument.lot.value / lot.value)
+    return replace(held, instrument=replace(held.instrument, lot=lot), candles=candles, cells=cells)
+
+
+async def between(
+    engine: Engine, history: HistoryView | None, instrument: Instrument, tf_ms: int, step: str, start_ms: int,
+    end_ms: int,
+) -> list[Footprint]:  # fmt: skip
+    """The candles that open in `[start_ms, end_ms)`, in parts, the older first."""
+    count = max(0, -(-end_ms // tf_ms) - -(-start_ms // tf_ms))
+    parts = await footprints(engine, history, instrument, tf_ms, step, count, end_ms) if count else []
+    return [replace(part, candles=part.candles[part.candles["open_ms"] >= start_ms]) for part in parts]
 
 
 async def deltas(

@@ -174,6 +174,31 @@ class Footprint(Answer):
     candles: list[Candle]
 
 
+class Bar(Answer):
+    """A candle without levels; open to close are null where nothing traded."""
+
+    open_ts: TimeMs
+    open: Price | None
+    high: Price | None
+    low: Price | None
+    close: Price | None
+    bid: Quantity
+    ask: Quantity
+    delta: Annotated[float, Field(description="ask - bid, base units.")]
+    cvd: Annotated[float, Field(description="Sum of deltas since 00:00 UTC of the candle's day, at its end.")]
+    n: Count
+    quote_volume: Money
+    gaps: Annotated[int, Field(description="Known holes: its totals are then at least, not exactly.")]
+
+
+class Candles(Answer):
+    exchange: str
+    symbol: str
+    tf_ms: int
+    server_ts: ServerMs
+    candles: list[Bar]
+
+
 class Liquidation(Answer):
     ts: TimeMs
     event_ts: TimeMs
@@ -234,7 +259,37 @@ class ReplayHash(Answer):
     state_hash: str
 
 
+class UploadedCandle(Answer):
+    """A candle as it was understood, with the decimals it came with."""
+
+    open_ts: TimeMs
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
 class Uploaded(Answer):
+    """`read` to `first` are there where the upload was only checked."""
+
     exchange: str
     symbol: str
     rows: Annotated[Count, Field(description="Candles stored; those of the same time and length were replaced.")]
+    read: Annotated[Count | None, Field(description="Candles in the upload.")] = None
+    tf_ms: int | None = None
+    from_: Annotated[TimeMs | None, Field(alias="from")] = None
+    to: TimeMs | None = None
+    first: Annotated[list[UploadedCandle] | None, Field(description="The first few, in order of time.")] = None
+
+
+class ExportProgress(Answer):
+    job: str
+    done: Annotated[int | None, Field(description="Of `total`, in ms of the range.")]
+    total: int | None
+
+
+class Stored(Answer):
+    exchange: str
+    from_: Annotated[TimeMs | None, Field(alias="from")]
+    to: TimeMs | None

@@ -61,6 +61,29 @@ class SealingView(Protocol):
     def status(self) -> Status: ...
 
 
+class StoreAccount(Protocol):
+    """What the last comparison of a venue's engine with the store has shown."""
+
+    checked_ms: int | None
+    held: int
+    stored: int
+    unstored: int
+    excused: bool
+    by_symbol: dict[str, tuple[int, int]]
+
+    @property
+    def balanced(self) -> bool: ...
+    @property
+    def detail(self) -> str: ...
+
+
+class AuditView(Protocol):
+    """Who compares them."""
+
+    @property
+    def accounts(self) -> Mapping[str, StoreAccount]: ...
+
+
 class StorageView(Protocol):
     """What is kept on disk."""
 
@@ -68,6 +91,8 @@ class StorageView(Protocol):
     def path(self) -> Path: ...
     @property
     def sealing(self) -> SealingView | None: ...
+    @property
+    def audit(self) -> AuditView | None: ...
     def status(self) -> Mapping[str, JournalStatus]: ...
 
 

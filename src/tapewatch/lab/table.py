@@ -7,6 +7,7 @@ is printed exactly (mid price, volumes, OFI) is a whole number here; the API tur
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,6 +123,26 @@ def window_of(study: Study, samples: NDArray[np.void], columns: dict[str, Column
         vpin_buckets=buckets,
         vpin_bucket=int(study.state.cost[0]["bucket"]),
     )
+
+
+class Unit(StrEnum):
+    """What a figure counts."""
+
+    TICKS = "ticks"
+    LOTS = "lots"
+    QUOTE = "quote"
+    """Ticks x lots."""
+    NUMBER = "number"
+
+
+def unit_of(name: str) -> Unit:
+    """What the figure of this name counts."""
+    if name == "spread" or name.endswith("price"):
+        return Unit.TICKS
+    if name.endswith("_quote") or name.startswith("depth_per_bp"):
+        return Unit.QUOTE
+    numbers = name in ("trades", "updates", "ofi_integrated") or name.startswith("slope")
+    return Unit.NUMBER if numbers or "imbalance" in name or name.endswith("_bps") else Unit.LOTS
 
 
 def reason_of(name: str, *, live: bool) -> str:

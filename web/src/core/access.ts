@@ -36,12 +36,16 @@ export function postJson<T>(path: string, body: unknown): Promise<T> {
 }
 
 async function ask<T>(url: URL, request: RequestInit): Promise<T> {
-  const known = token();
-  const headers = { ...request.headers, ...(known ? { Authorization: `Bearer ${known}` } : {}) };
-  const response = await fetch(url, { ...request, headers });
+  const response = await fetch(url, { ...request, headers: { ...request.headers, ...authorised() } });
   if (!response.ok) {
     const problem = (await response.json().catch(() => ({}))) as { detail?: string };
     throw new Error(problem.detail ?? `${response.status} ${response.statusText}`);
   }
   return (await response.json()) as T;
+}
+
+/** Headers that let us in. */
+export function authorised(): Record<string, string> {
+  const known = token();
+  return known ? { Authorization: `Bearer ${known}` } : {};
 }
