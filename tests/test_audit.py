@@ -173,8 +173,9 @@ async def test_the_task_compares_by_itself(recorded: Recorded, monkeypatch: pyte
     running = asyncio.create_task(recorded.audit.run())
     sealing = asyncio.create_task(recorded.sealing.run())
     try:
+        await until(lambda: recorded.journal.status.records >= 30)
         recorded.journal.rotate()
-        await until(lambda: recorded.audit.accounts["binance"].stored == 30)
+        await until(lambda: recorded.audit.accounts["binance"].stored == 30, 60)  # a process must start
     finally:
         running.cancel()
         sealing.cancel()
