@@ -27,10 +27,11 @@ from __future__ import annotations
 import re
 
 from ..model.channel import Channel
+from ..model.instrument import Grid, Instrument
 from ..model.rules import BookRule, TradeIds, TradeRule
 from .bybit_linear_codec import Codec, trade_ids
 from .bybit_linear_rest import VENUE, average_daily_volume, parse_instruments, parse_volumes
-from .product import Lacks, Product
+from .product import Lacks, Product, Sample
 
 REQUESTS, REQUESTS_WINDOW_MS = 600, 5_000
 """REST requests an address may make in such a time, over all hosts; beyond it 403 "access too frequent"."""
@@ -81,6 +82,17 @@ def stream_of(frame: bytes) -> tuple[str, Channel] | None:
     return None if found is None or channel is None else (found[2].decode("utf-8", "replace"), channel)
 
 
+_SAMPLE = Sample(
+    Instrument(0, VENUE, "WUSDT", "W", "USDT", "perp", tick=Grid.parse("0.1"), lot=Grid.parse("0.001")),
+    1_791_565_600_000_000_000,
+    (
+        (
+            b'{"topic":"orderbook.200.WUSDT","type":"delta","ts":1791565600000,"data":{"s":"WUSDT","b":[["100.1","1.000"]],'
+            b'"a":[],"u":2,"seq":2},"cts":1791565600000}'
+        ),
+    ),
+)
+
 PRODUCT = Product(
     name=VENUE,
     title="Bybit linear",
@@ -99,6 +111,7 @@ PRODUCT = Product(
     trade_ids=trade_ids,
     liquidations="Every liquidation, in batches of half a second; the price is that of bankruptcy, not of a fill.",
     funding_hours=None,
+    sample=_SAMPLE,
     lacks=Lacks(
         backfill="Trade ids of Bybit do not count: what an interruption has hidden has no ids that could be asked for.",
     ),

@@ -23,6 +23,7 @@ from .bybit_linear_rest import RECENT_TRADES, result_rows
 from .checks import check_ids, check_time, check_times, check_units, of_instrument, positive, read_json
 from .decimals import MAX_INT, count_in, count_of, rounded_e8
 from .general import GeneralCodec
+from .levels import LevelReader
 
 Number = Decimal
 Side = Literal["Buy", "Sell"]
@@ -93,8 +94,8 @@ class Book(msgspec.Struct):
     """
 
     s: str
-    b: list[tuple[str, str]]
-    a: list[tuple[str, str]]
+    b: msgspec.Raw
+    a: msgspec.Raw
     u: int
 
 
@@ -139,6 +140,7 @@ _envelope = msgspec.json.Decoder(Envelope)
 _ack = msgspec.json.Decoder(Ack)
 _trades = msgspec.json.Decoder(list[Trade])
 _book = msgspec.json.Decoder(Book)
+_side = msgspec.json.Decoder(list[tuple[str, str]])
 _ticker = msgspec.json.Decoder(Ticker)
 _liquidations = msgspec.json.Decoder(list[Liquidation])
 _rest_trade = msgspec.json.Decoder(RestTrade)
@@ -160,6 +162,7 @@ class Codec(GeneralCodec):
         self._tickers: dict[str, Ticker] = {}
         self._places: dict[str, _Places] = {}
         self._memory = (self._tickers, self._places)
+        self._levels = LevelReader()
 
     def _read(self, frame: memoryview, recv_ns: int, rows: Rows, decoded: Decoded) -> None:
         envelope: Envelope = read_json(_envelope, frame)
@@ -209,16 +212,20 @@ class Codec(GeneralCodec):
             flags, prev_id = 0, book.u - 1
             check_times(envelope.ts, ts_ms, recv_ns)
         check_ids(book.u)
-        if len(book.b) + len(book.a) > MAX_LEVELS:
-            raise FrameError("too_many_levels", str(len(book.b) + len(book.a)))
         at = len(rows.levels)
         with of_instrument(instrument):
-            rows.levels.extend(_levels(instrument, book.b))
-            rows.levels.extend(_levels(instrument, book.a))
+            bids, asks = (
+                self._levels.read(side, instrument.tick, instrument.lot) or list(_levels(instrument, side))
+                for side in (book.b, book.a)
+            )
+        if len(bids) + len(asks) > MAX_LEVELS:
+            raise FrameError("too_many_levels", str(len(bids) + len(asks)))
+        rows.levels += bids
+        rows.levels += asks
         rows.add(
             Kind.DEPTH, flags, instrument.index, recv_ns, event_ms=envelope.ts, ts_ms=ts_ms,
             id=book.u, first_id=book.u, last_id=book.u, prev_id=prev_id,
-            level_at=at, bids=len(book.b), asks=len(book.a),
+            level_at=at, bids=len(bids), asks=len(asks),
         )  # fmt: skip
 
     def _read_ticker(self, envelope: Envelope, recv_ns: int, rows: Rows, decoded: Decoded) -> None:
@@ -345,8 +352,9 @@ def _trade(
     )  # fmt: skip
 
 
-def _levels(instrument: Instrument, side: list[tuple[str, str]]) -> Iterator[tuple[int, int]]:
-    for price, qty in side:
+def _levels(instrument: Instrument, side: msgspec.Raw) -> Iterator[tuple[int, int]]:
+    """What the compiled reader has left: an empty side, numbers written otherwise, or nonsense."""
+    for price, qty in read_json(_side, side):
         ticks = positive(count_in(price, instrument.tick, "price"), "level price")
         lots = count_in(qty, instrument.lot, "quantity")
         check_units(ticks, lots)

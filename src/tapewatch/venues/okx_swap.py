@@ -28,12 +28,14 @@ Messages are parsed in `okx_swap_codec`, answers of REST in `okx_swap_rest`.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 from ..model.channel import Channel
+from ..model.instrument import Grid, Instrument
 from ..model.rules import BookRule, TradeIds, TradeRule
 from .okx_swap_codec import Codec, trade_ids
 from .okx_swap_rest import VENUE, average_daily_volume, funding_intervals, parse_instruments, parse_volumes
-from .product import Product
+from .product import Product, Sample
 
 REQUESTS_PER_2_S = {
     "public/time": 10, "public/instruments": 20, "public/funding-rate": 10, "market/tickers": 20,
@@ -93,6 +95,18 @@ def stream_of(frame: bytes) -> tuple[str, Channel] | None:
     return None if found is None or channel is None else (found[2].decode("utf-8", "replace"), channel)
 
 
+_SAMPLE = Sample(
+    Instrument(
+        0, VENUE, "W-USDT-SWAP", "W", "USDT", "perp", tick=Grid.parse("0.1"), lot=Grid.parse("0.001"),
+        contract=Decimal("0.01"),
+    ),
+    1_791_565_600_000_000_000,
+    (
+        (b'{"arg":{"channel":"books","instId":"W-USDT-SWAP"},"action":"update","data":[{"asks":[],"bids":[["100.1","1.5",'
+        b'"0","1"]],"ts":"1791565600000","checksum":0,"prevSeqId":1,"seqId":2}]}'),
+    ),
+)  # fmt: skip
+
 PRODUCT = Product(
     name=VENUE,
     title="OKX swaps",
@@ -115,4 +129,5 @@ PRODUCT = Product(
     "The price is that of bankruptcy.",
     funding_hours=None,
     funding_intervals=funding_intervals,
+    sample=_SAMPLE,
 )

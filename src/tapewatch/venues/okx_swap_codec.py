@@ -22,6 +22,7 @@ from .binance_usdm_fields import MAX_LEVELS, MAX_UNITS
 from .checks import check_ids, check_time, check_units, of_instrument, positive, read_json
 from .decimals import count_in, count_of, rounded_e8
 from .general import GeneralCodec
+from .levels import LevelReader
 from .okx_swap_rest import data_rows
 
 Number = Decimal
@@ -70,8 +71,8 @@ class Book(msgspec.Struct):
     "prevSeqId":-1,"seqId":332042172451}; a level is price, contracts, a deprecated "0", number of orders.
     """
 
-    asks: list[list[str]]
-    bids: list[list[str]]
+    asks: msgspec.Raw
+    bids: msgspec.Raw
     ts: str
     seqId: int | None = None
     prevSeqId: int | None = None
@@ -150,6 +151,7 @@ class Liquidated(msgspec.Struct):
 _envelope = msgspec.json.Decoder(Envelope)
 _trades = msgspec.json.Decoder(list[Trade])
 _books = msgspec.json.Decoder(list[Book])
+_rows = msgspec.json.Decoder(list[list[str]])
 _tickers = msgspec.json.Decoder(list[Ticker])
 _marks = msgspec.json.Decoder(list[MarkPrice])
 _indices = msgspec.json.Decoder(list[IndexTicker])
@@ -173,6 +175,7 @@ class Codec(GeneralCodec):
         self._unnumbered: dict[str, int] = {}
         """Updates so far of books whose messages carry no ids (2022)."""
         self._memory = (self._index_e8, self._funding, self._unnumbered)
+        self._levels = LevelReader(more=True)
 
     def _read(self, frame: memoryview, recv_ns: int, rows: Rows, decoded: Decoded) -> None:
         if frame == _PONG:
@@ -223,11 +226,12 @@ class Codec(GeneralCodec):
         ts_ms = _ms(book.ts)
         check_time(ts_ms, recv_ns)
         at = len(rows.levels)
-        if len(book.bids) + len(book.asks) > MAX_LEVELS:
-            raise FrameError("too_many_levels", str(len(book.bids) + len(book.asks)))
         with of_instrument(instrument):
-            rows.levels.extend(_levels(instrument, book.bids))
-            rows.levels.extend(_levels(instrument, book.asks))
+            bids, asks = self._side(instrument, book.bids), self._side(instrument, book.asks)
+        if len(bids) + len(asks) > MAX_LEVELS:
+            raise FrameError("too_many_levels", str(len(bids) + len(asks)))
+        rows.levels += bids
+        rows.levels += asks
         if book.seqId is None:
             # The order of one connection is all the chain these had.
             number = 1 if is_snapshot else self._unnumbered.get(instrument.symbol, 0) + 1
@@ -241,8 +245,13 @@ class Codec(GeneralCodec):
         rows.add(
             Kind.DEPTH, int(Flag.SNAPSHOT) if is_snapshot else 0, instrument.index, recv_ns,
             event_ms=ts_ms, ts_ms=ts_ms, id=number, first_id=number, last_id=number,
-            prev_id=0 if is_snapshot else previous, level_at=at, bids=len(book.bids), asks=len(book.asks),
+            prev_id=0 if is_snapshot else previous, level_at=at, bids=len(bids), asks=len(asks),
         )  # fmt: skip
+
+    def _side(self, instrument: Instrument, side: msgspec.Raw) -> list[tuple[int, int]]:
+        size = _size_grid(instrument.lot, instrument.contract)
+        read = None if size is None else self._levels.read(side, instrument.tick, size)
+        return read or list(_levels(instrument, side))
 
     def _read_marks(self, envelope: Envelope, recv_ns: int, rows: Rows) -> None:
         marks = {told.instId: (rounded_e8(told.markPx), _ms(told.ts)) for told in read_json(_marks, envelope.data)}
@@ -367,9 +376,10 @@ def _trade(rows: Rows, instrument: Instrument, recv_ns: int, t: Trade, flags: in
     )  # fmt: skip
 
 
-def _levels(instrument: Instrument, side: list[list[str]]) -> Iterator[tuple[int, int]]:
+def _levels(instrument: Instrument, side: msgspec.Raw) -> Iterator[tuple[int, int]]:
+    """What the compiled reader has left: an empty side, numbers written otherwise, or nonsense."""
     size = _size_grid(instrument.lot, instrument.contract)
-    for level in side:
+    for level in read_json(_rows, side):
         if len(level) < 2:
             raise FrameError("wrong_shape", f"a level of {len(level)} fields")
         ticks = positive(count_in(level[0], instrument.tick, "price"), "level price")
