@@ -257,6 +257,25 @@ def test_moves_add_up_while_one_is_under_way() -> None:
     assert (one.position.now_ms, one.position.rows) == (T0 + 23 * MINUTE, 24)
 
 
+def test_studied_instruments_are_studied_from_the_beginning_and_after_going_back() -> None:
+    one = Player(minute_by_minute(10), playing=False, studied=["AUSDT", "NONEUSDT"])
+
+    def columns() -> list[int]:
+        (study,) = one.stage.engine.lab.studies.values()
+        ends: list[int] = study.columns()["ts_ms"].tolist()
+        return ends
+
+    one.seek(T0 + 5 * MINUTE)
+    settle(one)
+    before = columns()
+    assert before[-1] == T0 + 5 * MINUTE
+    one.seek(T0 + 9 * MINUTE)
+    settle(one)
+    one.seek(T0 + 5 * MINUTE)
+    settle(one)
+    assert columns() == before
+
+
 def test_what_is_shown_changes_only_when_a_seek_back_has_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(player, "SLICE_ROWS", 10)
     one = Player(minute_by_minute(100), speed=math.inf)

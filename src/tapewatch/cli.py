@@ -213,7 +213,9 @@ def replay(
     _ready_kernels()
     with err.status("reading"):
         source = _recorded(paths, _listed(exchange_info)) if paths else _stored(settings, exchange, start, end, symbols)
-        player = Player(source, settings.thresholds, speed=pace, playing=not paused)
+        # What is only played out is asked for nothing but its report.
+        studied = settings.venues.study_symbols() if serve else ()
+        player = Player(source, settings.thresholds, speed=pace, playing=not paused, studied=studied)
     if serve:
         from .node.replay import serve_replay
 

@@ -142,6 +142,10 @@ class VenuesConfig(Struct, frozen=True, forbid_unknown_fields=True):
     bybit: BybitConfig = BybitConfig()
     okx: OkxConfig = OkxConfig()
 
+    def study_symbols(self) -> frozenset[str]:
+        """Instruments to study of any product."""
+        return frozenset(symbol for name in self.__struct_fields__ for symbol in getattr(self, name).study_symbols)
+
     def of(self, name: str) -> VenueConfig:
         """The settings of one product, such as ``binance-spot``."""
         settings: VenueConfig = getattr(self, name.replace("-", "_"))

@@ -121,13 +121,24 @@ def in_window(s: Stacking, low: int, ticks: int, now_ms: int) -> NDArray[np.int6
     Columns bid pulled, bid stacked, ask pulled, ask stacked in lots for the ticks from `low` on; -1 where a tick has
     not been watched for the whole window.
     """
-    asked = np.arange(low, low + ticks)
-    slots = asked & (SLOTS - 1)
-    first = now_ms // 1_000 - WINDOW_S + 1
-    counted = (s.second[slots] >= first) & (s.second[slots] < first + WINDOW_S)
-    sums = np.where(counted[:, :, None], s.sums[slots], 0).sum(1).reshape(ticks, 2, 3)
-    added, cut, hit = sums[:, :, ADDED], sums[:, :, CUT], sums[:, :, HIT]
-    out = np.stack([np.maximum(cut - hit, 0), added + np.maximum(hit - cut, 0)], axis=2).reshape(ticks, 4)
-    watched = (s.span[0] <= asked) & (asked < s.span[1]) & (s.since_ms[slots] <= first * 1_000)
-    out[~watched] = -1
+    out = np.full((ticks, 4), -1, np.int64)
+    _read(s, low, now_ms // 1_000 - WINDOW_S + 1, out)
     return out
+
+
+@kernel
+def _read(s: Stacking, low: int, first: int, out: NDArray[np.int64]) -> None:
+    """Fill the rows of `out` whose ticks have been watched since before the second `first`."""
+    for tick in range(max(low, s.span[0]), min(low + len(out), s.span[1])):
+        slot = tick & (SLOTS - 1)
+        if s.since_ms[slot] > first * 1_000:
+            continue
+        for side in range(2):
+            added = cut = hit = 0
+            for at in range(_SECONDS):
+                if first <= s.second[slot, at] < first + WINDOW_S:
+                    added += s.sums[slot, at, 3 * side + ADDED]
+                    cut += s.sums[slot, at, 3 * side + CUT]
+                    hit += s.sums[slot, at, 3 * side + HIT]
+            out[tick - low, 2 * side] = cut - hit if cut > hit else 0
+            out[tick - low, 2 * side + 1] = added + (hit - cut if hit > cut else 0)

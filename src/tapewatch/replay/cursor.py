@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import numpy as np
@@ -28,8 +29,11 @@ class Cursor:
     cut into batches and calls changes nothing of the state, since engines give the same for any cut.
     """
 
-    def __init__(self, source: Input, thresholds: ThresholdsConfig) -> None:
+    def __init__(self, source: Input, thresholds: ThresholdsConfig, studied: Iterable[str] = ()) -> None:
         self.stage = source.stage(thresholds)
+        engine = self.stage.engine
+        for instrument in filter(None, map(engine.universe.find, studied)):
+            engine.lab.study(instrument, pinned=True)
         self.rows = 0
         """Rows played."""
         self.now_ms = source.first_ms

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -64,12 +64,20 @@ class Player:
     """
 
     def __init__(
-        self, source: Input, thresholds: ThresholdsConfig | None = None, *, speed: float = 1.0, playing: bool = True
+        self,
+        source: Input,
+        thresholds: ThresholdsConfig | None = None,
+        *,
+        speed: float = 1.0,
+        playing: bool = True,
+        studied: Collection[str] = (),
     ) -> None:
         self.source = source
         self.epoch = 0
         self._thresholds = thresholds or ThresholdsConfig()
-        self._cursor = Cursor(source, self._thresholds)
+        self._studied = studied
+        """Symbols whose features and heatmap are kept from the beginning."""
+        self._cursor = Cursor(source, self._thresholds, studied)
         self._ahead: Cursor | None = None
         """The fresh stage on its way to where a seek back goes."""
         self._goal: _Seek | _Step | None = None
@@ -133,7 +141,7 @@ class Player:
         if to_ms >= self._cursor.now_ms:
             self._ahead = None
         elif self._ahead is None or self._ahead.now_ms > to_ms:
-            self._ahead = Cursor(self.source, self._thresholds)
+            self._ahead = Cursor(self.source, self._thresholds, self._studied)
         self._goal = _Seek(to_ms, (self._ahead or self._cursor).now_ms)
 
     def move(self, by_ms: int) -> None:

@@ -5,12 +5,12 @@ import { BookPanel } from '../../core/bookpanel';
 import { type CrosshairFrame, type Line, paintTooltip, type Pointer } from '../../core/crosshair';
 import { toNumber, toText } from '../../core/decimal';
 import { money, quantity } from '../../core/format';
+import { hatch } from '../../core/hatch';
 import { settings } from '../../core/settings';
 import { charWidth, font, mix, theme } from '../../core/theme';
 import type { Frame } from '../../core/wire';
 import { DepthData, type Side } from '../../data/depth';
 import { walk } from '../../data/walk';
-import { hatch } from '../heatmap/hatch';
 
 export const RANGES_BPS = [5, 10, 25, 50, 100] as const;
 const AXIS_PX = 54;

@@ -1,44 +1,25 @@
 /** The heatmap: what rested at each price over time, what was traded against it, and where nothing is known. */
 
-import { priceTicks, timeStep } from '../../core/axis';
 import { BookPanel } from '../../core/bookpanel';
-import { chip, type CrosshairFrame, type Line, paintCrosshair, paintTooltip, type Pointer } from '../../core/crosshair';
+import { type CrosshairFrame, type Line, paintCrosshair, paintTooltip, type Pointer } from '../../core/crosshair';
 import { toNumber, toText } from '../../core/decimal';
 import { clockSeconds, day, money, quantity } from '../../core/format';
 import { Hand } from '../../core/hand';
+import { hatch } from '../../core/hatch';
 import { settings } from '../../core/settings';
-import { charWidth, font, mix, theme } from '../../core/theme';
+import { charWidth, font, theme } from '../../core/theme';
 import type { Frame } from '../../core/wire';
 import { type HeatHead, HeatmapData, KEPT } from '../../data/heatmap';
 import { Bitmap, ROWS } from './bitmap';
 import { type Bubble, bubblesOf, paintBubbles, radius, reference } from './bubbles';
-import { hatch } from './hatch';
+import { paintAxes, paintProfile, paintQuotes, type Picture, PROFILE_PX, TIME_AXIS_PX } from './draw';
 import { Legend } from './legend';
+import { heatmaps, marks } from './marks';
 import { type Ramp, RAMPS, Sampler, type Scale, settle } from './scale';
 import { View } from './view';
 
-const TIME_AXIS_PX = 18;
-/** The book as it stands now, right of the newest column. */
-const PROFILE_PX = 96;
 const RESCALE_MS = 2_000;
 const DRAW_BUDGET_MS = 4;
-const LABEL_GAP_PX = 46;
-const TIME_GAP_PX = 84;
-
-/** What another panel may draw on the heatmap: marks of its own, in this frame's coordinates. */
-export interface HeatFrame {
-  context: CanvasRenderingContext2D;
-  exchange: string;
-  symbol: string;
-  view: View;
-  columnMs: number;
-}
-/** Called after the picture and before axes; each looks at `symbol` itself. Whoever changes its marks calls `redrawMarks`. */
-export const marks = new Set<(frame: HeatFrame) => void>();
-const open = new Set<HeatmapPanel>();
-export function redrawMarks(): void {
-  for (const panel of open) panel.redraw();
-}
 
 export class HeatmapPanel extends BookPanel {
   readonly id = 'heatmap';
@@ -65,8 +46,8 @@ export class HeatmapPanel extends BookPanel {
 
   protected override start(): void {
     super.start();
-    open.add(this);
-    this.keep(() => open.delete(this));
+    heatmaps.add(this);
+    this.keep(() => heatmaps.delete(this));
     this.keep(settings.onChange(() => this.redraw()));
     this.canvas.addEventListener('dblclick', (event) => {
       if (this.#legend.covers({ x: event.offsetX, y: event.offsetY })) this.lock(false);
@@ -188,14 +169,15 @@ export class HeatmapPanel extends BookPanel {
     const priceWidth = Math.max(58, Math.ceil(toText(Math.max(double / 2, 1), head.tick).length * charWidth(11)) + 16);
     view.width = this.width - priceWidth - PROFILE_PX;
     view.height = this.height - TIME_AXIS_PX;
-    if (head.step === 0 || view.width < 40 || view.height < 40) return;
+    if (view.width < 40 || view.height < 40) return;
     view.advance((data.newest + 1) * head.columnMs, double, head.step, head.bins);
-    if (view.perTick === 0) return this.#paintUnknown(context, head);
+    if (head.step === 0 || view.perTick === 0) return this.#paintUnknown(context, head);
     const first = Math.max(data.oldest, Math.floor(view.left / head.columnMs));
     const last = Math.min(data.newest, Math.ceil(view.right / head.columnMs));
     this.#rescale(head, first, last, now);
     this.#paintPicture(context, head, first, last);
-    this.#paintQuotes(context, head, first, last);
+    const picture: Picture = { context, head, data, view, theme: theme.get(), width: this.width, height: this.height };
+    paintQuotes(picture, first, last);
     this.#bubbles = settings.get().heatmap.bubbles ? bubblesOf(data, view, head.columnMs) : [];
     this.#whole = reference(this.#bubbles);
     const { buy, sell } = theme.get();
@@ -203,8 +185,8 @@ export class HeatmapPanel extends BookPanel {
     const { exchange, symbol } = this.look.get();
     for (const mark of marks) mark({ context, exchange, symbol, view, columnMs: head.columnMs });
     context.restore();
-    this.#paintProfile(context, head);
-    this.#paintAxes(context, head);
+    paintProfile(picture, this.#scale);
+    paintAxes(picture);
   }
 
   /** Nothing is known yet of where the prices are. */
@@ -243,104 +225,6 @@ export class HeatmapPanel extends BookPanel {
     const { ramp } = settings.get().heatmap;
     if (ramp in RAMPS) return ramp as Ramp;
     return theme.get().name === 'colour-safe' ? 'viridis' : 'thermal';
-  }
-
-  /** Best bid and ask as steps, broken where no book was live. */
-  #paintQuotes(context: CanvasRenderingContext2D, head: HeatHead, first: number, last: number): void {
-    const { buy, sell } = theme.get();
-    const { bid, ask } = this.#data;
-    for (const [of, colour, shift] of [[bid, buy, 0], [ask, sell, 1]] as const) {
-      context.strokeStyle = mix(colour, 0.8, '#ffffff');
-      context.lineWidth = 1.25;
-      context.beginPath();
-      let price = NaN;
-      for (let number = first; number <= last; number++) {
-        const next = this.#data.has(number) ? of[number % KEPT]! : NaN;
-        if (next === price && number < last) continue;
-        const x = this.#view.x(number * head.columnMs);
-        const y = this.#view.y(next + shift);
-        if (!Number.isNaN(price)) context.lineTo(x, this.#view.y(price + shift));
-        if (!Number.isNaN(next)) {
-          if (Number.isNaN(price)) context.moveTo(x, y);
-          else context.lineTo(x, y);
-          if (number === last) context.lineTo(this.#view.x((number + 1) * head.columnMs), y);
-        }
-        price = next;
-      }
-      context.stroke();
-    }
-  }
-
-  /** What rests at each price now, as bars and, where rows are high enough, in figures. */
-  #paintProfile(context: CanvasRenderingContext2D, head: HeatHead): void {
-    const { bg, border, buy, sell, muted, text } = theme.get();
-    const view = this.#view;
-    const left = view.width;
-    context.fillStyle = bg;
-    context.fillRect(left, 0, PROFILE_PX, view.height);
-    context.fillStyle = border;
-    context.fillRect(left, 0, 1, view.height);
-    if (!this.#data.has(this.#data.newest) || !this.#scale) return;
-    const lots = this.#data.lots(this.#data.newest);
-    const base = this.#data.firstBin[this.#data.newest % KEPT]!;
-    const row = head.step * view.perTick;
-    const figures = row >= 11;
-    const perLot = (PROFILE_PX - (figures ? 42 : 6)) / this.#scale.high;
-    context.font = font(10);
-    context.save();
-    context.beginPath();
-    context.rect(left, 0, PROFILE_PX, view.height);
-    context.clip();
-    for (let bin = 0; bin < lots.length; bin++) {
-      const size = lots[bin]!;
-      const y = view.y((base + bin + 1) * head.step);
-      if (!size || Number.isNaN(size) || y + row < 0 || y > view.height) continue;
-      context.fillStyle = mix(size > 0 ? buy : sell, 0.42, bg);
-      context.fillRect(left + 1, y, Math.min(PROFILE_PX - 2, Math.abs(size) * perLot), Math.max(1, row > 3 ? row - 1 : row));
-      if (!figures) continue;
-      const figure = quantity(toNumber(Math.abs(size), head.lot), head.lot.decimals);
-      context.fillStyle = Math.abs(size) >= this.#scale.high ? text : muted;
-      context.fillText(figure, left + PROFILE_PX - 5 - figure.length * charWidth(10), Math.round(y + row / 2 + 3.5));
-    }
-    context.restore();
-  }
-
-  #paintAxes(context: CanvasRenderingContext2D, head: HeatHead): void {
-    const { bg, border, muted, buy, sell } = theme.get();
-    const view = this.#view;
-    const axis = view.width + PROFILE_PX;
-    context.fillStyle = bg;
-    context.fillRect(axis, 0, this.width - axis, this.height);
-    context.fillRect(0, view.height, this.width, TIME_AXIS_PX);
-    context.fillStyle = border;
-    context.fillRect(axis, 0, 1, this.height);
-    context.fillRect(0, view.height, this.width, 1);
-    context.font = font(11);
-    context.fillStyle = muted;
-    for (const price of priceTicks(Math.max(0, view.priceAt(view.height)), view.top, LABEL_GAP_PX / view.perTick)) {
-      const y = view.y(price + 0.5);
-      if (y > 8 && y < view.height - 6) context.fillText(toText(price, head.tick), axis + 8, Math.round(y) + 4);
-    }
-    context.font = font(10);
-    const every = timeStep(TIME_GAP_PX * view.msPerPx);
-    for (let ms = Math.ceil(view.left / every) * every; ms <= view.right; ms += every) {
-      const x = view.x(ms);
-      const label = clockSeconds(ms);
-      if (x - 26 > 0 && x + 26 < view.width) {
-        context.fillStyle = muted;
-        context.fillText(label, Math.round(x - (label.length * charWidth(10)) / 2), view.height + 13);
-        context.fillStyle = border;
-        context.fillRect(Math.round(x), view.height, 1, 3);
-      }
-    }
-    const newest = this.#data.newest % KEPT;
-    if (!this.#data.has(this.#data.newest)) return;
-    const [bid, ask] = [this.#data.bid[newest]!, this.#data.ask[newest]!];
-    const middle = view.y((bid + ask + 1) / 2);
-    const apart = Math.max(9, Math.abs(view.y(ask + 0.5) - middle));
-    for (const [price, y, colour] of [[ask, middle - apart, sell], [bid, middle + apart, buy]] as const) {
-      if (y > 8 && y < view.height - 8) chip(context, axis + 1, Math.round(y), this.width - axis - 1, toText(price, head.tick), colour, bg);
-    }
   }
 
   #paintOverlay(): void {

@@ -24,7 +24,7 @@ const ASK: Column = { id: 'ask', title: 'ask', hint: 'resting asks', weight: 1.2
 const PRICE: Column = { id: 'price', title: 'price', hint: 'lower edge of the row', weight: 1.15, side: 'price' };
 
 const net = (side: 'bid' | 'ask'): Column => ({
-  id: `${side}_net`, title: 'stack−pull', hint: `${side}s stacked minus pulled in the window`, weight: 1, side, plus: `${side}_stacked`, minus: `${side}_pulled`, signed: true,
+  id: `${side}_net`, title: 'stack±', hint: `${side}s stacked minus pulled in the window`, weight: 0.95, side, plus: `${side}_stacked`, minus: `${side}_pulled`, signed: true,
 });
 const pulled = (side: 'bid' | 'ask'): Column => ({
   id: `${side}_pulled`, title: 'pulled', hint: `${side}s withdrawn without being executed`, weight: 0.85, side, minus: `${side}_pulled`, signed: true,
@@ -34,8 +34,8 @@ const stacked = (side: 'bid' | 'ask'): Column => ({
 });
 
 const WIDE_FROM = 520;
-const NET_FROM = 360;
-const TRADED_FROM = 250;
+const NET_FROM = 300;
+const TRADED_FROM = 225;
 
 /** The columns there is room for. */
 export function columnsFor(width: number): readonly Column[] {

@@ -3,13 +3,13 @@
 import { BookPanel } from '../../core/bookpanel';
 import { stepText, toNumber, toText } from '../../core/decimal';
 import { clockMinutes, clockSeconds, quantity } from '../../core/format';
+import { hatch } from '../../core/hatch';
 import { settings } from '../../core/settings';
 import { Store } from '../../core/store';
 import { charWidth, font, mix, readable, type Theme, theme } from '../../core/theme';
 import type { Frame } from '../../core/wire';
-import { venueNow } from '../../data/status';
 import { LadderData } from '../../data/ladder';
-import { hatch } from '../heatmap/hatch';
+import { venueNow } from '../../data/status';
 import { columnsFor, place, type Placed } from './columns';
 import { autoStep, nextStep } from './steps';
 

@@ -1,6 +1,6 @@
 /** The pattern of what is not known. It is never the colour of an empty book. */
 
-import type { Theme } from '../../core/theme';
+import type { Theme } from './theme';
 
 const SIZE = 8;
 const made = new Map<string, CanvasPattern>();
