@@ -67,7 +67,7 @@ bench-history: setup
 bench-live: setup
 	$(BIN)/python -m bench.sockets --save
 	$(BIN)/python -m bench.fanout --save
-	$(BIN)/python -m bench.live --save live
+	$(BIN)/python -m bench.live --save
 
 # Half an hour of the page in a real browser, with the whole liquidity lab open.
 bench-page: setup

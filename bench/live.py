@@ -1,10 +1,11 @@
 """The live program against the simulated venue: real sockets, engines, hub, journal and a page's worth of topics.
 
-python -m bench.live [--storm FACTOR] [--minutes N] [--clients N]
+python -m bench.live [LOAD ...] [--minutes N] [--clients N] [--save]
 
 Two processes are started as a user starts them, `tapewatch venue` and `tapewatch run`; the third, this one, only reads
 /health and resident memory every few seconds and listens to the stream as a page does. The venue moves its market in
-steps of 25 ms and sends what a step brought at once, so some 12 ms of the stage `receive` are its own.
+steps of 25 ms and sends what a step brought at once, so some 12 ms of the stage `receive` are its own. A burst
+is two seconds of every ten; readers of stored data ask for a day that only the store has, without pause.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,17 @@ from typing import Any
 import aiohttp
 import numpy as np
 
+from tapewatch.model.instrument import Grid, Instrument, Universe
+from tapewatch.model.tape import LEVEL, ROW, Flag, Kind, Tape
+from tapewatch.store.writer import Store
+
 from . import report
 
-EVERY_S = 2.0
+STORM, GUST = 1.1, 3.0
+"""What makes the simulated market send some 10,000 messages a second, and some 30,000 in a burst."""
+EVERY_S = 1.0
+DAY_MS = 86_400_000
+STORED_TRADES = 400_000
 SETTLED_SHARE = 0.3
 """The first part of a run is not judged: books fill, candles begin, memory is touched for the first time."""
 TOPICS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -86,7 +95,7 @@ def usage(pid: int) -> tuple[float, float]:
     return ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-async def watch(url: str, pid: int, seconds: float, clients: int) -> list[Sample]:
+async def watch(url: str, pid: int, seconds: float, clients: int, readers: int = 0, before_ms: int = 0) -> list[Sample]:
     samples: list[Sample] = []
     async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as tasks:
         while True:  # until every book is in step with the venue
@@ -96,6 +105,7 @@ async def watch(url: str, pid: int, seconds: float, clients: int) -> list[Sample
                 break
             await asyncio.sleep(1.0)
         listeners = [tasks.create_task(_listen(http, url)) for _ in range(clients)]
+        listeners += [tasks.create_task(_read(http, url, before_ms)) for _ in range(readers)]
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             async with http.get(f"{url}health") as answer:
@@ -106,6 +116,34 @@ async def watch(url: str, pid: int, seconds: float, clients: int) -> list[Sample
         for listener in listeners:
             listener.cancel()
     return samples
+
+
+def store_older_day(folder: Path) -> int:
+    """Put a day of trades of BTCUSDT into a store that is otherwise empty; returns when that day ended, ms."""
+    end_ms = time.time_ns() // 1_000_000 // DAY_MS * DAY_MS - DAY_MS
+    numbers = np.arange(1, STORED_TRADES + 1)
+    rows = np.zeros(STORED_TRADES, ROW)
+    rows["kind"], rows["flags"] = Kind.TRADE, Flag.AGGREGATE
+    rows["flags"][::3] |= int(Flag.SELL)
+    rows["id"] = rows["first_id"] = rows["last_id"] = numbers
+    rows["ts_ms"] = rows["event_ms"] = end_ms - DAY_MS + numbers * (DAY_MS // STORED_TRADES) - 1
+    rows["price"], rows["qty"] = 600_000 + numbers * 37 % 900, 1 + numbers % 50
+    instrument = Instrument(0, "binance", "BTCUSDT", "BTC", "USDT", "perp", Grid.parse("0.1"), Grid.parse("0.001"))
+    store = Store(folder).open()
+    try:
+        store.write(Universe("binance", [instrument]), Tape(rows, np.zeros(0, LEVEL)), name="older")
+    finally:
+        store.close()
+    return end_ms
+
+
+async def _read(http: aiohttp.ClientSession, url: str, before_ms: int) -> None:
+    """Ask for the whole stored day again and again."""
+    query = f"symbol=BTCUSDT&tf=1m&step=0.5&lookback=1440&before={before_ms}"
+    while True:
+        async with http.get(f"{url}api/footprint?{query}") as answer:
+            answer.raise_for_status()
+            await answer.read()
 
 
 async def _listen(http: aiohttp.ClientSession, url: str) -> None:
@@ -133,6 +171,7 @@ def summary(samples: list[Sample]) -> report.Results:
     stages["exchange to engine"] = {
         f"{name}_ms": float(np.median([s.venue[f"latency_{name}_ms"] for s in settled])) for name in ("p50", "p99")
     }
+    dropped = sum(journal["dropped_reads"] for journal in last.health["storage"]["journals"].values())
     losses = ("gaps_found", "gaps_filled", "depth_gaps", "dropped", "reconnects")
     return {
         "seconds": round(seconds),
@@ -142,9 +181,11 @@ def summary(samples: list[Sample]) -> report.Results:
         "rss_mb": round(last.rss_mb, 1),
         "rss_mb_per_hour": round(slope, 1),
         "latency": stages,
-        "during": {name: last.venue[name] - first.venue[name] for name in losses},
+        "during": {name: last.venue[name] - first.venue[name] for name in losses} | {"journal_dropped": dropped},
         "skipped": last.health["hub"]["skipped"] - first.health["hub"]["skipped"],
-        "tier_max": max(sample.health.get("load", {}).get("tier", 0) for sample in settled),
+        "tier_max": max(sample.health["load"]["tier"] for sample in settled),
+        "loop_busy": round(float(np.median([sample.health["load"]["busy"] for sample in settled])), 3),
+        "loop_late_ms_max": max(sample.health["load"]["late_ms"] for sample in settled),
     }
 
 
@@ -152,17 +193,27 @@ def _busiest(samples: list[Sample]) -> float:
     return max((b.frames - a.frames) / (b.at_s - a.at_s) for a, b in pairwise(samples))
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(prog="python -m bench.live", description=__doc__)
-    arguments.add_argument("--storm", type=float, default=1.5, help="how many times the market's ordinary rate")
-    arguments.add_argument("--symbols", type=int, default=550)
-    arguments.add_argument("--minutes", type=float, default=10.0)
-    arguments.add_argument("--clients", type=int, default=4)
-    arguments.add_argument("--save", default="", help="name of a file in bench/results")
-    chosen = arguments.parse_args()
-    machine = report.machine()
-    venue_words = ("venue", "--port", "0", "--announce", "--symbols", str(chosen.symbols))
-    with tempfile.TemporaryDirectory() as folder, program(*venue_words, "--faults", f"storm:{chosen.storm}") as venue:
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a run has to carry: the market's pace, that of its gusts, and readers of stored data."""
+
+    storm: float
+    gust: float = 1.0
+    readers: int = 0
+
+
+LOADS = {
+    "sustained": Load(STORM),
+    "bursts": Load(STORM, gust=GUST),
+    "sustained, stored data read": Load(STORM, readers=2),
+}
+
+
+def run(load: Load, *, symbols: int, minutes: float, clients: int) -> report.Results:
+    """A venue and a program of their own for one load."""
+    venue_words = ("venue", "--port", "0", "--announce", "--symbols", str(symbols))
+    faults = f"storm:{load.storm},gust:{load.gust}"
+    with tempfile.TemporaryDirectory() as folder, program(*venue_words, "--faults", faults) as venue:
         where = json.loads(first_line(venue))
         settings = {
             "TAPEWATCH_VENUES__BINANCE__REST_URL": where["rest_url"],
@@ -170,13 +221,29 @@ def main() -> None:
             "TAPEWATCH_STORE__PATH": f"{folder}/data",
             "TAPEWATCH_NODE__STATE_DIR": f"{folder}/state",
         }
-        with program("run", "--port", "0", **settings) as run:
-            url = first_line(run).split("serves ")[1].split()[0]
-            samples = asyncio.run(watch(url, run.pid, chosen.minutes * 60, chosen.clients))
-    results = {"machine": machine, "storm": chosen.storm, "clients": chosen.clients, **summary(samples)}
+        stored_ms = store_older_day(Path(folder) / "data")
+        with program("run", "--port", "0", **settings) as live:
+            url = first_line(live).split("serves ")[1].split()[0]
+            watched = watch(url, live.pid, minutes * 60, clients, load.readers, stored_ms)
+            return asdict(load) | summary(asyncio.run(watched))
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(prog="python -m bench.live", description=__doc__)
+    arguments.add_argument("loads", nargs="*", metavar="load", help=f"of {', '.join(LOADS)}; all when none is named")
+    arguments.add_argument("--symbols", type=int, default=550)
+    arguments.add_argument("--minutes", type=float, default=2.0, help="of each load")
+    arguments.add_argument("--clients", type=int, default=4)
+    arguments.add_argument("--save", action="store_true")
+    chosen = arguments.parse_args()
+    results: report.Results = {"machine": report.machine(), "clients": chosen.clients, "symbols": chosen.symbols}
+    results["loads"] = {
+        name: run(LOADS[name], symbols=chosen.symbols, minutes=chosen.minutes, clients=chosen.clients)
+        for name in chosen.loads or LOADS
+    }
     if chosen.save:
-        report.save(chosen.save, results)
-    report.say(json.dumps(results, indent=1))
+        report.save("live", results)
+    report.say(report.live_report(results))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -260,6 +260,28 @@ def fanout_report(results: Results) -> str:
     return "\n".join([machine_line(results["machine"]), "", table(head, rows), "", _checks(checks)])
 
 
+def live_report(results: Results) -> str:
+    """One column a load: rates, CPU, delay from the exchange to the engine and of the hub, losses, memory."""
+    runs = results["loads"]
+    figures: dict[str, Callable[[Results], str]] = {
+        "seconds": lambda one: f"{one['seconds']}",
+        "messages/s, mean": lambda one: f"{one['messages_per_s']:,}",
+        "messages/s, busiest second": lambda one: f"{one['busiest_per_s']:,}",
+        "% of a core": lambda one: f"{one['cpu_share'] * 100:.0f}",
+        "exchange to engine, p50 ms": lambda one: f"{one['latency']['exchange to engine']['p50_ms']:.1f}",
+        "exchange to engine, p99 ms": lambda one: f"{one['latency']['exchange to engine']['p99_ms']:.1f}",
+        "hub, p99 ms": lambda one: f"{one['latency']['hub']['p99_ms']:.2f}",
+        "trades missing, connections lost, reads not journalled": lambda one: ", ".join(
+            str(one["during"][name]) for name in ("gaps_found", "reconnects", "journal_dropped")
+        ),
+        "tier at worst": lambda one: str(one["tier_max"]),
+        "longest wait of a timer, ms": lambda one: f"{one['loop_late_ms_max']:.0f}",
+        "resident memory at the end, MB": lambda one: f"{one['rss_mb']:,.0f}",
+    }
+    rows = [[what, *(show(one) for one in runs.values())] for what, show in figures.items()]
+    return "\n".join([machine_line(results["machine"]), "", table(["", *runs], rows)])
+
+
 def _pair(best_and_median: list[float], form: str) -> str:
     return " / ".join(format(value, form) for value in best_and_median)
 
@@ -279,6 +301,7 @@ REPORTS = {
     "history": history_report,
     "sockets": sockets_report,
     "fanout": fanout_report,
+    "live": live_report,
 }
 
 
