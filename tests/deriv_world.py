@@ -10,6 +10,7 @@ from tapewatch.derivs.derivs import Derivs
 from tapewatch.engine import Engine
 from tapewatch.model.derivs import DerivsThresholds
 from tapewatch.model.instrument import Grid, Instrument, Universe
+from tapewatch.model.ticker import Ticker
 
 HOUR_MS = 3_600_000
 
@@ -41,7 +42,7 @@ class Venue:
 
     name: str
     engine: Engine
-    tickers: dict[str, object] = field(default_factory=dict)
+    tickers: dict[str, Ticker] = field(default_factory=dict)
 
 
 @dataclass
