@@ -43,6 +43,10 @@ class Venue:
     name: str
     engine: Engine
     tickers: dict[str, Ticker] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def ask(self, symbol: str) -> None:
+        self.asked.append(symbol)
 
 
 @dataclass

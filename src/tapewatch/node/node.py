@@ -34,7 +34,9 @@ from .warm import LAB, LIVE_PARTS, compile_apart, is_cached, own_decoders, warm_
 
 log = logging.getLogger(__name__)
 
-SYMBOL_TOPICS = frozenset({"footprint", "orderflow", "top", "features", "heatmap", "depth", "detections", "clusters"})
+SYMBOL_TOPICS = frozenset(
+    {"footprint", "orderflow", "top", "features", "heatmap", "depth", "detections", "clusters", "cvd"}
+)
 """Topics about one symbol; its name is the third part of their key."""
 
 COMPILING = "first start of this version: machine code is being made, data follows in about 20 s"
