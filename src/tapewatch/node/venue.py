@@ -354,10 +354,11 @@ def _part(buffer: bytearray, ends: Sequence[int], first: int, stop: int) -> tupl
 
 
 def _differs(known: Instrument, told: Instrument) -> bool:
-    return (known.status, known.tick, known.lot, known.delivery_ms, known.funding_ms) != (
+    return (known.status, known.tick, known.lot, known.delivery_ms, known.funding_ms, known.contract) != (
         told.status,
         told.tick,
         told.lot,
         told.delivery_ms,
         told.funding_ms,
+        told.contract,
     )
