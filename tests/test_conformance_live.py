@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from feed_peer import until
 from tapewatch.config import Config, ThresholdsConfig
 from tapewatch.feed.dialects import DIALECTS
 from tapewatch.feed.driver import VenueFeed
+from tapewatch.feed.streams import READ_PADDING
 from tapewatch.model.views import BookState, FeedState
 from tapewatch.node.quarantine import Quarantine
 from tapewatch.node.venue import VenueNode
@@ -160,6 +162,21 @@ async def test_a_notice_of_an_upgrade_moves_to_new_connections_before_the_old_en
         await w.until(lambda: sum(socket.rotations for socket in w.feed.status.sockets) >= 3)
         await w.until(lambda: w.live_books() == SYMBOLS)
         assert (w.totals["gaps"], w.totals["depth_gaps"], w.feed.status.reconnects) == (0, 0, 0)
+
+
+@pytest.mark.usefixtures("_warm")
+async def test_a_pong_that_comes_alone_is_no_read(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It once reached the recorder as a read of no messages, and ended the program after twenty seconds."""
+    pong = {"bybit": b'{"success":true,"ret_msg":"pong","conn_id":"c","req_id":"","op":"ping"}', "okx": b"pong"}[name]
+    async with world(name, tmp_path) as w:
+        await w.until(lambda: w.live_books() == SYMBOLS)
+        socket = w.feed.sockets["books-1"]
+        reads: list[int] = []
+        monkeypatch.setattr(w.feed, "on_read", lambda _buffer, ends, _recv_ns: reads.append(len(ends)))
+        connection = socket._current()
+        socket._on_read(connection, bytearray(pong + READ_PADDING), array("q", [len(pong)]))
+        assert reads == []
+        assert connection.answers_astray == 0
 
 
 async def test_venues_refuse_in_their_own_words(name: str) -> None:

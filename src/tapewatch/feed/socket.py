@@ -342,7 +342,8 @@ class Socket:
             self._note_data(buffer, ends)
         if dropped:
             _drop(buffer, ends, dropped)
-        self._reader.on_read(buffer, ends, recv_ns)
+        if ends:  # a pong may come alone
+            self._reader.on_read(buffer, ends, recv_ns)
 
     def _track(self, buffer: bytearray, start: int, end: int) -> Track | None:
         """The stream of ours that a message belongs to, whatever the order of its keys and the spelling of its name."""
