@@ -26,6 +26,7 @@ SKEW_WARN_MS = 1_000
 """A clock this wrong shows in every lag; the venue itself accepts five seconds."""
 FREE_WARN_BYTES = 1 << 30
 WEIGHT_WARN_SHARE = 0.5
+MINUTE_MS = 60_000
 
 
 class Verdict(StrEnum):
@@ -170,7 +171,9 @@ async def _venue(name: str, venue: VenueConfig) -> list[Finding]:
             await rest.synchronise()  # opens the connection, so that the next round trip is the network's alone
             await rest.synchronise()
         except RestError as error:
-            return [Finding(name, Verdict.FAIL, str(error), _mend(name, error))]
+            unreachable = isinstance(error, UnreachableError)
+            what = f"{venue.rest_url} cannot be reached: {error}" if unreachable else str(error)
+            return [Finding(name, Verdict.FAIL, what, _mend(name, error))]
         round_trip = rest.offset.round_trip_ms
         reached = Finding(name, Verdict.OK, f"{venue.rest_url} answers in {round_trip:.0f} ms")
         return [reached, _clock(name, -(rest.offset.ms or 0.0), round_trip), _headroom(name, rest)]
@@ -197,7 +200,8 @@ def _clock(name: str, skew_ms: float, round_trip: float) -> Finding:
 
 def _headroom(name: str, rest: VenueRest) -> Finding:
     used, limit = rest.budget.used(rest.venue_ms()), rest.budget.limit
-    what = f"{used} of {limit} request weight used in these {rest.window_ms / 1000:g} s"
+    window = "this minute" if rest.window_ms == MINUTE_MS else f"in these {rest.window_ms / 1000:g} s"
+    what = f"{used} of {limit} request weight used {window}"
     if used > limit * WEIGHT_WARN_SHARE:
         return Finding(f"{name} limit", Verdict.WARN, what, "another program here asks a lot; stop it")
     return Finding(f"{name} limit", Verdict.OK, what)

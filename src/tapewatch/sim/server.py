@@ -106,7 +106,8 @@ class Client:
     arrivals: deque[float] = field(default_factory=deque)
 
     def unread(self) -> int:
-        return self.transport.get_write_buffer_size()
+        # uvloop raises where a transport is asked or written to that has been closed already.
+        return 0 if self.transport.is_closing() else self.transport.get_write_buffer_size()
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +279,8 @@ class SimulatedVenue(ABC):
     def _look_after(self, now: float) -> None:
         """Ping who is due, part from who is too old or never answers."""
         for client in list(self._clients):
+            if client.transport.is_closing():
+                continue  # its handler takes it off the list when it comes to it
             if now - client.since > self.options.max_age_s:
                 client.transport.close()
             elif client.pinged_at - client.ponged_at > PONG_WITHIN_S:
