@@ -273,8 +273,9 @@ class SimulatedVenue(ABC):
         return any(client.unread() > self.options.unread_bytes // 4 for client in self._clients)
 
     def _cut_one(self) -> None:
-        if self._clients:
-            self._random.choice(sorted(self._clients, key=lambda client: client.number)).transport.abort()
+        open_clients = [client for client in self._clients if not client.transport.is_closing()]
+        if open_clients:
+            self._random.choice(sorted(open_clients, key=lambda client: client.number)).transport.abort()
 
     def _look_after(self, now: float) -> None:
         """Ping who is due, part from who is too old or never answers."""
@@ -362,7 +363,7 @@ class SimulatedVenue(ABC):
                 replies = b"".join(websocket_frame(reply) for reply in self.replies(client, message.data))
                 if len(client.streams) > self.streams_per_connection:
                     await socket.close(code=1008, message=b"Too many streams")
-                else:
+                elif not client.transport.is_closing():
                     client.transport.write(replies)
             elif message.type is WSMsgType.BINARY:
                 await socket.close(code=1008, message=b"Invalid request")
