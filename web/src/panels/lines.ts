@@ -83,7 +83,8 @@ function paintLegend(context: CanvasRenderingContext2D, box: Box, chart: Chart, 
     x += width + 8;
   };
   put(chart.title, theme.muted);
-  for (const line of chart.lines) {
+  // The heavy lines first: what does not fit is left out.
+  for (const line of [...chart.lines].sort((a, b) => (b.width ?? 1) - (a.width ?? 1))) {
     const last = [...line.points].reverse().find((point) => point.value !== null)?.value;
     put(last === undefined || last === null ? line.name : `${line.name} ${chart.print(last)}`, line.colour, 600);
   }

@@ -9,7 +9,7 @@ import { type FlowRow, Rows } from '../../data/derivs';
 
 const WINDOWS = ['10s', '5m', '15m'] as const;
 const COLUMNS: GridColumn[] = [
-  { id: 'symbol', title: 'symbol', width: 86, grow: 2, align: 'left' },
+  { id: 'symbol', title: 'symbol', width: 104, grow: 2, align: 'left' },
   { id: 'venue', title: 'venue', width: 90, grow: 1, align: 'left', drop: 2 },
   { id: 'buy', title: 'buy % 1m', width: 64, align: 'right' },
   { id: 'bar', title: '1 m', width: 60, grow: 6, align: 'center', bar: 'split' },
