@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ Limits = Callable[[str], DerivsThresholds]
 
 def state_of(basis_bps: float, limits: DerivsThresholds) -> str | None:
     """FLAT, CONTANGO, BACKWARDATION, or one of these two STEEP; None where the basis is not known."""
-    if np.isnan(basis_bps):
+    if isnan(basis_bps):
         return None
     size = abs(basis_bps)
     if size <= limits.basis_flat_bps and size < limits.basis_steep_bps:
@@ -113,7 +114,7 @@ def read_basis(venues: Venues, name: str, mids: dict[str, Mids], partners: Partn
 
 def why_unknown(found: Basis, mids: dict[str, Mids], i: int, instrument: Instrument) -> str | None:
     """One sentence on why instrument `i` has no basis; None where it has one."""
-    if not np.isnan(found.bps[i]):
+    if not isnan(found.bps[i]):
         return None
     partner = found.partners.venue[i]
     if partner is None:
@@ -135,7 +136,7 @@ def basis_row(
     spot = None if partner is None else venues[partner].universe[int(found.partners.index[i])]
     bps = float(found.bps[i])
     left_ms = instrument.delivery_ms - found.mids.clock_ms
-    dated = instrument.kind == "future" and left_ms > 0 and not np.isnan(bps)
+    dated = instrument.kind == "future" and left_ms > 0 and not isnan(bps)
     return {
         "exchange": name,
         "symbol": instrument.symbol,
@@ -154,12 +155,12 @@ def basis_row(
 
 def _mid(instrument: Instrument, price: float) -> float | None:
     """Exact to half a tick."""
-    return None if np.isnan(price) else round(float(price), instrument.tick.decimals + 1)
+    return None if isnan(price) else round(float(price), instrument.tick.decimals + 1)
 
 
 def none(value: float) -> float | None:
     """NaN is null."""
-    return None if np.isnan(value) else value
+    return None if isnan(value) else value
 
 
 def all_mids(venues: Venues) -> dict[str, Mids]:

@@ -10,6 +10,7 @@ count half).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -117,13 +118,13 @@ def funding_row(
     """What is told about one instrument's funding."""
     i = instrument.index
     rate, funding_ms = float(funding.rate[i]), int(funding.funding_ms[i])
-    known, scaled = not np.isnan(rate), not np.isnan(rate) and funding_ms > 0
+    known, scaled = not isnan(rate), not isnan(rate) and funding_ms > 0
     per_8h, per_year = normalised(rate, funding_ms) if scaled else (np.nan, np.nan)
     to_8h = 8 * HOUR_MS / funding_ms if funding_ms else np.nan
     percentile = round(float(momentum.percentile[i]), 2)
     by_rate = scaled and abs(per_8h) >= limits.funding_extreme_percent
     edge = limits.funding_extreme_percentile
-    by_rank = not np.isnan(percentile) and (percentile >= edge or percentile <= 100 - edge)
+    by_rank = not isnan(percentile) and (percentile >= edge or percentile <= 100 - edge)
     return {
         "exchange": name,
         "symbol": instrument.symbol,

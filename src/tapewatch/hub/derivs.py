@@ -80,6 +80,8 @@ class Funding(Basis):
     """One row a perpetual of a venue."""
 
     topic = "funding"
+    period_s = 2.0
+    """A rate moves by minutes, and its percentile is taken over a day of them."""
 
     def read(self) -> tuple[list[Row], Row]:
         head = {"exchange": self._exchange, "since_ts": self._derivs.since_ms(self._exchange)}
