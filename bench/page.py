@@ -28,6 +28,7 @@ from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 from . import report
 
 EVERY_S = 10.0
+COLLECTED_S = 0.5
 TRACED_S = 20.0
 STARTED_WITHIN_S = 180.0
 SETTLED_SHARE = 0.15
@@ -90,17 +91,20 @@ def sample(page: Page, cdp: CDPSession, seconds: float) -> dict[str, Any]:
     """What the last `seconds` were like."""
     taken = page.evaluate(TAKE)
     cdp.send("HeapProfiler.collectGarbage")
+    heap = cdp.send("Runtime.getHeapUsage")["usedSize"] / 1e6
+    page.wait_for_timeout(COLLECTED_S * 1000)
+    page.evaluate(TAKE)  # the collection was ours, not the page's
     return {
         "fps": taken["frames"] / seconds,
         "long_tasks": taken["long"],
         "panels": taken["perf"],
         "nodes": taken["nodes"],
-        "heap_mb": cdp.send("Runtime.getHeapUsage")["usedSize"] / 1e6,
+        "heap_mb": heap,
     }
 
 
 def traced(browser: Browser, page: Page) -> tuple[list[float], list[float]]:
-    """Tasks of the page's main thread, and its work from one animation frame to the next, ms of processor time."""
+    """Tasks of the page's main thread, and its work from one animation frame to the next: processor time, ms."""
     browser.start_tracing(page=page, categories=["toplevel", "devtools.timeline"])
     page.wait_for_timeout(TRACED_S * 1000)
     events = json.loads(browser.stop_tracing())["traceEvents"]
@@ -112,7 +116,7 @@ def traced(browser: Browser, page: Page) -> tuple[list[float], list[float]]:
     spent = np.bincount(
         np.searchsorted(starts, [task["ts"] for task in tasks]), [task.get("tdur", 0) / 1000 for task in tasks]
     )
-    return [task.get("dur", 0) / 1000 for task in tasks], spent[1:-1].tolist()
+    return [task.get("tdur", 0) / 1000 for task in tasks], spent[1:-1].tolist()
 
 
 def private_mb(cdp: CDPSession) -> float:
@@ -166,7 +170,6 @@ def summary(samples: list[dict[str, Any]], tasks: list[float], frames: list[floa
         "longest task traced, ms": max(tasks),
         "frames a second": float(np.median([one["fps"] for one in late])),
         "long tasks": len(long),
-        "long tasks a minute": len(long) / max(1e-9, at_min[-1] - at_min[0]),
         "longest task, ms": max(long, default=0.0),
         "heap, MB": heap[-1],
         "heap, MB a minute": float(np.polyfit(at_min, heap, 1)[0]) if len(late) > 2 else float("nan"),

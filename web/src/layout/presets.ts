@@ -47,9 +47,12 @@ function buildChart(dock: DockviewApi): void {
 
 const LAB_SYMBOLS = ['BTCUSDT', 'ETHUSDT'];
 /** Columns of a symbol's row in the lab, with the share of the width from each to the right edge. */
-const LAB_COLUMNS = [['footprint', 0.66], ['ladder', 0.42], ['depth', 0.25]] as const;
+const LAB_COLUMNS = [['footprint', 0.65], ['ladder', 0.45], ['depth', 0.245]] as const;
 
-/** A row for each symbol: heatmap, footprint, ladder, and depth above the surface. What reports shares tabs with them. */
+/** Share of the height that the strips of features have under a heatmap. */
+const STRIPS = 0.17;
+
+/** A row for each symbol: heatmap, footprint, ladder, and depth above the surface. What reports has tabs beside them. */
 function buildLab(dock: DockviewApi): void {
   let above: string | undefined;
   for (const symbol of LAB_SYMBOLS) {
@@ -65,12 +68,10 @@ function buildLab(dock: DockviewApi): void {
       left = of(kind);
     }
     add(dock, of('surface'), { referencePanel: left, direction: 'below' }, { initialHeight: dock.height / 4 });
-    // The strips of figures are read while depth and surface are looked at: they have their own place where there are some.
-    if (kindOf('features')) add(dock, of('features'), { referencePanel: of('depth'), direction: 'within' });
-    dock.getPanel(of('depth'))?.api.setActive();
+    add(dock, of('features'), { referencePanel: of('heatmap'), direction: 'below' }, { initialHeight: dock.height * STRIPS });
   }
   for (const kind of ['detections', 'impact', 'diagnostics']) {
-    if (kindOf(kind)) add(dock, kind, { referencePanel: `footprint:${LAB_SYMBOLS[0]!}`, direction: 'within' });
+    add(dock, kind, { referencePanel: `footprint:${LAB_SYMBOLS[0]!}`, direction: 'within' });
   }
   for (const symbol of LAB_SYMBOLS) dock.getPanel(`footprint:${symbol}`)?.api.setActive();
 }

@@ -217,7 +217,7 @@ test('a reset counts from its moment; rows that were out of reach then stay unkn
 });
 
 test('columns are left out where there is no room, and fill the width without gaps', () => {
-  expect([700, 320, 250, 200].map((width) => columnsFor(width).length)).toEqual([9, 7, 5, 3]);
+  expect([700, 400, 260, 200].map((width) => columnsFor(width).length)).toEqual([9, 7, 5, 3]);
   for (const width of [700, 401, 333]) {
     const placed = place(columnsFor(width), width);
     placed.forEach(({ x, w }, k) => expect(x + w).toBe(placed[k + 1]?.x ?? width));

@@ -34,8 +34,8 @@ const stacked = (side: 'bid' | 'ask'): Column => ({
 });
 
 const WIDE_FROM = 520;
-const NET_FROM = 300;
-const TRADED_FROM = 225;
+const NET_FROM = 370;
+const TRADED_FROM = 250;
 
 /** The columns there is room for. */
 export function columnsFor(width: number): readonly Column[] {

@@ -31,7 +31,7 @@ export class Camera {
   }
 
   get scale(): number {
-    return Math.min(this.width / 2.75, this.height / 1.72) * this.zoom;
+    return Math.min(this.width / 3.7, this.height / 2.4) * this.zoom;
   }
 
   /** Where a place is on screen: `time` and `price` in [-1, 1], `size` in [0, 1]. */
@@ -42,7 +42,7 @@ export class Camera {
     const away = time * wide * s + price * c;
     return {
       x: this.width / 2 + across * this.scale,
-      y: this.height * 0.55 - away * Math.sin(this.pitch) * this.scale - size * TALL * Math.cos(this.pitch) * this.scale,
+      y: this.height * 0.57 - away * Math.sin(this.pitch) * this.scale - size * TALL * Math.cos(this.pitch) * this.scale,
     };
   }
 
