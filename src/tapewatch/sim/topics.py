@@ -277,6 +277,8 @@ class TopicMarket(ABC):
     def _restart(self) -> None:
         for window in self.windows.values():
             window.restarted = True
+        if not self.windows:  # nobody would notice: as soon as somebody reads
+            self._timetable.append((self.now_ms + 1_000, self._restart))
 
     def _one_of_the_tail(self, target: str) -> str:
         if target.upper() in self.market.index:
