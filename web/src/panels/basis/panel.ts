@@ -8,14 +8,14 @@ import { DerivTable, orNaN } from '../derivtable';
 import { type Chart, lineColours } from '../lines';
 
 const COLUMNS: GridColumn[] = [
-  { id: 'symbol', title: 'symbol', width: 104, grow: 2, align: 'left', sortable: true },
-  { id: 'venue', title: 'venue', width: 90, grow: 1, align: 'left', sortable: true, drop: 1 },
+  { id: 'symbol', title: 'symbol', width: 100, grow: 2, align: 'left', sortable: true },
+  { id: 'venue', title: 'venue', width: 88, grow: 1, align: 'left', sortable: true },
   { id: 'basis', title: 'basis bps', width: 72, grow: 1, align: 'right', sortable: true },
-  { id: 'state', title: 'state', width: 150, grow: 8, align: 'left', sortable: true },
+  { id: 'state', title: 'state', width: 140, grow: 8, align: 'left', sortable: true },
   { id: 'mid', title: 'mid', width: 76, grow: 1, align: 'right', drop: 7 },
   { id: 'spot', title: 'spot mid', width: 76, grow: 1, align: 'right', drop: 8 },
   { id: 'annual', title: '% a year', width: 62, grow: 1, align: 'right', sortable: true, drop: 6 },
-  { id: 'premium', title: 'mark/index bps', width: 102, grow: 1, align: 'right', sortable: true },
+  { id: 'premium', title: 'mark/index bps', width: 102, grow: 1, align: 'right', sortable: true, drop: 1 },
   { id: 'hour', title: '1 h ago', width: 62, grow: 1, align: 'right', drop: 4 },
   { id: 'day', title: '24 h ago', width: 62, grow: 1, align: 'right', drop: 5 },
 ];

@@ -9,16 +9,16 @@ import { type FlowRow, Rows } from '../../data/derivs';
 
 const WINDOWS = ['10s', '5m', '15m'] as const;
 const COLUMNS: GridColumn[] = [
-  { id: 'symbol', title: 'symbol', width: 104, grow: 2, align: 'left' },
-  { id: 'venue', title: 'venue', width: 90, grow: 1, align: 'left', drop: 2 },
+  { id: 'symbol', title: 'symbol', width: 100, grow: 2, align: 'left' },
+  { id: 'venue', title: 'venue', width: 88, grow: 1, align: 'left' },
   { id: 'buy', title: 'buy % 1m', width: 64, align: 'right' },
   { id: 'bar', title: '1 m', width: 60, grow: 6, align: 'center', bar: 'split' },
-  { id: 'sell', title: 'sell %', width: 50, align: 'right' },
+  { id: 'sell', title: 'sell %', width: 50, align: 'right', drop: 1 },
   { id: 'net', title: 'net $/min', width: 70, grow: 1, align: 'right' },
   { id: 'trend', title: 'trend', width: 42, align: 'center' },
-  ...WINDOWS.map((window): GridColumn => ({ id: window, title: window, width: 44, grow: 1, align: 'center', bar: 'signed', ...(window === '10s' ? {} : { drop: window === '5m' ? 1 : 3 }) })),
-  { id: 'hour', title: '15m 1h ago', width: 78, grow: 1, align: 'right', drop: 4 },
-  { id: 'day', title: '24h ago', width: 60, grow: 1, align: 'right', drop: 5 },
+  ...WINDOWS.map((window): GridColumn => ({ id: window, title: window, width: 44, grow: 1, align: 'center', bar: 'signed', drop: window === '10s' ? 2 : window === '5m' ? 3 : 4 })),
+  { id: 'hour', title: '15m 1h ago', width: 78, grow: 1, align: 'right', drop: 5 },
+  { id: 'day', title: '24h ago', width: 60, grow: 1, align: 'right', drop: 6 },
 ];
 const SECONDS = { '10s': 10, '5m': 300, '15m': 900 } as const;
 const ARROWS: Record<string, string> = { 'up up': '▲▲', up: '▲', flat: '→', down: '▼', 'down down': '▼▼' };

@@ -9,14 +9,14 @@ import { DerivTable, orNaN } from '../derivtable';
 import { type Chart, lineColours } from '../lines';
 
 const COLUMNS: GridColumn[] = [
-  { id: 'symbol', title: 'symbol', width: 104, grow: 2, align: 'left', sortable: true },
-  { id: 'venue', title: 'venue', width: 90, grow: 1, align: 'left', sortable: true, drop: 1 },
+  { id: 'symbol', title: 'symbol', width: 100, grow: 2, align: 'left', sortable: true },
+  { id: 'venue', title: 'venue', width: 88, grow: 1, align: 'left', sortable: true },
   { id: 'rate', title: '% / 8 h', width: 84, grow: 1, align: 'right', sortable: true },
   { id: 'own', title: 'own rate', width: 110, grow: 1, align: 'right', drop: 3 },
   { id: 'annual', title: '% a year', width: 66, grow: 1, align: 'right', sortable: true, drop: 5 },
   { id: 'payer', title: 'pays', width: 88, grow: 1, align: 'left', sortable: true },
   { id: 'slope', title: 'bps/h', width: 62, grow: 1, align: 'right', sortable: true },
-  { id: 'next', title: 'next in', width: 66, grow: 1, align: 'right', sortable: true },
+  { id: 'next', title: 'next in', width: 66, grow: 1, align: 'right', sortable: true, drop: 1 },
   { id: 'rank', title: 'pctile', width: 54, grow: 1, align: 'right', sortable: true, drop: 2 },
   { id: 'hour', title: '1 h ago', width: 66, grow: 1, align: 'right', drop: 4 },
   { id: 'day', title: '24 h ago', width: 66, grow: 1, align: 'right', drop: 6 },

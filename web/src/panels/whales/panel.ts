@@ -9,12 +9,12 @@ import { charWidth, font, mix, theme } from '../../core/theme';
 import { Rows, type WhaleFlow, type WhaleHour, type WhaleRow } from '../../data/derivs';
 
 const COLUMNS: GridColumn[] = [
-  { id: 'time', title: 'time UTC', width: 92, align: 'left' },
-  { id: 'venue', title: 'venue', width: 90, grow: 1, align: 'left' },
-  { id: 'symbol', title: 'symbol', width: 92, grow: 2, align: 'left' },
-  { id: 'side', title: 'side', width: 56, align: 'left' },
-  { id: 'tier', title: 'tier', width: 62, align: 'left' },
-  { id: 'notional', title: 'notional', width: 74, grow: 2, align: 'right', bar: 'share' },
+  { id: 'time', title: 'time UTC', width: 90, align: 'left' },
+  { id: 'venue', title: 'venue', width: 88, grow: 1, align: 'left' },
+  { id: 'symbol', title: 'symbol', width: 72, grow: 4, align: 'left' },
+  { id: 'side', title: 'side', width: 54, align: 'left' },
+  { id: 'tier', title: 'tier', width: 58, align: 'left' },
+  { id: 'notional', title: 'notional', width: 68, grow: 2, align: 'right', bar: 'share' },
   { id: 'price', title: 'vwap', width: 84, grow: 1, align: 'right', drop: 1 },
   { id: 'adv', title: '% of ADV', width: 68, grow: 1, align: 'right', drop: 2 },
   { id: 'depth', title: '% 10 bps', width: 70, grow: 1, align: 'right', drop: 3 },
