@@ -38,6 +38,7 @@ def detections_content(study: Study, instrument: Instrument, kind: str | None, l
     return {
         "parameters": parameters(detectors.limits),
         "definitions": {kind.value: words for kind, words in DEFINITIONS.items()},
+        "watched_s": detectors.card.watched_s,
         "report_card": report_card(detectors),
         "detections": [event_content(event, instrument) for event in newest],
     }

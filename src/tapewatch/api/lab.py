@@ -1,4 +1,4 @@
-"""GET /api/impact, /api/features and /api/detections: the liquidity lab's answers."""
+"""GET /api/impact with its calibration, /api/features and /api/detections: the liquidity lab's answers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ..model.errors import NotFoundError, UsageError
 from ..model.instrument import Grid, Instrument
 from ..model.views import BookState
 from . import lab_schemas
+from .calibration import calibration_content
 from .detections import detections_content
 from .features import features_content
 from .market import UNKNOWN, Exchange, Limit, SymbolName
@@ -66,6 +67,23 @@ def lab_routes(venues: Mapping[str, VenueView]) -> APIRouter:
         walked = venue.engine.simulate_market_order(instrument.symbol, wanted, fee_bps)
         head = {"exchange": exchange, "symbol": instrument.symbol, "ts": walked.book_ms, "server_ts": now_ms()}
         return answer(head | impact_content(walked) | _model_band(venue.engine, walked))
+
+    @api.get(
+        "/impact/calibration",
+        responses={200: {"model": lab_schemas.Calibration, "description": "Newest first."}, **UNKNOWN},
+    )
+    async def calibration(
+        exchange: Exchange = "binance", symbol: SymbolName = "BTCUSDT", limit: Limit = 100
+    ) -> Response:
+        """How true the walk is: real sweeps of one instrument, what it said of each beforehand, and what each cost.
+
+        An instrument that nobody has studied yet is from now on.
+        """
+        venue = find_market(venues, exchange)
+        instrument = find_instrument(venue, symbol)
+        study = venue.engine.lab.study(instrument)
+        head = {"exchange": exchange, "symbol": instrument.symbol, "server_ts": now_ms()}
+        return answer(head | calibration_content(study, instrument, limit))
 
     @api.get("/features", responses={200: {"model": lab_schemas.Features, "description": "Oldest first."}, **UNKNOWN})
     async def features(exchange: Exchange = "binance", symbol: SymbolName = "BTCUSDT") -> Response:

@@ -47,6 +47,49 @@ class Impact(Answer):
     model: ImpactModel
 
 
+class Accuracy(Answer):
+    """Over the kept sweeps, basis points."""
+
+    n: int
+    realised_mean: float
+    mean_error: Annotated[float, Field(description="Predicted - realised: above 0 where the walk said too much.")]
+    mean_absolute_error: float
+    p50_absolute_error: float
+    p90_absolute_error: float
+
+
+class CalibrationSweep(Answer):
+    """One order through several prices; costs against the mid price of the book before its first print."""
+
+    ts: TimeMs
+    side: Literal["buy", "sell"]
+    quantity: Quantity
+    first_price: Price
+    last_price: Price
+    mid_price: Price
+    levels: Annotated[Count, Field(description="Prices it traded at.")]
+    predicted_levels: Count
+    duration_ms: int
+    book_age_ms: Annotated[int, Field(description="From the newest change the book held to the first print.")]
+    predicted_bps: float
+    realised_bps: float
+    error_bps: float
+
+
+class Calibration(Answer):
+    """Predicted against realised cost of real sweeps."""
+
+    exchange: str
+    symbol: str
+    server_ts: ServerMs
+    definition: str
+    parameters: dict[str, int]
+    seen: Annotated[int, Field(description="Sweeps since the study began.")]
+    not_compared: Annotated[dict[str, int], Field(description="Those that could not be predicted, by reason.")]
+    accuracy_bps: Accuracy | None
+    sweeps: list[CalibrationSweep]
+
+
 Figure = float | None
 
 
@@ -127,6 +170,7 @@ class Detections(Answer):
     server_ts: ServerMs
     parameters: Annotated[dict[str, float], Field(description="Thresholds in force, `thresholds.detectors`.")]
     definitions: dict[str, str]
+    watched_s: Annotated[int, Field(description="Seconds with a live book since the study began.")]
     report_card: Annotated[
         dict[str, Any], Field(description="By detector: times fired and forward returns, against a baseline.")
     ]

@@ -32,6 +32,8 @@ class ReportCard:
 
     def __init__(self) -> None:
         self.fired: Counter[DetectionKind] = Counter()
+        self.watched_s = 0
+        """Seconds with a live book."""
         self._waiting: deque[tuple[int, str, int, int, int]] = deque()
         """(due, name, side, twice the mid price then, horizon) in order of time begun, not of time due."""
         self._returns: dict[tuple[str, int], deque[float]] = {}
@@ -47,6 +49,7 @@ class ReportCard:
 
     def on_second(self, at_ms: int, double_mid: int) -> None:
         """The mid price at a whole second; 0 where no book is live, and then what is due is never known."""
+        self.watched_s += double_mid > 0
         due = [entry for entry in self._waiting if entry[0] <= at_ms]
         if due:
             self._waiting = deque(entry for entry in self._waiting if entry[0] > at_ms)

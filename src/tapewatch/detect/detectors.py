@@ -23,7 +23,22 @@ from ..model.detection import (
 )
 from . import levels as memory
 from .card import ReportCard
-from .levels import BAND_BPS, FAR, GREW, LATE_MS, PARENT, REFILLED, SHRANK, SLOTS, STOOD, Levels, Note
+from .levels import (
+    BAND_BPS,
+    BOUGHT,
+    FAR,
+    GREW,
+    LATE_MS,
+    NOTED,
+    PARENT,
+    REFILLED,
+    SHRANK,
+    SLOTS,
+    SOLD,
+    STOOD,
+    Levels,
+    Note,
+)
 
 EVENTS_KEPT = 500
 BASELINE_S = 60
@@ -31,9 +46,10 @@ BASELINE_S = 60
 FILLED, PULLED = 0.6, 0.1
 """A level whose drop was executed to this share was filled; to at most that, withdrawn."""
 MOVED_RATIO, MOVED_BPS = 0.6, 10
-TOGETHER_MS = 1_000
-"""Layers appear within this time of each other."""
-LAYER_MS, LAYER_GAP, LAYER_SHARE, LAYER_PAUSE_MS = 3_000, 2, 0.6, 30_000
+TOGETHER_MS = 500
+"""Layers appear within this time of each other, and are withdrawn within it: between the two they all stand."""
+LAYER_MS, LAYER_GAP, LAYER_SHARE, LAYER_PAUSE_MS = 3_000, 2, 0.6, 10_000
+ORDERS_KEPT = 64
 PULLS, PULL_MS = 3, 30_000
 IDLE_MS = 30_000
 """An iceberg that nobody hits for so long is over."""
@@ -53,6 +69,18 @@ class _Large:
     since_ms: int
     lots: int
     wall: Detection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """A level that became large; lots that aggressors had bought and sold until then."""
+
+    ts_ms: int
+    side: int
+    tick: int
+    lots: int
+    bought: int
+    sold: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +107,8 @@ class Detectors:
         self.card = ReportCard()
         self.events: deque[Detection] = deque(maxlen=EVENTS_KEPT)
         self.seq = 0
+        self.orders: deque[Note] = deque(maxlen=ORDERS_KEPT)
+        """Aggressors' orders that have ended, until somebody takes them away."""
         self._scale = notional_scale
         self._ids = 0
         self._double_mid = 0
@@ -90,7 +120,7 @@ class Detectors:
         self._thin: deque[tuple[float, float, int, float, float]] = deque(maxlen=BASELINE_S)
         self._large: dict[tuple[int, int], _Large] = {}
         self._shrunk: deque[_Shrunk] = deque()
-        self._grew: deque[tuple[int, int, int, int]] = deque(maxlen=256)
+        self._grew: deque[_Grown] = deque(maxlen=256)
         self._layers: deque[_Shrunk] = deque(maxlen=256)
         self._pulled: deque[_Shrunk] = deque(maxlen=64)
         self._pressed: deque[tuple[int, Note]] = deque()
@@ -102,9 +132,9 @@ class Detectors:
     def on_notes(self, double_mid: int) -> None:
         """Take the notes of one row."""
         self._double_mid = double_mid
-        count = int(self.levels.counts[0])
+        count = int(self.levels.counts[NOTED])
         notes = [Note(*note) for note in self.levels.notes[:count].tolist()]
-        self.levels.counts[0] = 0
+        self.levels.counts[NOTED] = 0
         for note in notes:
             kind = note.kind
             if kind == GREW:
@@ -114,6 +144,7 @@ class Detectors:
             elif kind == REFILLED:
                 self._on_refilled(note)
             elif kind == PARENT:
+                self.orders.append(note)
                 self._on_parent(note)
             elif kind == STOOD:
                 self._pressed.append((note.ts_ms + HOLD_MS, note))
@@ -123,8 +154,13 @@ class Detectors:
         self._double_mid = bid + ask
         memory.rest(self.levels, at_ms)
         self.on_notes(bid + ask)
+        withdrawn = []
         while self._shrunk and self._shrunk[0].due_ms <= at_ms:
-            self._settle(self._shrunk.popleft(), at_ms)
+            gone = self._shrunk.popleft()
+            if self._settle(gone, at_ms):
+                withdrawn.append(gone)
+        for gone in reversed(withdrawn):  # once all that went together is known to have gone
+            self._judge_layers(gone, at_ms)
         while self._pressed and self._pressed[0][0] <= at_ms:
             self._judge_pressure(self._pressed.popleft()[1], bid, ask, at_ms)
         for (side, tick), large in self._large.items():
@@ -188,7 +224,8 @@ class Detectors:
     def _on_grew(self, note: Note) -> None:
         if not self._double_mid:
             return
-        self._grew.append((note.ts_ms, note.side, note.tick, note.lots))
+        bought, sold = (int(lots) for lots in self.levels.counts[BOUGHT : SOLD + 1])
+        self._grew.append(_Grown(note.ts_ms, note.side, note.tick, note.lots, bought, sold))
         band = self._band(note.tick)
         if band < FAR and note.lots >= self._wall_lots[band]:
             self._large[note.side, note.tick] = _Large(note.ts_ms, note.lots)
@@ -243,8 +280,11 @@ class Detectors:
             at_ms,
         )
 
-    def _settle(self, gone: _Shrunk, at_ms: int) -> None:
-        """The prints that took part in a level's end have come: say what became of it."""
+    def _settle(self, gone: _Shrunk, at_ms: int) -> bool:
+        """The prints that took part in a level's end have come: say what became of it.
+
+        True if its life was short and ended by withdrawal.
+        """
         level = self.levels.memory[gone.tick & (SLOTS - 1)]
         remembered = level["tick"] == gone.tick
         executed = int(level["hit"]) - gone.hit if remembered else 0
@@ -257,28 +297,30 @@ class Detectors:
             wall.evidence |= {"executed_lots": executed, "executed_share": share}
             wall.rows.append((gone.ts_ms, gone.tick, gone.left, fate))
             if moved and fate == "moved":
-                wall.rows.append((moved[0], moved[2], moved[3], "appeared"))
+                wall.rows.append((moved.ts_ms, moved.tick, moved.lots, "appeared"))
             self._change(wall, gone.ts_ms, fate)
-        if fate in ("pulled", "moved"):
-            if gone.ts_ms - gone.since_ms <= LAYER_MS:
-                self._layers.append(gone)
-                self._judge_layers(gone, at_ms)
-            band = self._band(gone.tick) if self._double_mid else FAR
-            if band < FAR and gone.lots >= self._wall_lots[band]:
-                self._judge_pulls(gone, at_ms)
+        if fate not in ("pulled", "moved"):
+            return False
+        band = self._band(gone.tick) if self._double_mid else FAR
+        if band < FAR and gone.lots >= self._wall_lots[band]:
+            self._judge_pulls(gone, at_ms)
+        short = gone.ts_ms - gone.since_ms <= LAYER_MS
+        if short:
+            self._layers.append(gone)
+        return short
 
-    def _moved_to(self, gone: _Shrunk) -> tuple[int, int, int, int] | None:
+    def _moved_to(self, gone: _Shrunk) -> _Grown | None:
         """The level that appeared on the same side, of about the same size, about when this one went."""
         for grew in self._grew:
-            ts_ms, side, tick, lots = grew
-            near = abs(tick - gone.tick) * 20_000 <= MOVED_BPS * self._double_mid
-            alike = MOVED_RATIO <= lots / gone.lots <= 1 / MOVED_RATIO
-            if side == gone.side and tick != gone.tick and near and alike and abs(ts_ms - gone.ts_ms) <= LATE_MS:
+            near = abs(grew.tick - gone.tick) * 20_000 <= MOVED_BPS * self._double_mid
+            alike = MOVED_RATIO <= grew.lots / gone.lots <= 1 / MOVED_RATIO
+            in_time = abs(grew.ts_ms - gone.ts_ms) <= LATE_MS
+            if grew.side == gone.side and grew.tick != gone.tick and near and alike and in_time:
                 return grew
         return None
 
     def _judge_layers(self, newest: _Shrunk, at_ms: int) -> None:
-        """Large levels side by side that came and went within moments, hardly executed."""
+        """Large levels side by side that came together, stood at once and went together, hardly executed."""
         side = newest.side
         if at_ms < self._quiet_until[DetectionKind.LAYERING, side] or not self._double_mid:
             return
@@ -287,7 +329,7 @@ class Detectors:
             one.tick: one
             for one in self._layers
             if one.side == side
-            and newest.ts_ms - one.ts_ms <= LAYER_MS
+            and abs(newest.ts_ms - one.ts_ms) <= TOGETHER_MS
             and abs(newest.since_ms - one.since_ms) <= TOGETHER_MS
             and self._multiple(one) >= limit
         }
@@ -295,13 +337,15 @@ class Detectors:
         if len(run) < self.limits.layering_levels or not self._thin:
             return
         layers = [gone[tick] for tick in run]
+        first_ms = min(one.since_ms for one in layers)
+        if max(one.since_ms for one in layers) > min(one.ts_ms for one in layers):
+            return  # one after the other: a crowd that shifts, no layers
         added, left = sum(one.lots for one in layers), sum(one.left for one in layers)
         if added - left < LAYER_SHARE * added:
             return
         depth = float(np.median([one[side < 0] for one in self._thin]))
         share = 100 * added / depth if depth > 0 else 0.0
-        recent = list(self._thin)[-FLOW_WINDOW_S:]
-        sold, bought = sum(one[3] for one in recent), sum(one[4] for one in recent)
+        bought, sold = self._flow_since(first_ms)
         if share < self.limits.layering_share or (bought - sold) * side <= 0:
             return
         self._quiet_until[DetectionKind.LAYERING, side] = at_ms + LAYER_PAUSE_MS
@@ -311,12 +355,14 @@ class Detectors:
                 id=0,
                 kind=DetectionKind.LAYERING,
                 side=side,
-                start_ms=min(one.since_ms for one in layers),
+                start_ms=first_ms,
                 ts_ms=newest.ts_ms,
                 low=run[0],
                 high=run[-1],
                 lots=added,
-                confidence=confidence(len(run) / self.limits.layering_levels, least / limit),
+                confidence=confidence(
+                    len(run) / self.limits.layering_levels, least / limit, share / max(self.limits.layering_share, 1e-9)
+                ),
                 state="done",
                 evidence={
                     "levels": len(run),
@@ -334,6 +380,13 @@ class Detectors:
             ),
             at_ms,
         )
+
+    def _flow_since(self, since_ms: int) -> tuple[int, int]:
+        """Lots that aggressors have bought and sold since the first level grew at or after a moment."""
+        first = next((one for one in self._grew if one.ts_ms >= since_ms), None)
+        if first is None:
+            return 0, 0
+        return int(self.levels.counts[BOUGHT]) - first.bought, int(self.levels.counts[SOLD]) - first.sold
 
     def _multiple(self, one: _Shrunk) -> float:
         """Size in medians of its band; 0 where none is known."""

@@ -24,7 +24,14 @@ NOTES = 1 << 10
 """Notes of one row at most; more are counted as lost."""
 LATE_MS = 500
 """Prints may come so much later than the book diffs that show what they did."""
+CHANGES = 1 << 13
+"""Changes of levels that can be undone: seconds of the busiest book."""
+UNSEEN = -(1 << 62)
+"""In place of lots: the level came into reach after the book was read, and nobody has looked what stood there."""
 GREW, SHRANK, REFILLED, PARENT, STOOD = range(1, 6)
+NOTED, LOST, BOUGHT, SOLD, CHANGED, RELOADED_MS = range(6)
+"""Places in `Levels.counts`: notes now and notes lost; lots bought and sold by aggressors since the study began;
+changes of levels ever; when the book was last read anew, before which nothing can be undone."""
 
 BAND_BPS = (2, 5, 10, 25, 50)
 """Distance bands from the mid price, upper edges."""
@@ -68,12 +75,13 @@ class Note(NamedTuple):
     peak: int
     levels: int
     tick2: int
+    quote: int
 
 
 NOTE = np.dtype([(name, np.int64) for name in Note._fields])
 """GREW a level became large, SHRANK it lost half of its largest size; REFILLED more was executed at a price than had
-been shown, again; PARENT an aggressor's order ended, having taken `levels` prices from `tick` to `tick2`, `hit` lots;
-STOOD such an order pressed on one price, `hit` lots in all, and the price held."""
+been shown, again; PARENT an aggressor's order ended, having taken `levels` prices from `tick` to `tick2`, `hit` lots
+for `quote` ticks x lots; STOOD such an order pressed on one price, `hit` lots in all, and the price held."""
 
 RUN = np.dtype(
     [
@@ -83,11 +91,15 @@ RUN = np.dtype(
         ("first", np.int64),
         ("last", np.int64),
         ("lots", np.int64),
+        ("quote", np.int64),
         ("levels", np.int64),
         ("prints", np.int64),
     ]
 )
 """An aggressor's order while it runs."""
+
+CHANGE = np.dtype([("ts_ms", np.int64), ("tick", np.int64), ("lots", np.int64)])
+"""A level was changed by the diff of `ts_ms`: what stood there before, in signed lots, or UNSEEN."""
 
 
 PRESS = np.dtype(
@@ -109,7 +121,8 @@ PRESS_GAP_MS = 1_000
 class Levels(NamedTuple):
     """`large[band]`: lots from which a level is large, `walls[band]` from which it may be a wall, and is told again (0:
     not known yet); `pressure[0]` lots from which pressure on one
-    price is told. `run`: the running order; `press[0]` on bids, `press[1]` on asks; `counts`: notes, lost ones.
+    price is told. `run`: the running order; `press[0]` on bids, `press[1]` on asks; `changes`: a ring,
+    the newest at `counts[CHANGED] - 1`; `counts`: see NOTED and those after it.
     """
 
     memory: NDArray[np.void]
@@ -119,6 +132,7 @@ class Levels(NamedTuple):
     run: NDArray[np.void]
     press: NDArray[np.void]
     notes: NDArray[np.void]
+    changes: NDArray[np.void]
     counts: NDArray[np.int64]
 
 
@@ -133,7 +147,8 @@ def new_levels() -> Levels:
         run=np.zeros(1, RUN),
         press=np.zeros(2, PRESS),
         notes=np.zeros(NOTES, NOTE),
-        counts=np.zeros(2, np.int64),
+        changes=np.zeros(CHANGES, CHANGE),
+        counts=np.zeros(RELOADED_MS + 1, np.int64),
     )
 
 
@@ -149,11 +164,11 @@ def band_of(tick: int, double_mid: int) -> int:
 
 @leaf
 def _note(s: Levels, kind: int, ts_ms: int, side: int, tick: int) -> Record:
-    if s.counts[0] >= NOTES:
-        s.counts[0] -= 1
-        s.counts[1] += 1
-    n = s.notes[s.counts[0]]
-    s.counts[0] += 1
+    if s.counts[NOTED] >= NOTES:
+        s.counts[NOTED] -= 1
+        s.counts[LOST] += 1
+    n = s.notes[s.counts[NOTED]]
+    s.counts[NOTED] += 1
     n.kind, n.ts_ms, n.side, n.tick = kind, ts_ms, side, tick
     return n
 
@@ -169,16 +184,22 @@ def _slot(s: Levels, tick: int, near: int) -> Record:
 
 
 @kernel
-def on_level(s: Levels, tick: int, signed: int, double_mid: int, ts_ms: int) -> None:
-    """A level now holds `signed` lots (bids positive)."""
+def on_level(s: Levels, tick: int, lots: int, side: int, double_mid: int, ts_ms: int) -> None:
+    """A diff says that a level of one side (1 bids, -1 asks) now holds so many lots."""
     near = double_mid // 2
     if abs(tick - near) >= SLOTS // 2:
         return
+    seen = s.memory[tick & (SLOTS - 1)].tick == tick
     m = _slot(s, tick, near)
     if m.tick != tick:
         return
+    if seen and lots == 0 and m.lots * side <= 0:
+        return  # where the price has passed, a side deletes what the other one now holds
+    signed = lots * side
+    change = s.changes[s.counts[CHANGED] & (CHANGES - 1)]
+    change.ts_ms, change.tick, change.lots = ts_ms, tick, m.lots if seen else UNSEEN
+    s.counts[CHANGED] += 1
     before, after = abs(m.lots), abs(signed)
-    side = 1 if signed > 0 or (signed == 0 and m.lots > 0) else -1
     turned = after > 0 and side != m.side
     if after and (before == 0 or turned) and (turned or m.gone_ms == 0 or ts_ms - m.gone_ms > REBORN_MS):
         m.born_ms, m.born_hit, m.peak, m.shown, m.refills = ts_ms, m.hit, after, after, 0
@@ -211,11 +232,12 @@ def on_level(s: Levels, tick: int, signed: int, double_mid: int, ts_ms: int) -> 
 @kernel
 def reload(s: Levels, books: Ladders, i: int, ts_ms: int) -> None:
     """Begin anew with a book that has just become live: its levels are as old as our knowledge of them."""
-    for k in range(SLOTS):
-        m = s.memory[k]
-        m.lots, m.big_ms, m.big_lots, m.gone_ms = 0, 0, 0, 0
+    s.counts[RELOADED_MS] = ts_ms
     book = books.books[i]
     near = (book.best_bid + book.best_ask) // 2
+    for tick in range(near - SLOTS // 2 + 1, near + SLOTS // 2):
+        m = _slot(s, tick, near)
+        m.lots, m.big_ms, m.big_lots, m.gone_ms = 0, 0, 0, 0
     for side in (1, -1):
         tick = book.best_bid if side > 0 else book.best_ask
         while tick != NO_PRICE and abs(tick - near) < SLOTS // 2:
@@ -229,6 +251,7 @@ def reload(s: Levels, books: Ladders, i: int, ts_ms: int) -> None:
 @kernel
 def on_print(s: Levels, price: int, lots: int, sell: bool, ts_ms: int, double_mid: int, cluster_ms: int) -> None:
     """An aggressor's print: it hits a bid if it sells. Prints of one order are at most `cluster_ms` apart."""
+    s.counts[SOLD if sell else BOUGHT] += lots
     _run(s.run[0], s, price, lots, -1 if sell else 1, ts_ms, cluster_ms)
     near = double_mid // 2
     if double_mid <= 0 or abs(price - near) >= SLOTS // 2:
@@ -272,11 +295,12 @@ def _run(r: Record, s: Levels, price: int, lots: int, side: int, ts_ms: int, clu
         r.levels += onward > 0
         r.last, r.last_ms = price, ts_ms
         r.lots += lots
+        r.quote += price * lots
         r.prints += 1
         return
     end_run(s, r)
     r.side, r.first_ms, r.last_ms, r.first, r.last = side, ts_ms, ts_ms, price, price
-    r.lots, r.levels, r.prints = lots, 1, 1
+    r.lots, r.quote, r.levels, r.prints = lots, price * lots, 1, 1
 
 
 @kernel
@@ -293,4 +317,5 @@ def end_run(s: Levels, r: Record) -> None:
     if r.lots and r.levels > 1:
         n = _note(s, PARENT, r.last_ms, r.side, r.first)
         n.tick2, n.hit, n.levels, n.since_ms, n.refills = r.last, r.lots, r.levels, r.first_ms, r.prints
+        n.quote = r.quote
     r.lots = 0

@@ -8,7 +8,7 @@ batches, and instruments that nobody studies cost one comparison a row.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..book.heatmap import COLUMN_MS, COLUMNS
 from ..book.ladder import LIVE, Ladders
 from ..compiled import entry
 from ..detect.detectors import Detectors
+from ..detect.levels import NOTED
 from ..flow import pressure
 from ..flow.quotes import Quotes
 from ..flow.trades import Flow
@@ -27,6 +28,7 @@ from ..model.errors import NotReadyError
 from ..model.features import SAMPLES, STEP_MS
 from ..model.instrument import Instrument
 from ..model.tape import LEVEL, ROW
+from .calibration import Calibration, book_before
 from .state import State, beat, new_state, observe
 
 MAX_STUDIED = 16
@@ -50,9 +52,11 @@ class Watch(NamedTuple):
 class Study:
     """One studied instrument."""
 
+    instrument: Instrument
     state: State
     detectors: Detectors
     pinned: bool
+    calibration: Calibration = field(default_factory=Calibration)
     fitted_ms: int = 0
     """Event time of the newest fit of the microprice; 0: none yet."""
 
@@ -60,6 +64,15 @@ class Study:
         """Twice the mid price of the book after its newest diff, ticks."""
         now = self.state.now[0]
         return int(now["bid"] + now["ask"])
+
+    def compare_orders(self, ladders: Ladders) -> None:
+        """What the orders that have just ended cost, against what the book before them said they would."""
+        limits = self.detectors.limits
+        while self.detectors.orders:
+            order = self.detectors.orders.popleft()
+            if order.levels >= limits.sweep_levels and order.ts_ms - order.since_ms <= limits.sweep_ms:
+                before = book_before(self.state.levels, ladders, self.instrument, order.since_ms)
+                self.calibration.add(order, before)
 
     def samples(self) -> NDArray[np.void]:
         """The rolling buffer of FEATURES, oldest first; a copy."""
@@ -113,7 +126,7 @@ class Lab:
     def _begin(self, instrument: Instrument, pinned: bool) -> Study:
         state = new_state()
         limits = self.limits.get(instrument.index, self.common_limits)
-        return Study(state, Detectors(state.levels, limits, instrument.notional_scale()), pinned)
+        return Study(instrument, state, Detectors(state.levels, limits, instrument.notional_scale()), pinned)
 
     def _make_room(self) -> None:
         spare = [i for i, study in self.studies.items() if not study.pinned]
@@ -149,9 +162,10 @@ class Lab:
         i = int(row[0]["instrument"])
         study = self.studies[i]
         self._observe(row, levels, ladders, flow.trades, quotes.quotes, study.state)
-        if study.state.levels.counts[0]:
+        if study.state.levels.counts[NOTED]:
             try:
                 study.detectors.on_notes(study.double_mid())
+                study.compare_orders(ladders)
             except Exception as error:  # noqa: BLE001  (kept in `faults`, logged by the node)
                 self._fail(i, error)
 
@@ -165,6 +179,7 @@ class Lab:
                     self._beat(ladders, i, study.state, at_ms)
                     try:
                         _detect(study, ladders, i, at_ms)
+                        study.compare_orders(ladders)
                         if at_ms % FIT_MS == 0:
                             _refit(study, at_ms, float(adv[i]))
                     except Exception as error:  # noqa: BLE001  (kept in `faults`, logged by the node)

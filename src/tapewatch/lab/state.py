@@ -142,9 +142,9 @@ def _on_book(r: Record, levels: NDArray[np.void], books: Ladders, s: State) -> N
     if follows and f.live:
         pressure.top_change(f, s.top[0], s.top[1])
         for k in range(r.level_at, r.level_at + r.bids + r.asks):
-            lots = levels[k].qty if k < r.level_at + r.bids else -levels[k].qty
-            memory.on_level(s.levels, levels[k].price, lots, f.bid + f.ask, r.ts_ms)
-            stacking.on_level(s.stack, levels[k].price, lots, r.ts_ms)
+            side = 1 if k < r.level_at + r.bids else -1
+            memory.on_level(s.levels, levels[k].price, levels[k].qty, side, f.bid + f.ask, r.ts_ms)
+            stacking.on_level(s.stack, levels[k].price, levels[k].qty * side, r.ts_ms)
     else:
         stacking.forget(s.stack)
         if f.live:

@@ -6,6 +6,7 @@ is printed exactly (mid price, volumes, OFI) is a whole number here; the API tur
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -154,3 +155,8 @@ def reason_of(name: str, *, live: bool) -> str:
         if name.startswith(beginning):
             return reason
     return NOT_LIVE
+
+
+def reasons_of(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Of every figure, why it is not defined: while the book is live, and while it is not."""
+    return {name: (reason_of(name, live=True), reason_of(name, live=False)) for name in names}

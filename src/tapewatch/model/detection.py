@@ -38,7 +38,7 @@ class DetectorThresholds(Struct, frozen=True, forbid_unknown_fields=True):
     layering_multiple: Annotated[float, Meta(gt=1, description="Medians of its band in each of them.")] = 15.0
     layering_share: Annotated[
         float, Meta(ge=0, le=100, description="And all of them this share of the side within 10 bps, percent.")
-    ] = 80.0
+    ] = 50.0
     exhaustion_depth: Annotated[
         float, Meta(gt=0, lt=1, description="Depth within 10 bps below this share of its median of 60 s is thin.")
     ] = 0.5
