@@ -140,6 +140,8 @@ def demo(
         str(symbols),
         "--seed",
         str(seed),
+        "--patterns",
+        "20",
         *(["--faults", faults] if faults else []),
     ]
     with demonstration.data_folder(data) as folder:  # what a simulation makes never mixes with what was received
@@ -306,6 +308,16 @@ def venue(
         list[Path] | None, typer.Option("--replay", metavar="FILE", help="Serve a recording as if live; repeatable.")
     ] = None,
     speed: Annotated[Speed, typer.Option("--speed", help="Pace of --replay.")] = Speed.REAL_TIME,
+    patterns: Annotated[
+        float,
+        typer.Option(
+            "--patterns",
+            min=0,
+            max=3600,
+            metavar="SECONDS",
+            help="Plant a wall, sweep, iceberg or the like into BTCUSDT as often as this; 0: never.",
+        ),
+    ] = 0.0,
     announce: Annotated[
         bool, typer.Option("--announce", help="Print the addresses as one line of JSON and end with standard input.")
     ] = False,
@@ -337,6 +349,7 @@ def venue(
         faults=Faults.parse(faults),
         replay=tuple(replay or ()),
         speed=speed.multiple,
+        patterns_s=patterns,
     )
     names = [name.strip() for name in venues.split(",") if name.strip()]
     _run(demonstration.serve_venues(demonstration.options_of(names, options), announce=told, child=announce))

@@ -35,6 +35,7 @@ class SimulatedBinanceUsdm(SimulatedBinance):
             start_ms=start_ms,
             weight_limit=self._limit,
             faults=options.faults,
+            patterns_s=options.patterns_s,
         )
         for _ in simulation.advance(int(self._clock() * 1000), congested=False):
             pass  # what happened while the market was being built, nobody saw

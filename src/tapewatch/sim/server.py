@@ -71,6 +71,8 @@ class VenueOptions:
     """How often connections are pinged; None is as the real venue does."""
     max_age_s: float = 86_400.0
     unread_bytes: int = UNREAD_BYTES
+    patterns_s: float = 0.0
+    """Binance USD-M: every so many seconds a pattern of liquidity is planted for detectors to find; 0: none."""
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from functools import partial
 from .faults import Faults
 from .layout import STEP_MS
 from .market import Market
+from .patterns import Planter
 from .rest import MarketRest, Query
 from .streams import Frame, MarketStreams
 from .universe import Listing, build_universe
@@ -15,6 +16,8 @@ from .universe import Listing, build_universe
 TRADES_AFTER_MS = 5_000
 """A new listing trades so long after its announcement."""
 GUST_MS, GUST_EVERY_MS = 2_000, 10_000
+PLANTED = "BTCUSDT"
+"""The instrument that patterns are planted into."""
 BEHIND_MS = 5_000
 """A process that slept longer than this does not make up for it: the market jumps."""
 
@@ -22,9 +25,13 @@ BEHIND_MS = 5_000
 class Simulation:
     """Content of a venue that simulates, in the words of Binance USD-M: see `server.Content`."""
 
-    def __init__(self, *, symbols: int, seed: int, start_ms: int, weight_limit: int, faults: Faults) -> None:
+    def __init__(
+        self, *, symbols: int, seed: int, start_ms: int, weight_limit: int, faults: Faults, patterns_s: float = 0.0
+    ) -> None:
+        """With `patterns_s` above 0, one pattern of liquidity is planted into BTCUSDT every so many seconds."""
         self._pace, self._gust = faults.value("storm", 1.0), faults.value("gust", 1.0)
         self.market = Market(build_universe(symbols, seed), seed=seed, start_ms=start_ms, pace=self._pace)
+        self.planter = Planter(self.market, PLANTED, seed, int(patterns_s * 1000)) if patterns_s > 0 else None
         self.streams = MarketStreams(self.market)
         stale = faults.find("snapshot-stale")
         self.rest = MarketRest(self.market, weight_limit, (lambda: int(stale.value)) if stale else None)
