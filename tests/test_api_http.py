@@ -16,6 +16,7 @@ from yarl import URL
 from market_world import STATUS, T0, Feed, Served, World, serve
 from tapewatch.api import derivs_schemas, lab_schemas, schemas
 from tapewatch.api.coverage import Coverage
+from tapewatch.api.operations import Operations
 from tapewatch.config import Config, ServerConfig
 from tapewatch.feed.status import FeedStatus
 from tapewatch.model.views import FeedState
@@ -85,6 +86,8 @@ async def test_answers_are_what_the_openapi_document_says(world: World) -> None:
         "/api/stored": schemas.Stored,
         "/api/export/progress?job=mine": schemas.ExportProgress,
         "/api/impact?size=1": lab_schemas.Impact,
+        "/api/operations": Operations,
+        "/api/impact/calibration": lab_schemas.Calibration,
         "/api/features": lab_schemas.Features,
         "/api/detections": lab_schemas.Detections,
     }

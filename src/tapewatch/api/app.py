@@ -29,6 +29,7 @@ from .health import StatusReader, health
 from .lab import lab_routes
 from .market import market_routes
 from .numbers import answer, now_ms
+from .operations import operations_routes
 from .page import STATIC, Page
 from .replay import ReplayControl, replay_routes
 from .series import series_routes
@@ -95,6 +96,7 @@ def create_app(
     app.include_router(coverage_routes(node.venues, node.storage), dependencies=[Depends(_known_parameters)])
     app.include_router(lab_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(analytics_routes(node.venues, node.desk), dependencies=[Depends(_known_parameters)])
+    app.include_router(operations_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(replay_routes(replay))
     status = StatusReader(node, hub, replay)
     catalogue = Catalogue(node.venues, status, now_ms, status_period_s=status.period_s, derivatives=derivs)

@@ -17,7 +17,7 @@ from ..engine import Engine
 from ..flow.footprint import DAY_MS
 from ..lab.lab import Study
 from ..lab.prints import PRINTS, closed_since
-from ..lab.table import columns_of, window_of
+from ..lab.table import columns_of, reasons_of, window_of
 from ..model.detection import DetectionKind
 from ..model.features import SAMPLES
 from ..model.instrument import Instrument
@@ -95,8 +95,9 @@ class Features(StudyTopic):
             "vpin": None if window.vpin_buckets == 0 else [window.vpin, window.vpin_buckets],
             "fit_age_ms": engine.clock_ms - study.fitted_ms if study.fitted_ms else None,
         }
-        columns = [("ts_ms", samples["ts_ms"].astype(np.float64)), *figures.items()]
-        self._shown = Content(columns, meta)
+        seconds = [(name, samples[name].astype(np.float64)) for name in ("ts_ms", "live")]
+        columns = [*seconds, *figures.items()]
+        self._shown = Content(columns, meta | {"reasons": reasons_of(figures)})
         return Content([(name, values[-min(fresh, SAMPLES) :]) for name, values in columns], meta)
 
     def whole(self) -> Content:
