@@ -29,6 +29,12 @@ export interface Settings {
   clusters: { window: '1h' | '4h' | '24h' };
   /** `hidden`: markets switched off, as `venue:symbol`. */
   cvd: { span: '5m' | '15m' | '1h' | '4h' | '24h'; unit: 'usd' | 'base'; hidden: string[] };
+  /** Ids of the strips shown, comma separated. */
+  features: { strips: string };
+  /** Kinds left out, comma separated; whether the footprint marks events; report cards even where there is little room. */
+  detections: { hidden: string; onFootprint: boolean; cards: boolean };
+  /** `unit`: what the size is entered in. */
+  impact: { side: 'buy' | 'sell'; size: string; unit: 'base' | 'quote'; feeBps: number };
 }
 
 export const DEFAULTS: Settings = {
@@ -48,6 +54,9 @@ export const DEFAULTS: Settings = {
   whales: { minNotional: 0, linkedOnly: false },
   clusters: { window: '24h' },
   cvd: { span: '15m', unit: 'usd', hidden: [] },
+  features: { strips: 'mid_price,spread,stoikov_microprice,imbalance_10,imbalance_10bps,ofi_ckS,ofi,trade_flow,cumulative_10bps,slope,effective_spread_bps' },
+  detections: { hidden: '', onFootprint: true, cards: false },
+  impact: { side: 'buy', size: '1', unit: 'base', feeBps: 0 },
 };
 
 export const settings = new Store<Settings>(DEFAULTS);

@@ -8,6 +8,8 @@ import ClusterTools from '../ui/ClusterTools.svelte';
 import CvdTools from '../ui/CvdTools.svelte';
 import DepthTools from '../ui/DepthTools.svelte';
 import FilterTools from '../ui/FilterTools.svelte';
+import DetectionTools from '../ui/DetectionTools.svelte';
+import FeatureTools from '../ui/FeatureTools.svelte';
 import FootprintTools from '../ui/FootprintTools.svelte';
 import HeatmapTools from '../ui/HeatmapTools.svelte';
 import ImbalanceTools from '../ui/ImbalanceTools.svelte';
@@ -22,11 +24,15 @@ import { ClustersPanel } from './clusters/panel';
 import { CvdPanel } from './cvd/panel';
 import { DepthPanel } from './depth/panel';
 import { FlowPanel } from './flow/panel';
+import { DetectionsPanel } from './detections/panel';
+import { DiagnosticsPanel } from './diagnostics/panel';
+import { FeaturesPanel } from './features/panel';
 import { FootprintPanel } from './footprint/panel';
 import { FundingPanel } from './funding/panel';
 import { HeatmapPanel } from './heatmap/panel';
 import { ImbalancePanel } from './imbalance/panel';
 import { LadderPanel } from './ladder/panel';
+import { ImpactPanel } from './impact/panel';
 import { LiquidationsPanel } from './liquidations/panel';
 import { SurfacePanel } from './surface/panel';
 import { WhalesPanel } from './whales/panel';
@@ -56,6 +62,10 @@ export const PANELS: readonly PanelKind[] = [
   { id: 'funding', title: 'Funding', make: (seat) => new FundingPanel(seat), tools: FilterTools },
   { id: 'clusters', title: 'Liquidation clusters', make: (seat) => new ClustersPanel(seat), tools: ClusterTools, bySymbol: true },
   { id: 'whales', title: 'Whales', make: (seat) => new WhalesPanel(seat), tools: WhaleTools },
+  { id: 'features', title: 'Features', make: (seat) => new FeaturesPanel(seat), tools: FeatureTools, bySymbol: true },
+  { id: 'detections', title: 'Detections', make: (seat) => new DetectionsPanel(seat), tools: DetectionTools, bySymbol: true },
+  { id: 'impact', title: 'Impact', make: (seat) => new ImpactPanel(seat), tools: NoTools, bySymbol: true },
+  { id: 'diagnostics', title: 'Diagnostics', make: (seat) => new DiagnosticsPanel(seat), tools: NoTools },
 ];
 
 /** The kind of panel an id such as `footprint` or `footprint:ETHUSDT` asks for; undefined where there is none. */

@@ -9,6 +9,7 @@ import { CanvasPanel, element, fit } from '../../core/panel';
 import { settings } from '../../core/settings';
 import { Store } from '../../core/store';
 import { font, theme } from '../../core/theme';
+import { DetectionLog } from '../../data/detections';
 import { type Candle, FootprintData } from '../../data/footprint';
 import { venueNow } from '../../data/status';
 import { axisWidth, type AxisFrame, paintLastPrice, paintPriceAxis, paintPriceGrid, paintTimeAxis, TIME_AXIS_PX } from './axes';
@@ -16,6 +17,7 @@ import { autoMultiple, binLabel, firstGuess, neighbour, ticksOf } from './bins';
 import type { Look } from './candle';
 import { tooltipLines } from './crosshair';
 import { type Detail, detailFor } from './lod';
+import { paintMarks } from './marks';
 import { NO_SCALE, scaleOf } from './scale';
 import { divide, paintSubPanes, type Placed, type SubPanes } from './subpanes';
 import { footprintSnapshot } from './snapshot';
@@ -43,6 +45,9 @@ export class FootprintPanel extends CanvasPanel {
   #data = new FootprintData(0);
   #leave: (() => void) | undefined;
   #asked = '';
+  #detections = new DetectionLog();
+  #leaveDetections: (() => void) | undefined;
+  #detectionsOf = '';
   #lookback = LOOKBACKS[0]!;
   #scale = NO_SCALE;
   #detail: Detail | undefined;
@@ -67,6 +72,9 @@ export class FootprintPanel extends CanvasPanel {
     this.keep(this.look.onChange(() => this.#subscribe()));
     this.keep(settings.onChange(() => this.#redraw()));
     this.keep(() => this.#leave?.());
+    this.keep(() => this.#leaveDetections?.());
+    this.keep(settings.subscribe(() => this.#followDetections()));
+    this.keep(this.look.onChange(() => this.#followDetections()));
     this.#subscribe();
     const clock = setInterval(() => this.invalidate(true), 1000);
     this.keep(() => clearInterval(clock));
@@ -108,6 +116,42 @@ export class FootprintPanel extends CanvasPanel {
       if (this.#data !== fresh) this.#replace(fresh, same);
       this.#onData();
     });
+  }
+
+  /** Listen to the detectors of what is shown, as long as their marks are wanted. */
+  #followDetections(): void {
+    const { exchange, symbol } = this.look.get();
+    const wanted = settings.get().detections.onFootprint ? `${exchange} ${symbol}` : '';
+    if (wanted === this.#detectionsOf) return;
+    this.#detectionsOf = wanted;
+    this.#leaveDetections?.();
+    this.#leaveDetections = undefined;
+    const log = (this.#detections = new DetectionLog());
+    this.invalidate(true);
+    if (!wanted) return;
+    this.#leaveDetections = this.workspace.feed.subscribe('detections', { exchange, symbol }, {
+      onFrame: (frame) => {
+        log.onFrame(frame, performance.now());
+        this.invalidate();
+      },
+    });
+  }
+
+  #paintMarks(): void {
+    const head = this.#data.head!;
+    if (this.#detections.head?.symbol !== head.symbol) return;
+    const hidden = new Set(settings.get().detections.hidden.split(','));
+    const { first, last } = this.#view.visible();
+    const from = this.#newestMs + first * head.timeframeMs;
+    const events = this.#detections.between(from, this.#newestMs + (last + 1) * head.timeframeMs).filter((event) => !hidden.has(event.kind));
+    paintMarks(
+      {
+        context: this.#over, theme: theme.get(), plot: this.#plot, height: this.#view.height, candleWidth: this.#view.candleWidth,
+        x: (ms) => this.#view.x(Math.floor((ms - this.#newestMs) / head.timeframeMs)),
+        y: (tick) => this.#view.y(tick + 0.5),
+      },
+      events,
+    );
   }
 
   /** Bin to ask the server for, as a decimal; undefined while neither a hand nor the universe can tell. */
@@ -302,6 +346,7 @@ export class FootprintPanel extends CanvasPanel {
     const newest = this.#data.candles.at(-1);
     if (!head || !newest || this.#view.perTick === 0) return;
     this.#paintCountdown(newest);
+    this.#paintMarks();
     const { pointer } = this.#hand;
     if (!pointer || pointer.x >= this.#plot || pointer.y >= this.height - TIME_AXIS_PX) return;
     const frame: CrosshairFrame = {
