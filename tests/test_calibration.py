@@ -133,7 +133,7 @@ def test_undone_books_are_the_books_that_were(data_dir: Path) -> None:
                     assert np.array_equal(before[:200], after[:200])
                 assert walk(again, 1_000).avg_price == walk(then, 1_000).avg_price
                 compared += 1
-    assert compared > 100
+    assert compared > 50
     assert unknown <= 1
     assert study.calibration.seen == len(study.calibration.sweeps) + study.calibration.not_compared.total()
     assert len(study.calibration.sweeps) > 100
