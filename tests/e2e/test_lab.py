@@ -76,7 +76,8 @@ def test_the_ladders_hold_the_book_and_the_days_trades(taped: str, page: Page) -
 
 
 def test_the_ladder_stays_where_a_hand_has_put_it_until_it_is_centred(taped: str, page: Page) -> None:
-    opened(page, f"{taped}?panels=ladder&symbol=BTCUSDT")
+    opened(page, f"{taped}?panels=ladder:BTCUSDT")
+    wait_until(partial(has_step, page, "BTCUSDT", AUTO_STEP["BTCUSDT"]), partial(shown, page, "ladder"))
     before = shown(page, "ladder")["raw"][0]["p"]
     box = page.locator('[data-panel="ladder"] canvas').first.bounding_box()
     assert box is not None

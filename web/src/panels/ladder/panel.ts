@@ -364,6 +364,7 @@ export class LadderPanel extends BookPanel {
   /** The rows on screen as printed, highest price first, and what stands behind them. */
   snapshot(): object {
     const data = this.#data;
+    if (data.step !== 0) this.#hold(); // where the next painting will have it
     const edges = data.step === 0 || Number.isNaN(this.#top) ? [] : Array.from({ length: this.#rows }, (_, slot) => this.#top - slot * data.step);
     const value = (lots: number): number | null => (Number.isNaN(lots) ? null : toNumber(lots, data.lot));
     return {
