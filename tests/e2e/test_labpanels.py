@@ -47,6 +47,7 @@ def test_features_are_the_servers_second_by_second(taped: str, page: Page) -> No
 
 def test_impact_prints_the_walk_of_the_api(taped: str, page: Page) -> None:
     opened(page, f"{taped}?panels=impact&symbol=BTCUSDT")
+    told: dict[str, Any] = {}
     for side, size in (("buy", "0.01"), ("sell", "0.5"), ("buy", "1000")):
         page.get_by_role("group", name="Side").get_by_role("button", name=side).click()
         page.get_by_label("Size", exact=True).fill(size)
