@@ -73,6 +73,21 @@ def test_thousands_are_compared_with_thousands() -> None:
     assert row(world.derivs.basis("binance"), "1000PEPEUSDT")["basis_bps"] == 10.0
 
 
+def test_a_market_of_the_same_name_far_away_is_another_asset() -> None:
+    """PEPE of the spot venue stands at 50 times what the perpetual says: not a basis of 490,000 bps."""
+    world = Two()
+    world.book(10_009, 10_011, i=2)
+    world.book(499, 501, i=1, venue="binance-spot")
+    found = row(world.derivs.basis("binance"), "1000PEPEUSDT")
+    assert (found["basis_bps"], found["state"]) == (None, None)
+    assert found["why"] == "the spot market of that name trades at 50: it is another asset"
+
+
+def test_a_share_is_not_the_coin_that_goes_by_its_ticker() -> None:
+    assert coin_of(instrument("binance", "CATUSDT", "CAT", "tradfi-perp")).name != "CAT"
+    assert coin_of(instrument("binance-spot", "CATUSDT", "CAT", "spot")) == Coin("CAT", 1)
+
+
 def test_a_dated_future_is_annualised_by_the_days_that_are_left() -> None:
     world = Two()
     world.book(605_999, 606_001, i=3)
@@ -98,7 +113,7 @@ def test_what_is_missing_says_why_and_the_premium_goes_by_its_own_name() -> None
     world = Two()
     world.hear([mark(T0, 190_19 * 10**6, 190 * 10**8, 100, T0 + HOUR_MS, i=4)])
     found = {one["symbol"]: one for one in world.derivs.basis("binance")}
-    assert found["AAPLUSDT"]["why"] == "no spot market of AAPL/USDT is at hand"
+    assert found["AAPLUSDT"]["why"] == "no spot market of AAPL (TradFi)/USDT is at hand"
     assert (found["AAPLUSDT"]["basis_bps"], found["AAPLUSDT"]["premium_bps"]) == (None, 10.0)
     assert found["BTCUSDT"]["why"] == "no book of it is kept and no best quote is newer than 2 s"
     world.book(600_600, 600_610)

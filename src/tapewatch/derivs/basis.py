@@ -3,7 +3,9 @@
     basis = (derivative mid - spot mid) / spot mid, in basis points
 
 Both mids are read in one instant and hold as of their own venue's newest event; where those two times are further apart
-than `mids_apart_ms` there is no basis. Where no spot market of the coin is at hand there is none either: the premium of
+than `mids_apart_ms` there is no basis. Names are not enough to know that two markets are about the same thing: where
+the venue's own index price, or else the mid itself, is further than `SAME_ASSET` from the spot price, they are not, and
+there is no basis either. Where no spot market of the coin is at hand there is none either: the premium of
 the mark over the index price is another figure and goes by its own name. Dated futures are annualised by the days that
 are left (simple, 365 days); perpetuals have no maturity, and what is annualised there is their funding.
 """
@@ -24,6 +26,8 @@ from .mids import KNOWN, WHY_NO_MID, Mids, read_mids
 from .pairs import Venues, coin_of, is_spot
 
 DAY_MS = 86_400_000
+SAME_ASSET = 0.2
+"""Relative distance of two prices of one asset at most; a basis beyond it would be the end of the market."""
 Limits = Callable[[str], DerivsThresholds]
 """The thresholds that hold for a symbol."""
 
@@ -66,6 +70,8 @@ class Basis:
     spot: NDArray[np.float64]
     """The partner's mid price, as the partner prints it."""
     apart_ms: NDArray[np.int64]
+    other_asset: NDArray[np.bool_]
+    """What goes by the same name on the spot market is something else."""
     partners: Partners
 
 
@@ -105,11 +111,15 @@ def read_basis(venues: Venues, name: str, mids: dict[str, Mids], partners: Partn
             spot[chosen] = there.price[partners.index[chosen]]
             apart[chosen] = abs(here.clock_ms - there.clock_ms)
     with np.errstate(divide="ignore", invalid="ignore"):
-        bps = (here.price / (spot * partners.units) - 1) * 1e4
+        theirs = spot * partners.units
+        bps = (here.price / theirs - 1) * 1e4
         marks = engine.quotes.marks[:n]
-        premium = (marks["mark_e8"] / np.where(marks["index_e8"] > 0, marks["index_e8"], np.nan) - 1) * 1e4
-    bps[apart > partners.apart_ms] = np.nan
-    return Basis(here, np.round(bps, 4), np.round(premium, 4), spot, apart, partners)
+        index = np.where(marks["index_e8"] > 0, marks["index_e8"] / 1e8, np.nan)
+        premium = (marks["mark_e8"] / 1e8 / index - 1) * 1e4
+        reference = np.where(np.isnan(index), here.price, index)
+        other_asset = np.abs(reference / theirs - 1) > SAME_ASSET
+    bps[(apart > partners.apart_ms) | other_asset] = np.nan
+    return Basis(here, np.round(bps, 4), np.round(premium, 4), spot, apart, other_asset, partners)
 
 
 def why_unknown(found: Basis, mids: dict[str, Mids], i: int, instrument: Instrument) -> str | None:
@@ -124,6 +134,8 @@ def why_unknown(found: Basis, mids: dict[str, Mids], i: int, instrument: Instrum
     there = int(mids[partner].why[found.partners.index[i]])
     if there != KNOWN:
         return f"spot: {WHY_NO_MID[there]}"
+    if found.other_asset[i]:
+        return f"the spot market of that name trades at {found.spot[i]:.6g}: it is another asset"
     return f"the venues' times are {int(found.apart_ms[i])} ms apart"
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from ..engine import Engine
 from ..model.instrument import Instrument
@@ -15,9 +13,6 @@ Venues = Mapping[str, Engine]
 
 DOLLARS = frozenset({"USDT", "USDC", "FDUSD", "USD"})
 """Quote currencies that are added up as US dollars where several markets are shown in one unit."""
-
-_PREFIX = re.compile(r"^(1000000|100000|10000|1000|1M)(?=[A-Z])(.+)$")
-_SUFFIX = re.compile(r"^([A-Z].*?)(1000000|10000|1000)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +24,13 @@ class Coin:
 
 
 def coin_of(instrument: Instrument) -> Coin:
-    """The coin of an instrument: 1000PEPEUSDT trades in thousands of PEPE, SHIB1000USDT of SHIB, 1MMOG in millions."""
-    return _coin(instrument.base)
+    """The coin of an instrument: 1000PEPEUSDT trades in thousands of PEPE, SHIB1000USDT of SHIB, 1MMOG in millions.
 
-
-@lru_cache(maxsize=1 << 14)
-def _coin(base: str) -> Coin:
-    if found := _PREFIX.match(base):
-        count = found[1]
-        return Coin(found[2], 1_000_000 if count == "1M" else int(count))
-    if found := _SUFFIX.match(base):
-        return Coin(found[1], int(found[2]))
-    return Coin(base, 1)
+    A share is never the coin that goes by its ticker: CATUSDT may be Caterpillar on one market and a meme on another.
+    """
+    if instrument.kind == "tradfi-perp":
+        return Coin(f"{instrument.base} (TradFi)", 1)
+    return Coin(instrument.coin, instrument.multiplier)
 
 
 def in_dollars(instrument: Instrument) -> bool:

@@ -87,16 +87,21 @@ class VenueNode:
         if not len(self.universe):
             self._start(Universe(self.name, instruments))
             log.info("universe venue=%s instruments=%d", self.name, len(instruments))
+        paying = 0
         for told in instruments:
             known = self.universe.find(told.symbol)
             if known is None:
                 self.engine.add_instrument(told)
                 log.info("listed instrument=%s:%s status=%s", self.name, told.symbol, told.status)
-            elif _differs(known, told):
+            elif changed := _changed(known, told):
                 needs += self.engine.update_instrument(told)
-                log.info(
-                    "changed instrument=%s:%s status=%s tick=%s", self.name, told.symbol, told.status, told.tick.value
-                )
+                if changed == ["funding_ms"]:
+                    paying += 1
+                    continue
+                now = " ".join(f"{name}={getattr(told, name)}" for name in changed)
+                log.info("changed instrument=%s:%s %s", self.name, told.symbol, now)
+        if paying:
+            log.info("funding_intervals venue=%s instruments=%d", self.name, paying)
         needs += self._follow_books()
         self._set_limits()
         self._study()
@@ -353,12 +358,7 @@ def _part(buffer: bytearray, ends: Sequence[int], first: int, stop: int) -> tupl
     return buffer[start : ends[stop - 1] if stop else 0], [end - start for end in ends[first:stop]]
 
 
-def _differs(known: Instrument, told: Instrument) -> bool:
-    return (known.status, known.tick, known.lot, known.delivery_ms, known.funding_ms, known.contract) != (
-        told.status,
-        told.tick,
-        told.lot,
-        told.delivery_ms,
-        told.funding_ms,
-        told.contract,
-    )
+def _changed(known: Instrument, told: Instrument) -> list[str]:
+    """What a venue may change of an instrument and has, by name."""
+    names = ("status", "tick", "lot", "delivery_ms", "funding_ms", "contract")
+    return [name for name in names if getattr(known, name) != getattr(told, name)]
