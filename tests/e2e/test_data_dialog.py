@@ -21,8 +21,6 @@ from program import started
 from tapes import tape, trade, universe
 from tapewatch.store.writer import Store
 
-pytestmark = pytest.mark.e2e
-
 DAY_MS = 86_400_000
 START_MS = 1_790_000_040_000
 TRADES = [(1 + k, START_MS + 7_000 * k, 1000 + k % 5, 1 + k % 3, k % 4 == 0) for k in range(60)]

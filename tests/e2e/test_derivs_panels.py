@@ -12,8 +12,6 @@ from playwright.sync_api import Page, expect
 from e2e.screen import opened, shown, wait_until
 from e2e.written_tape import START_MS, TRADES
 
-pytestmark = pytest.mark.e2e
-
 
 def api(url: str, path: str, **params: str) -> dict[str, Any]:
     told: dict[str, Any] = httpx.get(f"{url}api/{path}", params=params).raise_for_status().json()

@@ -13,8 +13,6 @@ from playwright.sync_api import Page
 from e2e.screen import opened, shown, wait_until
 from e2e.written_tape import candles
 
-pytestmark = pytest.mark.e2e
-
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 DAY_MS = 86_400_000
 AUTO_STEP = {"BTCUSDT": 1, "ETHUSDT": 0.1}

@@ -10,8 +10,6 @@ from playwright.sync_api import Page, expect
 from e2e.screen import candles_shown, opened, shown, wait_for_candles, wait_until
 from e2e.written_tape import START_MS, candles
 
-pytestmark = pytest.mark.e2e
-
 MINUTE_MS = 60_000
 FOUR = ["big-flow", "footprint", "imbalance", "liquidations"]
 

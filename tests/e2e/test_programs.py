@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from playwright.sync_api import Page
 
 from e2e.screen import opened, shown, wait_for_candles, wait_until
 from program import started
-
-pytestmark = pytest.mark.e2e
 
 ALIVE_WITHIN_S = 15.0
 RECORDING = "binance_usdm/usdm_btcusdt_20240718.gz"

@@ -14,8 +14,6 @@ from e2e.screen import candles_shown, opened, shown, wait_for_candles, wait_unti
 from e2e.written_tape import LAST_MS, START_MS, TRADES, candles, write_tape
 from program import started
 
-pytestmark = pytest.mark.e2e
-
 MINUTE_MS = 60_000
 
 

@@ -94,7 +94,10 @@ class Scratch:
             self._bytes = self._own_bytes
             self._bytes[:size] = np.frombuffer(buffer, np.uint8, count=size)
             self._bytes[size : size + PADDING] = 0
-        self._ends = np.ndarray(len(ends), np.int64, ends) if isinstance(ends, array) else np.asarray(ends, np.int64)
+        if isinstance(ends, array) and ends.typecode == "q":  # a socket read: seen as it lies
+            self._ends = np.ndarray(len(ends), np.int64, ends)
+        else:
+            self._ends = np.asarray(ends, np.int64)
         if isinstance(recv_ns, int):
             self._recv_ns = self._own_recv_ns
             self._recv_ns[0] = recv_ns
