@@ -201,7 +201,7 @@ async def serve(world: World, token: str = "", static: Path | None = None) -> As
     server = Server(app, world.config.limits)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     # The listener accepts before the server runs: the first request waits for it, nobody has to sleep.
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as http:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120)) as http:
         try:
             yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", http)
         finally:
