@@ -126,7 +126,7 @@ _OF_TWO: dict[str, Callable[[Ask, Pair], Any]] = {
     "ols": _lines,
     "spread": _spread,
     "cointegration": _cointegration,
-    "correlation": lambda ask, pair: correlation(pair, max(ask.window, 20)),
+    "correlation": lambda ask, pair: correlation(pair, ask.window),
     "pair": _workspace,
 }
 

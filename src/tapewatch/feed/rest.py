@@ -176,9 +176,9 @@ class VenueRest(ABC):
         """Up to `limit` trades from id `from_id` on; see `model.rules.TradeRule`. Not asked where `page` is 0."""
         raise NotImplementedError(f"{self.title} does not give trades back")
 
+    @abstractmethod
     def error_in(self, body: bytes) -> tuple[int, str] | None:
         """Code and words of a refusal in the body of an answer; None where it is none."""
-        raise NotImplementedError
 
     def too_much(self, code: int) -> bool:
         """Whether a refusal's code means that we asked too much, whatever its status says."""

@@ -39,7 +39,7 @@ SYMBOL_TOPICS = frozenset(
 )
 """Topics about one symbol; its name is the third part of their key."""
 
-COMPILING = "first start of this version: machine code is being made, data follows in about half a minute"
+COMPILING = "first start of this version: machine code is being made, data follows within a minute"
 LAB_COMPILING = (
     "first start of this version: features, heatmap, depth and detections are being prepared, they follow in about 15 s"
 )

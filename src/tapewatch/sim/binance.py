@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 
 from aiohttp import web
@@ -78,9 +79,9 @@ class SimulatedBinance(SimulatedVenue):
 
     # -- REST -----------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def weight(self, path: str, query: Query) -> int:
         """What a call costs of the budget of its minute."""
-        raise NotImplementedError
 
     def charge(self, address: str, path: str, query: Query, wall_ms: int) -> None:
         self._budget.spend(address, self.weight(path, query), wall_ms)

@@ -219,8 +219,7 @@ class BybitMarket(TopicMarket):
         }  # fmt: skip
 
     def announcement(self, topic: Topic, listings: list[Listing]) -> str:
-        """This venue has no such topic: changes show in its list."""
-        raise NotImplementedError
+        raise NotImplementedError("Bybit announces no changes: they show in its list")
 
     def rename(self, listing: Listing) -> Listing:
         return listing
