@@ -282,6 +282,25 @@ def live_report(results: Results) -> str:
     return "\n".join([machine_line(results["machine"]), "", table(["", *runs], rows)])
 
 
+def soak_report(results: Results) -> str:
+    """What was found, how often books came back, what is missing and why, and resident memory."""
+    back, memory = results["resync_s"], results["rss_mb"]
+    lines = [f"- {sentence} ({times} times)" for sentence, times in results["findings"]] or ["- nothing"]
+    rows = [
+        ["minutes", f"{results['minutes']:g}"],
+        ["books asked for: live, resynchronising", " / ".join(f"{n:,}" for n in results["books"].values())],
+        ["came back, median, longest s", f"{back['times']:,} times, {back['median']}, {back['longest']}"],
+        ["did not come back by the end", ", ".join(back["not_back"]) or "none"],
+        ["resident memory settled, end, most MB", f"{memory['settled']:,}, {memory['end']:,}, {memory['most']:,}"],
+        ["MB an hour", f"{results['rss_mb_per_hour']:+,.1f}"],
+    ]
+    venues = [[name, *(f"{value:,}" for value in told.values())] for name, told in results["venues"].items()]
+    head = ["", *next(iter(results["venues"].values()))]
+    missing = [f"- {name}: {why}" for name, why in results["missing"].items() if why]
+    parts = [machine_line(results["machine"]), "", table(["", ""], rows), "", table(head, venues)]
+    return "\n".join([*parts, "", "Missing at the end:", *missing, "", "Findings:", *lines])
+
+
 def _pair(best_and_median: list[float], form: str) -> str:
     return " / ".join(format(value, form) for value in best_and_median)
 
@@ -302,6 +321,7 @@ REPORTS = {
     "sockets": sockets_report,
     "fanout": fanout_report,
     "live": live_report,
+    "soak": soak_report,
 }
 
 

@@ -62,6 +62,9 @@ class Taker:
     def on_followed(self, _asked: frozenset[str]) -> list[Need]:
         raise AssertionError
 
+    def on_klines(self, _symbol: str, _bodies: Sequence[bytes]) -> None:
+        raise AssertionError
+
     def on_adv(self, symbol: str, quote_volume: Decimal, days: int) -> None:
         self.adv[symbol] = (quote_volume, days)
 

@@ -85,7 +85,7 @@ class Prints:
             cell[2] += 1
         midnight = open_ms // DAY * DAY
         whole = open_ms // MINUTE * MINUTE
-        before = [p for p in self.within(MINUTE, MINUTES_KEPT) if midnight <= p.ts_ms < whole]
+        before = [p for p in self.held if midnight <= p.ts_ms < whole]
         if tf_ms < MINUTE:
             before += [p for p in prints if whole <= p.ts_ms < open_ms]
         return {

@@ -22,9 +22,10 @@ from .book.sync import STATE_WORDS, BookSync, Diff
 from .compiled import Record, entry, kernel, leaf
 from .flow import bigflow, candles, holes, quotes
 from .flow.bigflow import NEVER, on_second
-from .flow.candles import has_room
-from .flow.footprint import DAY_MS, footprint
+from .flow.candles import DAY_MS, MINUTE_MS, has_room
+from .flow.footprint import footprint
 from .flow.imbalance import read_windows
+from .flow.klines import DayKlines, lead
 from .flow.profile import add_traded
 from .flow.quotes import Quotes, fetch_quote, on_liquidation, on_mark, on_quote
 from .flow.trades import EMPTY, Flow, fetch_cells, fetch_flow, needs_hole, new_trades, on_trade
@@ -35,7 +36,7 @@ from .model.instrument import Grid, Instrument, Universe, common_grid
 from .model.rules import BookRule, TradeRule
 from .model.tape import Flag, Tape
 from .model.thresholds import Thresholds
-from .model.views import BIG_FLOW, IMBALANCE, LIQUIDATION, WINDOWS_S, BookState, BookView, Footprint
+from .model.views import BIG_FLOW, IMBALANCE, KLINE, LIQUIDATION, WINDOWS_S, BookState, BookView, Footprint
 
 SECONDS_KEPT = 1024
 """One-second candles kept per instrument: the longest imbalance window and some more."""
@@ -239,6 +240,8 @@ class Engine:
         for i in range(len(universe)):
             self._arm(i)
         self.needs_by_reason: Counter[str] = Counter()
+        self.klines = DayKlines()
+        """What the venue's own candles tell of today, before the oldest trade held."""
         self.lab = Lab(n, self.sync.ladders, self.flow, self.quotes)
         """Instruments that somebody studies more closely."""
         none = Tape.empty()
@@ -361,6 +364,7 @@ class Engine:
         candles.rescale(self.flow.minutes, i, price_factor, lot_factor)
         bigflow.rescale(self.flow.big, i, price_factor, lot_factor)
         quotes.rescale(self.quotes, i, price_factor, lot_factor)
+        self.klines.rescale(i, price_factor, lot_factor)
         self.lab.restart(self.universe[i])
         trades = self.flow.trades[i]
         trades["last_price"] *= price_factor
@@ -478,9 +482,31 @@ class Engine:
         return holes.listed(self.flow.holes, i)
 
     def counted_since_ms(self, i: int) -> int | None:
-        """From when on the trades of instrument `i` are held, its CVD counted; None before the first."""
+        """From when on the trades of instrument `i` are held; None before the first."""
         trades = self.flow.trades[i]
         return None if trades["last_id"] == EMPTY else int(trades["first_ms"])
+
+    def set_klines(self, i: int, rows: NDArray[np.void]) -> None:
+        """Take today's minutes as the venue draws them (`KLINE` rows on the instrument's grid, from the first on)."""
+        self.klines.put(i, rows)
+        self.flow.trades[i]["seq"] += 1  # whoever shows the instrument looks again
+
+    def leading_klines(self, i: int) -> NDArray[np.void]:
+        """`KLINE` rows that count before the trades of instrument `i`; the last one is the minute of its oldest."""
+        since = self.counted_since_ms(i)
+        if since is None or since // MINUTE_MS <= self.flow.minutes.newest[i] - len(self.flow.minutes.ring):
+            return np.zeros(0, KLINE)
+        return self.klines.leading(i, since)
+
+    def compare_klines(self, i: int) -> tuple[int, int]:
+        """Minutes that klines and trades both tell, and in how many of them the volumes differ."""
+        since = self.counted_since_ms(i)
+        return (0, 0) if since is None else self.klines.compare(i, self.flow.minutes, since)
+
+    def cvd_since_ms(self, i: int) -> int | None:
+        """From when on the CVD of instrument `i` is counted, by trades or by klines; None before the first trade."""
+        led = self.leading_klines(i)
+        return int(led["open_ms"][0]) if len(led) else self.counted_since_ms(i)
 
     def instruments_with_gaps(self) -> NDArray[np.intp]:
         """Indices of the instruments of which ids are missing."""
@@ -541,7 +567,9 @@ class Engine:
 
     def footprint(self, i: int, tf_ms: int, step_ticks: int, lookback: int) -> Footprint:
         """The last `lookback` footprint candles of an instrument; see `flow.footprint`."""
-        return footprint(self.flow.seconds, self.flow.minutes, self.universe[i], tf_ms, step_ticks, lookback)
+        minutes = self.flow.minutes
+        view = footprint(self.flow.seconds, minutes, self.universe[i], tf_ms, step_ticks, lookback)
+        return lead(view, self.leading_klines(i), minutes, lookback)
 
     def traded(self, i: int, low: int, ticks: int) -> NDArray[np.int64]:
         """Lots sold and bought by aggressors since 00:00 UTC at each of `ticks` ticks from `low` on: (ticks, 2)."""

@@ -30,9 +30,11 @@ def candle_texts(shown: Footprint, which: Sequence[int] | NDArray[np.intp], *, f
         extra = ""
         if full:
             traded = bool(c["n"])
-            prices = ("open", "high", "low", "close", "poc", "vah", "val")
+            prices = ("open", "high", "low", "close")
             extra = "".join(f'"{name}":{price(int(c[name])) if traded else "null"},' for name in prices)
-            extra += f'"n":{c["n"]},"quote_volume":{money(int(c["quote"]))},"gaps":{c["gap"]},'
+            area = ("poc", "vah", "val")
+            extra += "".join(f'"{name}":{price(int(c[name])) if c[name] >= 0 else "null"},' for name in area)
+            extra += f'"n":{c["n"]},"quote_volume":{money(int(c["quote"]))},"gaps":{c["gap"]},"klines":{c["klines"]},'
         texts.append(
             f'{{"open_ts":{c["open_ms"]},{extra}"bid":{lots(bid)},"ask":{lots(ask)},"delta":{lots(ask - bid)},'
             f'"cvd":{lots(int(c["cvd"]))},"levels":[{levels}]}}'
@@ -51,6 +53,7 @@ def bar_texts(shown: Footprint) -> list[str]:
         prices = ",".join(f'"{name}":{price(int(c[name])) if traded else "null"}' for name in names)
         texts.append(
             f'{{"open_ts":{c["open_ms"]},{prices},"bid":{lots(bid)},"ask":{lots(ask)},"delta":{lots(ask - bid)},'
-            f'"cvd":{lots(int(c["cvd"]))},"n":{c["n"]},"quote_volume":{money(int(c["quote"]))},"gaps":{c["gap"]}}}'
+            f'"cvd":{lots(int(c["cvd"]))},"n":{c["n"]},"quote_volume":{money(int(c["quote"]))},"gaps":{c["gap"]},'
+            f'"klines":{c["klines"]}}}'
         )
     return texts

@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from .. import ledger
+from ..engine import Engine
 from ..hub.requests import find_instrument, find_market
 from ..hub.topics import gap_list
 from .market import UNKNOWN, Exchange, SymbolName
@@ -92,6 +93,16 @@ class StoreAccount(Answer):
     stored: Annotated[int, Field(ge=0, description="Of them, those that the store has now.")]
 
 
+class KlineAccount(Answer):
+    """Minutes of today that the venue's klines tell."""
+
+    leading: Annotated[int, Field(ge=0, description="Before the trades held: CVD counts them.")]
+    compared: Annotated[int, Field(ge=0, description="Told by trades too, without a gap.")]
+    differ: Annotated[
+        int, Field(ge=0, description="Of those, with other volumes: an aggregate may stand across a minute's edge.")
+    ]
+
+
 class Coverage(Answer):
     exchange: str
     symbol: str
@@ -103,6 +114,7 @@ class Coverage(Answer):
     depth: DepthAccount
     quotes: QuoteAccount
     stored: Annotated[StoreAccount | None, Field(description="Null before the first comparison, or without a store.")]
+    klines: KlineAccount
     gaps: Annotated[list[Gap], Field(description="What is missing now, oldest first.")]
     hours: Annotated[list[Hour], Field(description="Oldest first, from `since` on.")]
 
@@ -135,6 +147,7 @@ def coverage_routes(venues: Mapping[str, VenueView], storage: StorageView | None
             "depth": ledger.depth_account(engine, venue.ledger, i),
             "quotes": ledger.quote_account(engine, venue.ledger, i),
             "stored": _stored(storage, exchange, instrument.symbol),
+            "klines": _klines(engine, i),
             "gaps": gap_list(engine.gaps(i)),
             "hours": [
                 {
@@ -150,6 +163,11 @@ def coverage_routes(venues: Mapping[str, VenueView], storage: StorageView | None
         return answer(content)
 
     return api
+
+
+def _klines(engine: Engine, i: int) -> dict[str, int]:
+    compared, differ = engine.compare_klines(i)
+    return {"leading": len(engine.leading_klines(i)), "compared": compared, "differ": differ}
 
 
 def _stored(storage: StorageView | None, exchange: str, symbol: str) -> dict[str, int] | None:

@@ -75,12 +75,13 @@ def venue_health(venue: VenueView, feed: FeedStatus | None, mode: str) -> dict[s
 def history_health(feed: FeedStatus | None) -> dict[str, Any]:
     """How far today's trades of before the start are loaded, over the symbols it is done for."""
     if feed is None:
-        return {"percent": None, "symbols": 0, "complete": 0, "trades": 0}
+        return {"percent": None, "symbols": 0, "complete": 0, "trades": 0, "klines": {"symbols": 0, "loaded": 0}}
     return {
         "percent": math.floor(feed.history_share * 100),
         "symbols": feed.history_symbols,
         "complete": feed.history_complete,
         "trades": feed.history_trades,
+        "klines": {"symbols": feed.klines_symbols, "loaded": feed.klines_loaded},
     }
 
 

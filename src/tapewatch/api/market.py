@@ -127,7 +127,8 @@ def market_routes(venues: Mapping[str, VenueView], stored: HistoryView | None = 
                 "tf_ms": TIMEFRAMES_MS[tf],
                 "step": exact(text),
                 "server_ts": now_ms(),
-                "cvd_since": venue.engine.counted_since_ms(instrument.index),
+                "cvd_since": venue.engine.cvd_since_ms(instrument.index),
+                "trades_since": venue.engine.counted_since_ms(instrument.index),
                 "candles": candles,
             }
         )

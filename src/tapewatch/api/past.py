@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import MINUTES_KEPT, Engine
-from ..flow.candles import MINUTE_MS
-from ..flow.footprint import DAY_MS
+from ..engine import Engine
+from ..flow.candles import DAY_MS, MINUTE_MS
 from ..hub.requests import MAX_LOOKBACK
 from ..model.instrument import Instrument, common_grid
 from ..model.views import Footprint
@@ -53,8 +52,7 @@ async def _continued(
 
     Where stored lots are the finer ones, the part is told in them.
     """
-    begins_ms = max(engine.counted_since_ms(instrument.index) or 0, engine.clock_ms - MINUTES_KEPT * MINUTE_MS)
-    begins_ms -= begins_ms % MINUTE_MS
+    begins_ms = (engine.cvd_since_ms(instrument.index) or 0) // MINUTE_MS * MINUTE_MS
     day_ms = begins_ms // DAY_MS * DAY_MS
     today = (held.candles["open_ms"] // DAY_MS * DAY_MS == day_ms) & (begins_ms > day_ms)
     if not today.any():

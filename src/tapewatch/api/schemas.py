@@ -157,6 +157,7 @@ class Candle(Answer):
     n: Count
     quote_volume: Money
     gaps: Annotated[int, Field(description="Known holes: its totals are then at least, not exactly.")]
+    klines: Annotated[int, Field(description="Minutes told by the venue's klines, which have no levels.")]
     bid: Quantity
     ask: Quantity
     delta: Annotated[float, Field(description="ask - bid, base units.")]
@@ -170,7 +171,8 @@ class Footprint(Answer):
     tf_ms: int
     step: Price
     server_ts: ServerMs
-    cvd_since: Annotated[TimeMs | None, Field(description="The oldest trade held: before it CVD counts nothing.")]
+    cvd_since: Annotated[TimeMs | None, Field(description="From when on CVD is counted, by trades or by klines.")]
+    trades_since: Annotated[TimeMs | None, Field(description="The oldest trade held.")]
     candles: list[Candle]
 
 
@@ -189,6 +191,7 @@ class Bar(Answer):
     n: Count
     quote_volume: Money
     gaps: Annotated[int, Field(description="Known holes: its totals are then at least, not exactly.")]
+    klines: Annotated[int, Field(description="Minutes told by the venue's klines, which have no levels.")]
 
 
 class Candles(Answer):

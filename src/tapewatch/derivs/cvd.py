@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine import Engine
-from ..flow.candles import Candles
+from ..flow.candles import MINUTE_MS, Candles
 from ..model.derivs import DerivsThresholds
 from ..model.instrument import Instrument
 from .basis import none
@@ -70,12 +70,14 @@ class Series:
 def read_series(venue: str, engine: Engine, one: Instrument, end: int, steps: int, step_ms: int, unit: Unit) -> Series:
     """The `steps` steps before number `end`, as far as they are held."""
     store: Candles = engine.flow.seconds if step_ms == 1_000 else engine.flow.minutes
-    since = engine.counted_since_ms(one.index)
+    since = engine.cvd_since_ms(one.index) if step_ms == MINUTE_MS else engine.counted_since_ms(one.index)
     first = end if since is None else max(end - steps, -(-since // step_ms), end - len(store.ring) + 1)
     numbers = np.arange(min(first, end), end)
     rows = ring_rows(store.ring, one.index, numbers)
     if rows is None:
         numbers, rows = numbers[:0], store.ring[:0, one.index]
+    if step_ms == MINUTE_MS:
+        _lead(rows, numbers, engine.leading_klines(one.index))
     units = coin_of(one).units
     if unit == "base":
         scale = float(one.lot.value) * units
@@ -85,6 +87,15 @@ def read_series(venue: str, engine: Engine, one: Instrument, end: int, steps: in
         buy, sell = rows["ask_quote"] * scale, rows["bid_quote"] * scale
     price = np.where(rows["n"] > 0, rows["close"] * float(one.tick.value) / units, np.nan)
     return Series(venue, one, numbers, _held(price), buy - sell, buy + sell, int((rows["gap"] > 0).sum()))
+
+
+def _lead(rows: NDArray[np.void], numbers: NDArray[np.int64], klines: NDArray[np.void]) -> None:
+    """Write what klines tell over the minutes before the trades."""
+    if len(klines):
+        at = numbers - klines["open_ms"][0] // MINUTE_MS
+        told = (at >= 0) & (at < len(klines))
+        for name in ("bid", "ask", "bid_quote", "ask_quote", "close", "n"):
+            rows[name][told] = klines[name][at[told]]
 
 
 def _held(price: Floats) -> Floats:

@@ -10,6 +10,8 @@ import msgspec
 from .budget import Priority
 from .rest import VenueRest
 
+MINUTE_MS = 60_000
+
 
 class _Error(msgspec.Struct):
     """{"code":-1121,"msg":"Invalid symbol."}"""
@@ -51,6 +53,15 @@ class BinanceRest(VenueRest):
         weight = next(cost for limit, cost in self.klines_weights if days + 1 <= limit)
         path = f"{self.root}/klines"
         return await self.get(path, weight, Priority.ADV, symbol=symbol, interval="1d", limit=days + 1)
+
+    async def minute_klines(self, symbol: str, start_ms: int, end_ms: int, priority: Priority) -> list[bytes]:
+        most, path, answers = self.klines_weights[-1][0], f"{self.root}/klines", []
+        for at in range(start_ms, end_ms, most * MINUTE_MS):
+            limit = min(most, (end_ms - at) // MINUTE_MS)
+            weight = next(cost for least, cost in self.klines_weights if limit <= least)
+            span = {"startTime": at, "endTime": at + limit * MINUTE_MS - 1}
+            answers.append(await self.get(path, weight, priority, symbol=symbol, interval="1m", limit=limit, **span))
+        return answers
 
     async def depth(self, symbol: str, limit: int, priority: Priority) -> bytes:
         path = f"{self.root}/depth"

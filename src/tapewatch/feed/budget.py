@@ -39,9 +39,11 @@ class Priority(IntEnum):
     """Trades that a gap hid, of symbols nobody looks at: they stay available for two days."""
     BACKGROUND = 6
     """Polling: open interest and the like."""
-    VISIBLE_HISTORY = 7
+    KLINES = 7
+    """Today's one-minute klines of symbols nobody looks at: of those in sight they go with the daily ones."""
+    VISIBLE_HISTORY = 8
     """Today's trades before we came, of a symbol somebody looks at."""
-    HISTORY = 8
+    HISTORY = 9
     """The same of others."""
 
 
@@ -53,6 +55,7 @@ SHARE = {
     Priority.BOOK: 0.8,
     Priority.BACKFILL: 0.7,
     Priority.BACKGROUND: 0.6,
+    Priority.KLINES: 0.5,
     Priority.VISIBLE_HISTORY: 0.5,
     Priority.HISTORY: 0.25,
 }

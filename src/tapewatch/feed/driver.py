@@ -26,6 +26,7 @@ from .backfill import TradeBackfill
 from .backoff import Backoff
 from .books import BookLoader
 from .dialect import Dialect
+from .klines import KlineLoader
 from .plan import Stream, plan
 from .rebooks import Resubscriber
 from .rest import RestError
@@ -95,6 +96,7 @@ class VenueFeed:
             self.product, self.rest, sink, self._books.want, self._books.queue.is_first, self._random, clock,
             is_busy=lambda: len(self._books.queue) > 0,
         )  # fmt: skip
+        self._klines = KlineLoader(self.product, self.rest, sink, self._books.queue.is_first, self._random)
         self._taps: dict[Channel, Tap] = {Channel.INSTRUMENTS: self._on_contract_info}
         if dialect.last_trade_ids is not None:
             self._taps[Channel.TICKERS] = self._on_tickers
@@ -124,6 +126,7 @@ class VenueFeed:
             tasks.create_task(self._books.run())
             tasks.create_task(self._adv.run())
             tasks.create_task(self._backfill.run())
+            tasks.create_task(self._klines.run())
 
     def want_book_first(self, symbols: Iterable[str]) -> None:
         """These symbols are on somebody's screen, most important first; they replace the ones named before."""
@@ -274,6 +277,7 @@ class VenueFeed:
         self._trades_per_s = {row.symbol: row.trades / DAY_S for row in rows}
         self._books.queue.set_rank(self._volume)
         self._backfill.expect(self._trades_per_s)
+        self._klines.rates = self._trades_per_s
 
     def _on_contract_info(self, _frame: bytes) -> bool:
         """A contract was listed, delisted or changed: what exactly, the venue's list says."""
@@ -434,6 +438,7 @@ class VenueFeed:
         if held_ms:
             sentences.insert(0, f"{self.rest.refusal}; nothing is asked for {held_ms / 1000:.0f} s")
         history = self._backfill.progress()
+        klines_symbols, klines_loaded = self._klines.progress()
         return FeedStatus(
             venue=self.product.name,
             state=state,
@@ -458,5 +463,7 @@ class VenueFeed:
             history_symbols=history.symbols,
             history_complete=history.complete,
             history_share=history.share,
+            klines_symbols=klines_symbols,
+            klines_loaded=klines_loaded,
             adv_loaded=len(self._adv.loaded),
         )

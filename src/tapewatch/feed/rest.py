@@ -160,6 +160,13 @@ class VenueRest(ABC):
     async def daily_klines(self, symbol: str, days: int) -> bytes:
         """The last `days` daily klines and today's running one."""
 
+    async def minute_klines(self, symbol: str, start_ms: int, end_ms: int, priority: Priority) -> list[bytes]:
+        """The klines of the minutes that open in [start, end), in as many answers as that takes, in order.
+
+        Not asked where `Product.minute_klines` is None.
+        """
+        raise NotImplementedError(f"klines of {self.title} do not tell who bought")
+
     async def funding(self) -> bytes:
         """What `Product.funding_intervals` reads."""
         raise NotImplementedError(f"{self.title} tells funding intervals with its instruments")

@@ -76,3 +76,6 @@ class FeedStatus:
     history_complete: int = 0
     history_share: float = 1.0
     """How much of that there is, 0 to 1."""
+    klines_symbols: int = 0
+    """Symbols whose trades of today begin after 00:00 UTC, and of how many the venue's klines tell what was before."""
+    klines_loaded: int = 0

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..compiled import Record, kernel, leaf, prefetch
 from ..model.views import CELL
 
-SECOND_MS, MINUTE_MS = 1_000, 60_000
+SECOND_MS, MINUTE_MS, DAY_MS = 1_000, 60_000, 86_400_000
 SMALLEST_BLOCK = 4
 SIZE_CLASSES = 28
 NO_BLOCK = -1
@@ -59,11 +59,14 @@ class Candles(NamedTuple):
 
     `meta` holds the first never used cell of the arena, the base length in ms, and the cells that the next trade may
     need at most; `newest[instrument]` is the highest candle number seen, `oldest[instrument]` the lowest traded in.
+    `left[instrument]` is the last UTC day of which candles have left the ring, and their delta: CVD of what is left of
+    that day still begins at 00:00.
     """
 
     ring: NDArray[np.void]
     newest: NDArray[np.int64]
     oldest: NDArray[np.int64]
+    left: NDArray[np.int64]
     cells: NDArray[np.void]
     free: NDArray[np.int64]
     meta: NDArray[np.int64]
@@ -78,6 +81,7 @@ def new_candles(instruments: int, base_ms: int, slots: int, cells: int = 1 << 20
         ring=ring,
         newest=np.full(instruments, -1, np.int64),
         oldest=np.full(instruments, 1 << 62, np.int64),
+        left=np.zeros((instruments, 2), np.int64),
         cells=np.zeros(cells, CELL),
         free=np.full(SIZE_CLASSES, -1, np.int64),
         meta=np.array([0, base_ms, SMALLEST_BLOCK], np.int64),
@@ -97,6 +101,7 @@ def grow_instruments(store: Candles, instruments: int) -> Candles:
     wider.ring[:, : len(store.newest)] = store.ring
     wider.newest[: len(store.newest)] = store.newest
     wider.oldest[: len(store.newest)] = store.oldest
+    wider.left[: len(store.newest)] = store.left
     return wider._replace(cells=store.cells, free=store.free, meta=store.meta)
 
 
@@ -160,8 +165,8 @@ def _open_slot(store: Candles, i: int, number: int) -> int:
         return -1  # even where by chance its slot has not been needed since
     if candle.number == number:
         return slot
-    if candle.number > 0 and candle.size_class != NO_BLOCK:
-        _give_block(store, candle.cell_at, candle.size_class)
+    if candle.number > 0:
+        _leave(store, i, candle)
     candle.number = number
     candle.n = 0
     candle.gap = 0
@@ -174,6 +179,19 @@ def _open_slot(store: Candles, i: int, number: int) -> int:
     candle.size_class = NO_BLOCK
     store.newest[i] = max(store.newest[i], number)
     return slot
+
+
+@leaf
+def _leave(store: Candles, i: int, candle: Record) -> None:
+    """Let a candle go that the ring has come around to: its cells are free, its delta is kept with its day's."""
+    left = store.left[i]
+    day = candle.number * store.meta[1] // DAY_MS
+    if day > left[0]:
+        left[0], left[1] = day, 0
+    if day == left[0]:
+        left[1] += candle.ask - candle.bid
+    if candle.size_class != NO_BLOCK:
+        _give_block(store, candle.cell_at, candle.size_class)
 
 
 @leaf
@@ -277,6 +295,7 @@ def mark_gap(store: Candles, i: int, from_ms: int, to_ms: int, change: int) -> N
 @kernel
 def rescale(store: Candles, i: int, price_factor: int, lot_factor: int) -> None:
     """Rewrite one instrument on a finer grid: prices times `price_factor`, lots times `lot_factor`. Exact."""
+    store.left[i, 1] *= lot_factor
     for slot in range(len(store.ring)):
         candle = store.ring[slot, i]
         if candle.number == 0:

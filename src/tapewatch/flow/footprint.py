@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from ..compiled import Record, kernel, leaf, maker
 from ..model.instrument import Instrument
 from ..model.views import CANDLE, CELL, Footprint
-from .candles import Candles, find
+from .candles import DAY_MS, Candles, find
 
-DAY_MS = 86_400_000
 ABOVE_ALL = 2**62
 """A price that no cell has."""
 VALUE_AREA_PERCENT = 70
@@ -25,7 +24,7 @@ def footprint(
 
     Candles without trades between two that have some are present with zeros. Timeframes below a minute are built
     from the one-second store, all others from the one-minute store; CVD always runs from 00:00 UTC over all that the
-    one-minute store holds of that day.
+    one-minute store holds of that day or has held.
     """
     store = seconds if tf_ms < minutes.meta[1] else minutes
     base_ms = int(store.meta[1])
@@ -240,9 +239,9 @@ def value_area(bins: NDArray[np.int64], volume: NDArray[np.int64]) -> tuple[int,
 
 @kernel
 def _delta_between(store: Candles, i: int, from_number: int, to_number: int) -> int:
-    """Buy minus sell lots of the base candles with numbers in [from, to) that are held."""
+    """Buy minus sell lots of the base candles with numbers in [from, to) whose place no other has taken."""
     delta = np.int64(0)
-    for k in range(max(from_number, store.newest[i] - len(store.ring) + 1), min(to_number, store.newest[i] + 1)):
+    for k in range(from_number, min(to_number, store.newest[i] + 1)):
         slot = find(store, i, k)
         if slot >= 0:
             delta += store.ring[slot, i].ask - store.ring[slot, i].bid
@@ -257,6 +256,8 @@ def _run_cvd(seconds: Candles, minutes: Candles, i: int, candles: NDArray[np.voi
     whole = start // minute_ms
     cvd = _delta_between(minutes, i, start // DAY_MS * DAY_MS // minute_ms, whole)
     cvd += _delta_between(seconds, i, whole * minute_ms // second_ms, start // second_ms)
+    if minutes.left[i, 0] == start // DAY_MS:
+        cvd += minutes.left[i, 1]
     for c in range(len(candles)):
         candle = candles[c]
         if candle.open_ms % DAY_MS == 0:

@@ -14,7 +14,7 @@ from ..book import stacking
 from ..book.heatmap import BINS, COLUMN_MS, COLUMNS
 from ..book.ladder import NO_EDGE
 from ..engine import Engine
-from ..flow.footprint import DAY_MS
+from ..flow.candles import DAY_MS
 from ..lab.lab import Study
 from ..lab.prints import PRINTS, closed_since
 from ..lab.table import columns_of, reasons_of, window_of

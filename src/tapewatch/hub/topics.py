@@ -284,13 +284,15 @@ class FootprintTopic(ColumnTopic):
         candles = shown.candles[which]
         runs = [shown.cells[at : at + n] for at, n in zip(candles["cell_at"], candles["cells"], strict=True)]
         cells = np.concatenate(runs) if runs else np.zeros(0, CELL)
-        columns = [(f"c_{name}", candles[name].astype(np.float64)) for name in (*CANDLE_COLUMNS, "gap", "cells")]
+        named = (*CANDLE_COLUMNS, "gap", "klines", "cells")
+        columns = [(f"c_{name}", candles[name].astype(np.float64)) for name in named]
         columns += [(short, cells[name].astype(np.float64)) for short, name in CELL_COLUMNS.items()]
         engine, i = self._market.engine, shown.instrument.index
         since_ms = int(shown.candles["open_ms"][0]) if len(shown.candles) else 0
         meta = {
             "symbol": self._symbol,
-            "cvd_since": engine.counted_since_ms(i),
+            "cvd_since": engine.cvd_since_ms(i),
+            "trades_since": engine.counted_since_ms(i),
             "gaps": gap_list(engine.gaps(i), since_ms)[-GAPS_SHOWN:],
             "tf_ms": shown.tf_ms,
             "step_ticks": shown.step_ticks,

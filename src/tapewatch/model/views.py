@@ -48,10 +48,22 @@ CANDLE = np.dtype(
         ("cell_at", np.int64),
         ("cells", np.int64),
         ("gap", np.int64),
+        ("klines", np.int64),
     ]
 )
 """One candle: prices in ticks, volumes in lots; `cvd` at its end since 00:00 UTC; poc, vah and val are lower edges
-of bins (vah: lower edge of the highest bin of the value area); -1 where n is 0. `gap` counts known holes in it."""
+of bins (vah: lower edge of the highest bin of the value area); -1 where n is 0. `gap` counts known holes in it.
+`klines` of its minutes are told by the venue's own candles: they have no cells, so it has no value area, and count in
+`n` as the venue counts trades."""
+
+KLINE = np.dtype(
+    [
+        (name, np.int64)
+        for name in ("open_ms", "open", "high", "low", "close", "bid", "ask", "bid_quote", "ask_quote", "n")
+    ]
+)
+"""One minute as the venue draws it: prices in ticks, `bid` and `ask` lots sold and bought by aggressors, `quote` sums
+in ticks x lots; `n` is the venue's own count of trades, which is one of raw trades."""
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import TypeVar
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from .recorder import VenueRecorder
 
 log = logging.getLogger(__name__)
 
+Read = TypeVar("Read")
 ANOTHER_TIME_MS = 24 * 3_600_000
 """A venue whose clock is further from ours than this plays a recording: no clock that is merely wrong is so wrong."""
 
@@ -255,7 +257,7 @@ class VenueNode:
         log.info("grid_refined instrument=%s:%s reason=%r", self.name, error.symbol, str(error))
         return True
 
-    def _refining(self, decode: Callable[[], Tape], needs: list[Need]) -> Tape:
+    def _refining(self, decode: Callable[[], Read], needs: list[Need]) -> Read:
         """Decode a REST answer, its instrument's grid refined as often as the answer needs it."""
         while True:
             try:
@@ -280,6 +282,14 @@ class VenueNode:
             self.recorder.trades(symbol, body, received_ns)
         tape = self._refining(lambda: self.codec.trades(symbol, body, received_ns), needs)
         return needs + self.engine.apply(tape)
+
+    def on_klines(self, symbol: str, bodies: Sequence[bytes]) -> None:
+        """Take today's one-minute klines: where trades begin late, CVD begins with them."""
+        read = self.product.minute_klines
+        if read is None:
+            raise RuntimeError(f"klines of {self.name} were asked for")
+        rows = self._refining(lambda: read(bodies, self.universe.get(symbol)), self._owed)
+        self.engine.set_klines(self.universe.get(symbol).index, rows)
 
     def refine(self, error: OffGridError) -> bool:
         """Move an instrument to a grid on which `error` lies; False where that is not done.

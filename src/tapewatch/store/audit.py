@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from ..flow.footprint import DAY_MS
+from ..flow.candles import DAY_MS
 from . import tables
 from .catalog import Catalog, versions_of
 from .reader import without

@@ -14,8 +14,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
-from ..flow.candles import MINUTE_MS
-from ..flow.footprint import DAY_MS
+from ..flow.candles import DAY_MS, MINUTE_MS
 from ..model.instrument import Universe
 from ..model.tape import Flag
 from . import tables

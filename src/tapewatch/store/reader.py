@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
-from ..flow.candles import MINUTE_MS, SECOND_MS, Candles, new_candles
-from ..flow.footprint import DAY_MS, footprint
+from ..flow.candles import DAY_MS, MINUTE_MS, SECOND_MS, Candles, new_candles
+from ..flow.footprint import footprint
 from ..model.errors import TapewatchError, UsageError
 from ..model.instrument import Instrument, Universe
 from ..model.tape import LEVEL, ROW, Flag, Kind, Tape

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from ..flow.footprint import DAY_MS
+from ..flow.candles import DAY_MS
 from . import crash, tables
 from .reader import HOUR_MS, concatenated
 from .segments import KINDS, MAX_ROWS, distinct, read_segment, write_segment

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
-from ..flow.footprint import DAY_MS
+from ..flow.candles import DAY_MS
 from ..model.errors import UsageError
 from ..model.instrument import Universe
 from ..model.rules import TradeIds

@@ -10,6 +10,7 @@ import msgspec
 from ..model.errors import UsageError, VenueError
 from ..model.instrument import Grid, Instrument
 from ..model.rules import BookRule, TradeRule
+from .binance_klines import minute_klines
 from .binance_spot_codec import SpotCodec
 from .binance_usdm import average_daily_volume, channel_of, stream_of, trade_ids, volumes_of
 from .product import Lacks, Product, Sample, Volume
@@ -123,6 +124,7 @@ PRODUCT = Product(
     instruments=parse_exchange_info,
     volumes=parse_volumes,
     daily_volume=average_daily_volume,
+    minute_klines=minute_klines,
     channel_of=channel_of,
     stream_of=stream_of,
     trade_ids=trade_ids,

@@ -14,6 +14,7 @@ from ..model.channel import Channel
 from ..model.errors import FrameError, UsageError, VenueError
 from ..model.instrument import Grid, Instrument
 from ..model.rules import BookRule, TradeRule
+from .binance_klines import minute_klines
 from .binance_usdm_codec import Codec
 from .binance_usdm_messages import DEPTH_LIMITS
 from .product import Product, Volume
@@ -230,6 +231,7 @@ PRODUCT = Product(
     instruments=parse_exchange_info,
     volumes=parse_volumes,
     daily_volume=average_daily_volume,
+    minute_klines=minute_klines,
     channel_of=channel_of,
     stream_of=stream_of,
     trade_ids=trade_ids,

@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..model.channel import Channel
 from ..model.instrument import Instrument, Universe
 from ..model.rules import BookRule, TradeRule
@@ -113,6 +116,9 @@ class Product:
     funding_intervals: Callable[[bytes], dict[str, int]] | None = None
     """Milliseconds between payments by symbol, of those that differ, in an answer of REST; None where the trading list
     says it of each instrument."""
+    minute_klines: Callable[[Sequence[bytes], Instrument], NDArray[np.void]] | None = None
+    """Answers with one-minute klines that follow each other, as `KLINE` rows on the instrument's grid; raises
+    FrameError. None where klines do not tell who bought."""
     lacks: Lacks = field(default_factory=Lacks)
     sample: Sample | None = None
     """For products with a compiled decoder of their own."""

@@ -21,6 +21,8 @@ export interface Candle {
   quote: number;
   /** Known holes in it: its totals are then at least, not exactly. */
   gap: number;
+  /** How many of its minutes the venue's klines tell: they have no cells. */
+  klines: number;
   price: ArrayLike<number>;
   cellBid: ArrayLike<number>;
   cellAsk: ArrayLike<number>;
@@ -50,6 +52,7 @@ export interface Gap {
 interface Meta {
   symbol: string;
   cvd_since: number | null;
+  trades_since: number | null;
   gaps: Gap[];
   tf_ms: number;
   step_ticks: number;
@@ -65,8 +68,9 @@ export class FootprintData {
   serverMs = 0;
   /** The newest gaps that touch what is shown, oldest first. */
   gaps: Gap[] = [];
-  /** The oldest trade held: before it CVD counts nothing. */
+  /** From when on CVD is counted, and from when on by trades: what is before comes from klines. */
   cvdSince: number | null = null;
+  tradesSince: number | null = null;
   #version = 0;
   readonly #lookback: number;
 
@@ -78,6 +82,7 @@ export class FootprintData {
     const meta = frame.meta as unknown as Meta;
     this.gaps = meta.gaps ?? this.gaps;
     this.cvdSince = meta.cvd_since ?? this.cvdSince;
+    this.tradesSince = meta.trades_since ?? this.tradesSince;
     if (frame.type === 'snapshot') {
       this.candles = [];
       this.head = {
@@ -125,6 +130,7 @@ export class FootprintData {
         val: of('c_val')[k]!,
         quote: of('c_quote')[k]!,
         gap: of('c_gap')[k]!,
+        klines: of('c_klines')[k]!,
         price: cells.price.subarray(from, to),
         cellBid: cells.bid.subarray(from, to),
         cellAsk: cells.ask.subarray(from, to),

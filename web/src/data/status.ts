@@ -18,7 +18,7 @@ export interface VenueStatus {
   missing: number;
   given_up: number;
   /** Today's trades of before the start: how far they are loaded. */
-  history: { percent: number | null; symbols: number; complete: number; trades: number };
+  history: { percent: number | null; symbols: number; complete: number; trades: number; klines: { symbols: number; loaded: number } };
   depth_gaps: number;
   dropped: number;
   reconnects: number;

@@ -150,7 +150,7 @@ describe('level of detail', () => {
   });
 });
 
-const COLUMNS = ['open_ms', 'open', 'high', 'low', 'close', 'bid', 'ask', 'n', 'cvd', 'poc', 'vah', 'val', 'quote', 'gap'];
+const COLUMNS = ['open_ms', 'open', 'high', 'low', 'close', 'bid', 'ask', 'n', 'cvd', 'poc', 'vah', 'val', 'quote', 'gap', 'klines'];
 const META = { symbol: 'BTCUSDT', tf_ms: 60_000, step_ticks: 5, tick: [1, 1], lot: [1, 3] };
 
 /** A frame of candles given as [openMs, close, rows of [p, bid, ask, n]]. */

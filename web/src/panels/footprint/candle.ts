@@ -30,6 +30,7 @@ const HEAT_SHARES = [0.09, 0.14, 0.19, 0.25, 0.31, 0.38];
 
 /** Bounds of what a candle paints, in ticks: its cells, or its open-close line where it has none. */
 export function extentOf(candle: Candle, step: number): { high: number; low: number } {
+  if (candle.klines > 0) return { high: candle.high + step, low: candle.low };
   if (candle.price.length === 0) return { high: Math.max(candle.open, candle.close), low: Math.min(candle.open, candle.close) };
   return { high: candle.price[0]! + step, low: candle.price[candle.price.length - 1]! };
 }
@@ -43,6 +44,7 @@ export function paintCandle(
   look: Look,
 ): void {
   if (look.detail === 'candle') return paintPlain(context, candle, x, y, look);
+  if (look.detail === 'marks' && candle.price.length === 0) return paintPlain(context, candle, x, y, look);
   if (look.detail === 'marks') return paintMarks(context, candle, x, y, look);
   new Painter(context, candle, x, y, look).paint();
 }

@@ -39,6 +39,7 @@ export function tooltipLines(candle: Candle, price: number, head: FootprintHead,
     ['POC', text(candle.poc), theme.poc],
     ['VA', `${text(candle.val)} – ${text(candle.vah < 0 ? -1 : candle.vah)}`],
   ];
+  if (candle.klines > 0) lines.push(['klines', `${candle.klines} min told by the venue's, no cells`, theme.muted]);
   if (candle.gap > 0) lines.push(['gap', `${candle.gap} known, totals are ≈`, theme.amber], ...gapLines(candle, head, gaps, theme));
   return lines;
 }

@@ -294,7 +294,7 @@ export class FootprintPanel extends CanvasPanel {
     const top = this.#panes.delta.top;
     context.fillStyle = frame.theme.bg;
     context.fillRect(0, top, this.width, this.height - top);
-    paintSubPanes(frame, this.#panes, placed, this.#unit(), this.#data.cvdSince);
+    paintSubPanes(frame, this.#panes, placed, this.#unit(), this.#data);
   }
 
   /** Candles on screen with their places. */

@@ -41,6 +41,7 @@ function plain(candle: Candle, { tick, lot }: FootprintHead): object {
     vah: priceOf(candle.vah, tick),
     val: priceOf(candle.val, tick),
     gap: candle.gap,
+    klines: candle.klines,
     levels,
   };
 }

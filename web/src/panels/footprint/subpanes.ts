@@ -1,7 +1,7 @@
 /** Under the footprint, on the same time axis: delta and volume of each candle, cumulative volume delta. */
 
 import { toNumber } from '../../core/decimal';
-import { clockSeconds, quantity, signed } from '../../core/format';
+import { clockMinutes, clockSeconds, quantity, signed } from '../../core/format';
 import { charWidth, font, mix, type Theme } from '../../core/theme';
 import type { Candle, FootprintHead } from '../../data/footprint';
 
@@ -52,7 +52,13 @@ export function divide(height: number): { chart: number; panes: SubPanes } {
   };
 }
 
-export function paintSubPanes(frame: Frame, panes: SubPanes, placed: readonly Placed[], unit: string, cvdSince: number | null): void {
+/** From when on CVD is counted, and from when on by trades. */
+export interface Since {
+  cvdSince: number | null;
+  tradesSince: number | null;
+}
+
+export function paintSubPanes(frame: Frame, panes: SubPanes, placed: readonly Placed[], unit: string, since: Since): void {
   for (const pane of [panes.delta, panes.volume, panes.cvd]) {
     frame.context.fillStyle = frame.theme.border;
     frame.context.fillRect(0, pane.top, frame.edge, 1);
@@ -62,7 +68,7 @@ export function paintSubPanes(frame: Frame, panes: SubPanes, placed: readonly Pl
   paintCvd(frame, panes.cvd, placed);
   label(frame, panes.delta, `Δ ${unit}`);
   label(frame, panes.volume, `VOL ${unit}`);
-  label(frame, panes.cvd, `CVD ${unit} since ${sinceText(placed, cvdSince)} UTC`);
+  label(frame, panes.cvd, `CVD ${unit} since ${sinceText(placed, since)}`);
 }
 
 function paintDelta(frame: Frame, pane: Pane, placed: readonly Placed[]): void {
@@ -132,10 +138,13 @@ function paintCvd(frame: Frame, pane: Pane, placed: readonly Placed[]): void {
   axisLabel(frame, Math.min(pane.top + pane.height - 4, Math.max(pane.top + 12, y(newest.candle.cvd) + 4)), signed(toNumber(newest.candle.cvd, head.lot), head.lot.decimals), theme.neutral);
 }
 
-/** The sum begins at midnight, or with the oldest trade held of the day, and says which. */
-function sinceText(placed: readonly Placed[], cvdSince: number | null): string {
+/** The sum begins at midnight, or with the oldest trade held of the day, and says which, and until when klines told it. */
+function sinceText(placed: readonly Placed[], { cvdSince, tradesSince }: Since): string {
   const newest = placed.at(-1)?.candle.openMs ?? 0;
-  return cvdSince !== null && cvdSince > newest - (newest % DAY_MS) ? clockSeconds(cvdSince) : '00:00';
+  const midnight = newest - (newest % DAY_MS);
+  const from = cvdSince !== null && cvdSince > midnight ? clockSeconds(cvdSince) : '00:00';
+  const led = cvdSince !== null && tradesSince !== null && cvdSince < tradesSince && tradesSince > midnight;
+  return `${from} UTC${led ? `, by klines to ${clockMinutes(tradesSince)}` : ''}`;
 }
 
 const about = (candle: Candle): string => (candle.gap > 0 ? '≈' : '');
