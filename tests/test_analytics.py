@@ -14,7 +14,7 @@ import pytest
 import statsmodels.api as sm
 
 from market_world import INSTRUMENTS, T0, Served, World, serve
-from tapes import tape, trade
+from tapes import quote, tape, trade
 from tapewatch.api.analytics import Figures, ScanState
 from tapewatch.config import StoreConfig
 from tapewatch.model.instrument import Universe
@@ -108,12 +108,70 @@ async def test_what_is_not_known_is_said(room: Room) -> None:
             assert (found, words in problem["detail"]) == (status, True), problem
 
 
+async def test_bars_and_ticks_and_what_they_are_of(room: Room) -> None:
+    async with serve(room.world) as served:
+        found = await figures(served, "bars?bars=30")
+        assert [round(close, 1) for close in found["close"]] == (PRICES[149:179] / 10).tolist()
+        assert len(found["open_ms"]) == len(found["gap"]) == found["sample"]["n"] == 30
+        status, problem = await served.get("/api/analytics/bars?prices=mids")
+        assert (status, "there are no bars of binance:BTCUSDT on mids" in problem["detail"]) == (404, True)
+        found = await figures(served, "ticks?x=BTCUSDT&y=BTCUSDT&bars=90")
+        assert (found["x_of"], found["without_grid"]["r"]) == ("trades", pytest.approx(1.0))
+
+
+async def test_bars_on_mids_of_what_is_live(tmp_path: Path) -> None:
+    """A book of BTCUSDT whose mid rises by a tick a second; ETHUSDT has none."""
+    world = World(tmp_path)
+    world.desk = desk = Desk(world.venues, None)
+    world.book([("42500.0", "1")], [("42501.0", "1")])
+    for second in range(150):
+        world.diff([("42500.0", "1")], [(f"{42501 + second / 10:.1f}", "1"), (f"{42501 + (second - 1) / 10:.1f}", "0")])
+        world.trade(1_000 * second, "42500.5", "0.001")
+        desk.observe()
+    async with serve(world) as served:
+        found = await figures(served, "bars?prices=mids&tf=1s&bars=100")
+        assert (found["sample"]["basis"], found["sample"]["n"], found["sample"]["missing"]) == ("mids", 100, 0)
+        assert found["close"][-1] == pytest.approx((42500.0 + 42501 + 148 / 10) / 2)
+        assert np.allclose(np.diff(found["close"]), 0.05)
+        found = await figures(served, "bars?prices=mids&bars=20")
+        assert [round(close, 2) for close in found["close"]] == [42503.45, 42506.45]
+        assert found["open_ms"] == [T0, T0 + MINUTE]
+        assert found["gap"] == [False, False]
+        found = await figures(served, "stats?prices=mids&tf=1s&bars=100")
+        assert (found["volume"], found["trades"]) == (None, None)
+        status, problem = await served.get("/api/analytics/bars?symbol=ETHUSDT&prices=mids")
+        assert (status, problem["detail"]) == (
+            404,
+            "there are no bars of binance:ETHUSDT on mids yet; nothing is stored here",
+        )
+    await desk.close()
+
+
+async def test_bars_on_mids_of_stored_quotes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data").open()
+    rows = [trade(1, START, 425_000, 1)]  # what was never traded has no grid in the store
+    rows += [quote(k + 1, START + 7_000 * k, 425_000 + k, 1, 425_010 + k, 1) for k in range(200)]
+    store.write(Universe("binance", INSTRUMENTS), tape(rows), name="quotes")
+    store.close()
+    world = World(tmp_path)
+    world.desk = desk = Desk(world.venues, StoreConfig(path=str(tmp_path / "data")))
+    async with serve(world) as served:
+        found = await figures(served, "bars?prices=mids&bars=20")
+    last = {START + 7_000 * k - (START + 7_000 * k) % MINUTE: k for k in range(200)}
+    wanted = {open_ms: (850_010 + 2 * k) / 20 for open_ms, k in last.items()}
+    assert found["open_ms"] == list(wanted)[-21:-1]
+    assert found["close"] == pytest.approx(list(wanted.values())[-21:-1])
+    late = [open_ms + MINUTE - (START + 7_000 * last[open_ms]) > 5_000 for open_ms in found["open_ms"]]
+    assert found["gap"] == late
+    await desk.close()
+
+
 async def test_without_a_desk_nothing_is_computed(tmp_path: Path) -> None:
     async with serve(World(tmp_path)) as served:
         status, problem = await served.get("/api/analytics/stats")
         assert (status, problem["detail"]) == (503, "the research desk is not running here")
-        status, problem = await served.get("/api/analytics/scan")
-        assert status == 404
+        status, told = await served.get("/api/analytics/scan")
+        assert (status, told["state"], told["result"]) == (200, "none", None)
 
 
 # -- the five real series ------------------------------------------------------------------------------------------
@@ -173,6 +231,24 @@ async def test_a_pair_of_uploads_in_one_answer(library: World, uploads: tuple[Pa
     assert len(found["kalman"]["beta"]) == len(times)
 
 
+async def test_what_was_uploaded_is_listed_and_scanned(library: World) -> None:
+    async with serve(library) as served:
+        _, told = await served.get("/api/analytics/series")
+        assert [one["symbol"] for one in told["uploads"]] == sorted(NAMES)
+        assert {(one["exchange"], one["tf_ms"], one["bars"]) for one in told["uploads"]} == {("mine", MINUTE, 2_000)}
+        state = await scanned(served, "exchange=mine&uploads=true&bars=1440")
+        assert (state["state"], state["result"]["symbols"], state["result"]["pairs"]) == ("done", 5, 10)
+        status, problem = await served.get("/api/analytics/pair?x=upload:mine:BTCUSDT&y=upload:mine:ETHUSDT&bars=1440")
+        assert status == 200
+        found = problem["result"]
+        assert found["spread"]["unhedged"][-1] == pytest.approx(np.log(found["y_close"][-1] / found["x_close"][-1]))
+        assert found["x_statistics"]["close"]["n"] == 1440
+        assert found["y_adf"]["level"]["critical"]["5%"] == pytest.approx(-2.86, abs=0.01)
+        assert all(isinstance(doubt, str) for doubt in found["doubts"])
+        found = await figures(served, "ticks?x=upload:mine:BTCUSDT&y=upload:mine:ETHUSDT&bars=1440")
+        assert (found["x_of"], found["without_grid"]["n_x"]) == ("closes of 60000 ms", 1439)
+
+
 async def scanned(served: Served, query: str) -> Any:
     async with served.http.post(served.url + f"/api/analytics/scan?{query}") as answer:
         state = await answer.json()
@@ -200,7 +276,7 @@ async def test_a_scan_of_live_symbols(tmp_path: Path) -> None:
     world.desk = desk = Desk(world.venues, None)
     async with serve(world) as served:
         state = await scanned(served, "bars=300")
-        assert (state["state"], state["done"], state["of"]) == ("done", 3, 3)
+        assert (state["state"], state["done"], state["of"]) == ("done", 6, 6)
         found = state["result"]
         assert (found["symbols"], found["pairs"], found["bars"]) == (3, 3, 299)
         best = found["candidates"][0]

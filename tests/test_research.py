@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +16,10 @@ from statsmodels.tsa.stattools import adfuller, coint
 
 from tapewatch.model.errors import UsageError
 from tapewatch.research import hawkes, hedge, unitroot
-from tapewatch.research.correlation import correlation, hayashi_yoshida
+from tapewatch.research.correlation import correlation, hayashi_yoshida, ticks
 from tapewatch.research.scan import dickey_fuller, panel, scan
-from tapewatch.research.series import Bars, Pair, align
-from tapewatch.research.spread import half_life, spread, zscore
+from tapewatch.research.series import Bars, Pair, Ticks, align, longer
+from tapewatch.research.spread import doubts, half_life, spread, zscore
 from tapewatch.research.statistics import moments, price_statistics
 
 MINUTE_MS = 60_000
@@ -84,6 +85,17 @@ def test_series_that_share_too_little_are_refused() -> None:
         align(x, y)
     with pytest.raises(UsageError, match="a pair needs one length"):
         align(x, replace(y, tf_ms=1000))
+
+
+def test_longer_bars_say_which_of_them_are_partial() -> None:
+    one = bars("X", walk(3, 12), open_ms=BEGIN_MS // 300_000 * 300_000 + MINUTE_MS * np.r_[0:5, 6:13])
+    found = longer(one, 300_000)
+    assert found.gap.tolist() == [False, True, True]
+    assert found.close.tolist() == [one.close[4], one.close[8], one.close[11]]
+    assert found.high[0] == one.close[:5].max()
+    assert found.volume.tolist() == [10.0, 8.0, 6.0]
+    with pytest.raises(UsageError, match="cannot be built"):
+        longer(one, 90_000)
 
 
 # -- moments -------------------------------------------------------------------------------------------------------
@@ -165,13 +177,18 @@ def test_slopes_scale_with_their_units(of_x: float, of_y: float, method: hedge.M
 
 def test_the_filter_follows_a_slope_that_changes_and_knows_no_future() -> None:
     n = 800
-    x = walk(7, n, 5e-3)
+    noise, x = np.random.default_rng(7).normal(size=n), np.full(n, 100.0)
+    for t in range(1, n):
+        x[t] = 10 + 0.9 * x[t - 1] + noise[t]
     beta = np.where(np.arange(n) < 400, 1.0, 2.0)
-    y = 50 + beta * x + np.random.default_rng(8).normal(0, 0.05, n)
+    y = 150 + beta * (x - 100) + np.random.default_rng(8).normal(0, 0.05, n)
     pair = align(bars("X", x), bars("Y", y))
     found = hedge.kalman(pair, delta=1e-3)
     assert found.beta[:20] == [None] * 20
     assert found.beta[-1] == pytest.approx(2.0, abs=0.3)
+    logs = hedge.kalman(tied(31, 1_440, beta=1.5).logs())
+    assert logs.beta[-1] == pytest.approx(1.5, abs=0.2)
+    assert logs.alpha[-1] == pytest.approx(0.3, abs=1.0)
     altered = replace(pair, y=np.r_[y[:500], y[500:][::-1]])
     assert hedge.kalman(altered, delta=1e-3).beta[:500] == found.beta[:500]
 
@@ -240,6 +257,40 @@ def test_the_spreads_line_knows_only_the_bars_it_is_calibrated_on() -> None:
     assert found.values[-1] == pytest.approx(np.log(pair.y[-1]) - found.fit.alpha - found.fit.beta * np.log(pair.x[-1]))
 
 
+ROLLING: dict[str, Callable[[Pair], list[float | None]]] = {
+    "z, mean": lambda pair: zscore(pair.y, 20).values,
+    "z, median": lambda pair: zscore(pair.y, 20, center="median").values,
+    "kalman": lambda pair: hedge.kalman(pair).beta,
+    "spread's z": lambda pair: spread(pair).z.values,
+    "correlation": lambda pair: [None, *correlation(pair, 30).rolling],
+    "correlation's band": lambda pair: [None, *correlation(pair, 30).low],
+}
+
+
+@pytest.mark.parametrize("figure", ROLLING)
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 1_000), cut=st.integers(215, 299))
+def test_shuffling_the_future_changes_nothing_in_the_past(figure: str, seed: int, cut: int) -> None:
+    """The line of a spread is fitted on the older 210 of 300 bars, so its future begins after them."""
+    pair = tied(seed, 300)
+    order = np.r_[0:cut, cut + np.random.default_rng(seed).permutation(300 - cut)]
+    shuffled = replace(pair, x=pair.x[order], y=pair.y[order] * np.where(np.arange(300) < cut, 1, 1.01))
+    assert ROLLING[figure](shuffled)[:cut] == ROLLING[figure](pair)[:cut]
+
+
+def test_what_speaks_against_a_signal_is_said() -> None:
+    newer = np.array(spread(tied(13, 1_600, phi=0.94)).values[1_120:])
+    assert doubts(0.01, "p", half_life(newer), newer, 3.0) == []
+    assert doubts(0.01, "p", half_life(newer), newer[:30], 3.0)[-1].startswith("the newer bars cannot be tested: ")
+    never = half_life(1.01 ** np.arange(60.0))
+    wandering = walk(5, 240)
+    assert doubts(0.2, "p", never, wandering, -31.0)[:3] == [
+        "p is 0.2, at least 0.05",
+        "half-life does not exist, outside 5 to 60",
+        "beta drifts by -31 %",
+    ]
+
+
 # -- tests of stationarity -----------------------------------------------------------------------------------------
 
 
@@ -259,6 +310,15 @@ def test_an_estimated_residual_is_held_against_its_own_critical_values() -> None
     assert found.rejects_at_5pct
     unrelated = align(bars("X", walk(14, 800)), bars("Y", walk(15, 800)))
     assert not unitroot.engle_granger(unrelated.logs()).rejects_at_5pct
+
+
+def test_the_lags_of_engle_granger_are_those_of_its_residual() -> None:
+    pair = tied(13, 800).logs()
+    found = unitroot.engle_granger(pair)
+    line = sm.OLS(pair.y, sm.add_constant(pair.x)).fit()
+    wanted = adfuller(line.resid, maxlag=unitroot.longest_lag(800), regression="n", autolag="BIC", result_object=False)
+    assert found.lags == wanted[2]
+    assert found.statistic == pytest.approx(wanted[0])
 
 
 def test_a_series_and_its_multiple_are_refused() -> None:
@@ -320,6 +380,29 @@ def test_hayashi_yoshida_by_brute_force_and_against_the_grid_that_dilutes() -> N
     grid = np.arange(10, n)
     gx, gy = (np.diff(np.log(p[np.searchsorted(t, grid, "right") - 1])) for t, p in ((of_x, x), (of_y, y)))
     assert np.corrcoef(gx, gy)[0, 1] < 0.5
+
+
+def test_ticks_on_grids_are_what_a_plain_resampling_gives() -> None:
+    rng = np.random.default_rng(24)
+    of_x, of_y = (np.sort(rng.choice(3_600_000, 5_000, replace=False)) for _ in range(2))
+    x, y = (
+        Ticks(name, "trades", at + BEGIN_MS, walk(seed, 5_000)) for name, at, seed in (("X", of_x, 1), ("Y", of_y, 2))
+    )
+    found = ticks(x, y)
+    one = next(grid for grid in found.on_grids if grid.grid_ms == 15_000)
+    first, last = max(x.ts_ms[0], y.ts_ms[0]), min(x.ts_ms[-1], y.ts_ms[-1])
+    assert (found.first_ms, found.last_ms) == (first, last)
+    at = range(-(-first // 15_000) * 15_000, last + 1, 15_000)
+    inside = [
+        (t.ts_ms[(t.ts_ms >= first) & (t.ts_ms <= last)], t.price[(t.ts_ms >= first) & (t.ts_ms <= last)])
+        for t in (x, y)
+    ]
+    prices = [[price[times <= moment][-1] for moment in at] for times, price in inside]
+    assert one.r == pytest.approx(np.corrcoef(*np.diff(np.log(prices), axis=1))[0, 1])
+    assert one.n == len(prices[0]) - 1
+    assert found.on_grids[-1].reason == "11 returns, 20 are needed"
+    with pytest.raises(UsageError, match="each needs 20"):
+        ticks(x, replace(y, ts_ms=y.ts_ms + 10_000_000))
 
 
 # -- the scanner ---------------------------------------------------------------------------------------------------
@@ -399,6 +482,25 @@ def test_the_arrivals_process_is_recovered_and_fits() -> None:
     assert found.converged
     assert found.log_likelihood > found.log_likelihood_poisson + 4
     assert min(test.p for test in found.goodness) > 0.01
+
+
+def test_the_intensity_is_the_sum_over_all_that_arrived_before() -> None:
+    buys, sells = arrivals(1, 600)
+    found = hawkes.fit(buys, sells)
+    events = (np.unique(buys), np.unique(sells))
+    first = min(events[0][0], events[1][0])
+    for k in (0, 57, hawkes.CELLS - 1):
+        cell = found.span_s * (k + 1) / hawkes.CELLS
+        for i in (0, 1):
+            wanted = found.mu[i] + sum(
+                found.alpha[i][j] * np.exp(-found.beta * (cell - (t - first) / 1000))
+                for j in (0, 1)
+                for t in events[j]
+                if (t - first) / 1000 <= cell
+            )
+            assert found.intensity[i][k] == pytest.approx(wanted, rel=1e-6)
+    assert sum(found.rate[0]) * found.span_s / hawkes.CELLS == pytest.approx(found.n_buys)
+    assert found.waits[0][49] == pytest.approx(np.log(2), abs=0.15)
 
 
 def test_the_gradient_of_the_likelihood_is_its_slope() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import io
 import json
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -364,6 +366,50 @@ async def test_downloads_and_uploads_over_http(full: Store, tmp_path: Path) -> N
             async with served.http.request(method, address, data=data or None) as answer:
                 assert answer.status in {404, 422}
                 assert sentence in json.loads(await answer.text())["detail"]
+
+
+async def test_a_table_that_is_shown_becomes_a_file_of_every_format(tmp_path: Path) -> None:
+    shown = {
+        "name": "pairs-2026",
+        "columns": ["pair", "p", "bars", "=SUM(A1)"],
+        "rows": [["=cmd|' /C calc'!A0", 0.25, 1440, True], ["@b", None, 7, None]],
+        "about": {"symbol": "BTCUSDT", "window": 20},
+    }
+    async with serve(World(tmp_path)) as served:
+        url = f"{served.url}/api/export/table?format="
+
+        async def sent(form: str, table: object = shown) -> tuple[int, bytes]:
+            async with served.http.post(url + form, data=json.dumps(table)) as answer:
+                return answer.status, await answer.read()
+
+        status, body = await sent("csv")
+        assert status == 200
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            rows = list(csv.reader(io.StringIO(archive.read("pairs-2026.csv").decode())))
+            about = json.loads(archive.read("pairs-2026.csv.about.json"))
+        assert rows == [
+            ["pair", "p", "bars", "'=SUM(A1)"],
+            ["'=cmd|' /C calc'!A0", "0.25", "1440", "true"],
+            ["'@b", "", "7", ""],
+        ]
+        assert (about["symbol"], about["window"], about["rows"]) == ("BTCUSDT", 20, 2)
+        told = json.loads((await sent("json"))[1])
+        assert list(told["rows"][0].values()) == shown["rows"][0]  # type: ignore[index]
+        (tmp_path / "t.parquet").write_bytes((await sent("parquet"))[1])
+        found = duckdb.connect().execute(f"SELECT p, bars FROM '{tmp_path / 't.parquet'}'").fetchall()
+        assert found == [(0.25, 1440), (None, 7)]
+        (tmp_path / "t.xlsx").write_bytes((await sent("xlsx"))[1])
+        sheet = openpyxl.load_workbook(tmp_path / "t.xlsx")["rows"]
+        assert sheet["A2"].data_type == "s"
+        cases: list[tuple[object, str]] = [
+            ({**shown, "rows": [[1, 2, 3]]}, "row 1 holds 3 cells for 4 columns"),
+            ({**shown, "columns": ["a", "a", "b", "c"]}, "two columns have one name"),
+            ({**shown, "name": "../x"}, "this is no table"),
+            ({**shown, "rows": [[1, 2, 3, {}]]}, "this is no table"),
+        ]
+        for table, sentence in cases:
+            status, body = await sent("csv", table)
+            assert (status, sentence in json.loads(body)["detail"]) == (422, True)
 
 
 async def test_an_export_tells_how_far_it_is_and_ends_when_nobody_waits(full: Store, tmp_path: Path) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from starlette.responses import Response
 
 from ..desk.bars import UPLOAD
-from ..desk.questions import Ask, Kind
+from ..desk.questions import Ask, Kind, Prices
 from ..hub.requests import Timeframe, find_instrument, find_market
-from ..model.errors import NotFoundError, NotReadyError, TapewatchError, UsageError
+from ..model.errors import NotReadyError, TapewatchError, UsageError
 from ..model.views import TIMEFRAMES_MS
 from ..research.hedge import Method
 from ..research.spread import Center
@@ -36,11 +37,29 @@ class Figures(schemas.Answer):
     result: dict[str, Any]
 
 
+class Upload(schemas.Answer):
+    """One uploaded series."""
+
+    series: Annotated[str, Field(description="Name to ask for: `upload:binance:NAME`.")]
+    exchange: str
+    symbol: str
+    tf_ms: int
+    bars: int
+    first_ms: Annotated[int, Field(description="When its first bar opens.")]
+    last_ms: Annotated[int, Field(description="When its last bar opens.")]
+
+
+class Uploads(schemas.Answer):
+    """What was uploaded or imported as candles."""
+
+    uploads: list[Upload]
+
+
 class ScanState(schemas.Answer):
     """How far a scan is, and in the end what it found or why it failed."""
 
     id: int
-    state: Annotated[str, Field(description="running, done or failed.")]
+    state: Annotated[str, Field(description="none, running, done or failed.")]
     done: int
     of: int
     detail: Annotated[str, Field(description="Why it failed.")]
@@ -55,17 +74,50 @@ Series = Annotated[
         max_length=100,
     ),
 ]
-TimeframeName = Annotated[Timeframe, Query(description="Length of a bar.")]
-Bars = Annotated[int, Query(ge=20, le=MOST_BARS, description="Bars, counted back from `end`.")]
-End = Annotated[
-    int | None, Query(ge=1, le=1 << 43, description="Only bars that end by then, ms; else the newest there are.")
-]
-Window = Annotated[int, Query(ge=5, le=10_000, description="Bars of a rolling window.")]
-Log = Annotated[bool, Query(description="Use logarithms of prices.")]
-MethodName = Annotated[Method, Query(description="Least squares, Huber's, or orthogonal.")]
-CenterName = Annotated[Center, Query(description="Mean and standard deviation, or median and MAD.")]
 X = Annotated[Series, Query(description="The series that explains.")]
 Y = Annotated[Series, Query(description="The series that is explained.")]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which bars: parameters of every route."""
+
+    exchange: Exchange = "binance"
+    tf: Annotated[Timeframe, Query(description="Length of a bar.")] = "1m"
+    bars: Annotated[int, Query(ge=20, le=MOST_BARS, description="Bars, counted back from `end`.")] = 1440
+    end: Annotated[
+        int | None, Query(ge=1, le=1 << 43, description="Only bars that end by then, ms; else the newest there are.")
+    ] = None
+    prices: Annotated[Prices, Query(description="Last trade or last mid of a bar; uploads are what they are.")] = (
+        "trades"
+    )
+
+
+@dataclass(frozen=True)
+class Scale:
+    """On what scale."""
+
+    log: Annotated[bool, Query(description="Use logarithms of prices.")] = True
+
+
+@dataclass(frozen=True)
+class Line(Scale):
+    """How the line is fitted."""
+
+    method: Annotated[Method, Query(description="Least squares, Huber's, or orthogonal.")] = "ols"
+
+
+@dataclass(frozen=True)
+class Score(Scale):
+    """How far out is told."""
+
+    window: Annotated[int, Query(ge=5, le=10_000, description="Bars of the rolling window, 5 to 100.")] = 20
+    center: Annotated[Center, Query(description="Mean and standard deviation, or median and MAD.")] = "mean"
+
+
+@dataclass(frozen=True)
+class ScoredLine(Score, Line):
+    """Both."""
 
 
 def _returns(model: type[schemas.Answer], words: str) -> dict[int | str, dict[str, Any]]:
@@ -87,164 +139,124 @@ def analytics_routes(venues: Mapping[str, VenueView], desk: DeskView | None) -> 
         venue, symbol = (first, rest) if rest else (exchange, first)
         return f"{venue}:{find_instrument(find_market(venues, venue), symbol).symbol}"
 
-    async def figures(
-        kind: Kind, exchange: str, names: tuple[str, ...], tf: str, count: int, end: int | None, **more: Any
-    ) -> Response:
+    async def figures(kind: Kind, of: Range, *names: str, how: Scale | None = None, **more: Any) -> Response:
         if desk is None:
             raise NotReadyError("the research desk is not running here")
-        series = tuple(name_of(name, exchange) for name in names)
-        ask = Ask(kind, series, TIMEFRAMES_MS[tf], count, end or 0, **more)
+        series = tuple(name_of(name, of.exchange) for name in names)
+        given = asdict(how) if how is not None else {}
+        ask = Ask(kind, series, TIMEFRAMES_MS[of.tf], of.bars, of.end or 0, prices=of.prices, **given, **more)
         head = {"kind": kind, "server_ts": now_ms(), "tf_ms": ask.tf_ms}
         return answer(head | {"result": await desk.ask(ask)})
 
+    @api.get("/bars", responses=_returns(Figures, "Bars, column by column."))
+    async def bars(of: Annotated[Range, Depends()], symbol: Series = "BTCUSDT") -> Response:
+        """The bars that statistics are made from: open_ms, open, high, low, close, volume, trades, gap."""
+        return await figures("bars", of, symbol)
+
     @api.get("/stats", responses=_returns(Figures, "Moments of closes and of log returns."))
-    async def stats(
-        exchange: Exchange = "binance",
-        symbol: Series = "BTCUSDT",
-        tf: TimeframeName = "1m",
-        bars: Bars = 1440,
-        end: End = None,
-    ) -> Response:
+    async def stats(of: Annotated[Range, Depends()], symbol: Series = "BTCUSDT") -> Response:
         """Mean, median, standard deviation, extremes, skew, excess kurtosis, trades, volume."""
-        return await figures("stats", exchange, (symbol,), tf, bars, end)
+        return await figures("stats", of, symbol)
 
     @api.get("/zscore", responses=_returns(Figures, "Rolling z-score of one series."))
     async def zscore(
-        exchange: Exchange = "binance",
-        symbol: Series = "BTCUSDT",
-        tf: TimeframeName = "1m",
-        bars: Bars = 1440,
-        end: End = None,
-        window: Window = 20,
-        center: CenterName = "mean",
-        log: Log = True,
+        of: Annotated[Range, Depends()], how: Annotated[Score, Depends()], symbol: Series = "BTCUSDT"
     ) -> Response:
         """How far the close is from its own rolling middle; of a spread: /api/analytics/spread."""
-        return await figures("zscore", exchange, (symbol,), tf, bars, end, window=window, center=center, log=log)
+        return await figures("zscore", of, symbol, how=how)
 
     @api.get("/adf", responses=_returns(Figures, "Augmented Dickey-Fuller tests of the level and of its changes."))
     async def adf(
-        exchange: Exchange = "binance",
-        symbol: Series = "BTCUSDT",
-        tf: TimeframeName = "1m",
-        bars: Bars = 1440,
-        end: End = None,
-        log: Log = True,
+        of: Annotated[Range, Depends()], how: Annotated[Scale, Depends()], symbol: Series = "BTCUSDT"
     ) -> Response:
         """Unit-root tests of one series. For a residual fitted from the same data: /api/analytics/cointegration."""
-        return await figures("adf", exchange, (symbol,), tf, bars, end, log=log)
+        return await figures("adf", of, symbol, how=how)
 
     @api.get("/hawkes", responses=_returns(Figures, "A Hawkes process fitted to stored trades."))
-    async def hawkes(
-        exchange: Exchange = "binance",
-        symbol: Series = "BTCUSDT",
-        tf: TimeframeName = "1m",
-        bars: Bars = 60,
-        end: End = None,
-    ) -> Response:
-        """How buys and sells set each other off, over the newest `bars`; a research view."""
-        return await figures("hawkes", exchange, (symbol,), tf, bars, end)
+    async def hawkes(of: Annotated[Range, Depends()], symbol: Series = "BTCUSDT") -> Response:
+        """How buys and sells set each other off, over the newest `bars`, at most 20,000 events; a research view."""
+        return await figures("hawkes", of, symbol)
+
+    @api.get("/ticks", responses=_returns(Figures, "Correlation of ticks, without a grid and on grids."))
+    async def ticks(of: Annotated[Range, Depends()], x: X, y: Y) -> Response:
+        """Hayashi and Yoshida's estimate from stored trades (else live seconds), and how coarse grids compare."""
+        return await figures("ticks", of, x, y)
 
     @api.get("/ols", responses=_returns(Figures, "The line in both directions."))
-    async def ols(
-        x: X,
-        y: Y,
-        exchange: Exchange = "binance",
-        tf: TimeframeName = "1m",
-        bars: Bars = 1440,
-        end: End = None,
-        method: MethodName = "ols",
-        log: Log = True,
-    ) -> Response:
+    async def ols(of: Annotated[Range, Depends()], how: Annotated[Line, Depends()], x: X, y: Y) -> Response:
         """Hedge ratio by least squares, Huber's method or orthogonally, with R² and standard errors."""
-        return await figures("ols", exchange, (x, y), tf, bars, end, method=method, log=log)
+        return await figures("ols", of, x, y, how=how)
 
     @api.get("/spread", responses=_returns(Figures, "The hedged spread, its z-score and half-life."))
-    async def spread(
-        x: X,
-        y: Y,
-        exchange: Exchange = "binance",
-        tf: TimeframeName = "1m",
-        bars: Bars = 1440,
-        end: End = None,
-        window: Window = 20,
-        method: MethodName = "ols",
-        center: CenterName = "mean",
-        log: Log = True,
-    ) -> Response:
+    async def spread(of: Annotated[Range, Depends()], how: Annotated[ScoredLine, Depends()], x: X, y: Y) -> Response:
         """The line is fitted on the older bars and judged on the newer ones."""
-        how = {"window": window, "method": method, "center": center, "log": log}
-        return await figures("spread", exchange, (x, y), tf, bars, end, **how)
+        return await figures("spread", of, x, y, how=how)
 
     @api.get("/cointegration", responses=_returns(Figures, "Engle-Granger in both directions, and Johansen."))
-    async def cointegration(
-        x: X,
-        y: Y,
-        exchange: Exchange = "binance",
-        tf: TimeframeName = "1m",
-        bars: Bars = 1440,
-        end: End = None,
-        log: Log = True,
-    ) -> Response:
+    async def cointegration(of: Annotated[Range, Depends()], how: Annotated[Scale, Depends()], x: X, y: Y) -> Response:
         """With the critical values that belong to an estimated residual."""
-        return await figures("cointegration", exchange, (x, y), tf, bars, end, log=log)
+        return await figures("cointegration", of, x, y, how=how)
 
     @api.get("/correlation", responses=_returns(Figures, "Correlation of log returns, whole and rolling."))
     async def correlation(
+        of: Annotated[Range, Depends()],
         x: X,
         y: Y,
-        exchange: Exchange = "binance",
-        tf: TimeframeName = "1m",
-        bars: Bars = 1440,
-        end: End = None,
-        window: Window = 60,
+        window: Annotated[int, Query(ge=20, le=10_000, description="Returns of the rolling window.")] = 60,
     ) -> Response:
         """With Fisher's 95 % interval."""
-        return await figures("correlation", exchange, (x, y), tf, bars, end, window=window)
+        return await figures("correlation", of, x, y, returns=window)
 
     @api.get("/pair", responses=_returns(Figures, "All of a pair in one answer."))
     async def pair(
+        of: Annotated[Range, Depends()],
+        how: Annotated[ScoredLine, Depends()],
         x: X,
         y: Y,
-        exchange: Exchange = "binance",
-        tf: TimeframeName = "1m",
-        bars: Bars = 1440,
-        end: End = None,
-        window: Window = 20,
-        method: MethodName = "ols",
-        center: CenterName = "mean",
-        log: Log = True,
+        returns: Annotated[int, Query(ge=20, le=10_000, description="Returns of the rolling correlation.")] = 60,
     ) -> Response:
         """What the workspace shows; a part that cannot be had says why."""
-        how = {"window": window, "method": method, "center": center, "log": log}
-        return await figures("pair", exchange, (x, y), tf, bars, end, **how)
+        return await figures("pair", of, x, y, how=how, returns=returns)
+
+    @api.get("/series", responses=_returns(Uploads, "What was uploaded."))
+    async def series() -> Response:
+        """Uploaded series that can be asked for, by name."""
+        if desk is None:
+            raise NotReadyError("the research desk is not running here")
+        return answer({"uploads": await desk.uploads()})
 
     @api.post("/scan", responses={202: {"model": ScanState, "description": "Started."}, **UNKNOWN}, status_code=202)
     async def begin_scan(
-        exchange: Exchange = "binance",
-        tf: TimeframeName = "1m",
-        bars: Bars = 1440,
-        end: End = None,
+        of: Annotated[Range, Depends()],
         symbols: Annotated[
             int, Query(ge=2, le=MOST_SCANNED, description="The most traded by 24 h quote volume.")
         ] = 600,
         keep: Annotated[int, Query(ge=1, le=500, description="Candidates that are looked at closely.")] = 50,
+        uploads: Annotated[bool, Query(description="Scan what was uploaded for the exchange instead.")] = False,
     ) -> Response:
         """Test all pairs of an exchange for cointegration; one scan at a time. GET tells how far it is."""
-        venue = find_market(venues, exchange)
-        names = tuple(f"{exchange}:{symbol}" for symbol in most_traded(venue, symbols))
-        ask = Ask("scan", names, TIMEFRAMES_MS[tf], bars, end or 0, keep=keep)
+        if desk is None:
+            raise NotReadyError("the research desk is not running here")
+        if uploads:
+            told = await desk.uploads()
+            names = sorted({one["series"] for one in told if one["exchange"] == of.exchange})[:symbols]
+            if len(names) < 2:
+                raise UsageError(f"{len(names)} series are uploaded for {of.exchange}; a scan needs two")
+        else:
+            names = [f"{of.exchange}:{one}" for one in most_traded(find_market(venues, of.exchange), symbols)]
+        ask = Ask("scan", tuple(names), TIMEFRAMES_MS[of.tf], of.bars, of.end or 0, keep=keep, prices=of.prices)
         return answer(scans.begin(ask).state(), 202)
 
     @api.get("/scan", responses=_returns(ScanState, "How far the newest scan is, or what it found."))
     async def scan_state() -> Response:
         """Pairs, corrected p-values, hold-out test, best first."""
-        return answer(scans.newest().state())
+        return answer(scans.state())
 
     @api.delete("/scan", responses=_returns(ScanState, "Ended."))
     async def end_scan() -> Response:
-        """End the scan that is running."""
-        return answer((await scans.end()).state())
+        """End the scan, if one is running."""
+        await scans.end()
+        return answer(scans.state())
 
     return api
 
@@ -283,10 +295,11 @@ class Scans:
         self._numbers = itertools.count(1)
         self._newest: Scan | None = None
 
-    def newest(self) -> Scan:
+    def state(self) -> dict[str, Any]:
+        """Of the newest scan; before there was one, that there was none."""
         if self._newest is None:
-            raise NotFoundError("nothing was scanned yet; POST /api/analytics/scan begins")
-        return self._newest
+            return {"id": 0, "state": "none", "done": 0, "of": 0, "detail": "", "result": None}
+        return self._newest.state()
 
     def begin(self, ask: Ask) -> Scan:
         if self._desk is None:
@@ -306,9 +319,8 @@ class Scans:
             scan.detail = "it was ended"
             raise
 
-    async def end(self) -> Scan:
-        scan = self.newest()
-        if scan.task is not None and not scan.task.done():
-            scan.task.cancel()
-            await asyncio.wait([scan.task])
-        return scan
+    async def end(self) -> None:
+        task = None if self._newest is None else self._newest.task
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait([task])

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import Depends, FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -33,8 +34,8 @@ from .operations import operations_routes
 from .page import STATIC, Page
 from .replay import ReplayControl, replay_routes
 from .series import series_routes
-from .transfer import UPLOAD_BYTES, UPLOAD_PATH, transfer_routes
-from .view import NodeView
+from .transfer import TABLE_BYTES, TABLE_PATH, UPLOAD_BYTES, UPLOAD_PATH, transfer_routes
+from .view import DeskView, NodeView
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        running = [asyncio.create_task(hub.run()), asyncio.create_task(_observe(derivs))]
+        running = [asyncio.create_task(hub.run()), asyncio.create_task(_observe(derivs, node.desk))]
         yield
         for task in running:
             task.cancel()
@@ -85,7 +86,7 @@ def create_app(
         token=token,
         allowed_origins=node.config.server.allowed_origins,
         max_body_bytes=node.config.limits.request_bytes,
-        larger_bodies={UPLOAD_PATH: UPLOAD_BYTES},
+        larger_bodies={UPLOAD_PATH: UPLOAD_BYTES, TABLE_PATH: TABLE_BYTES},
         answers=answers,
     )
     problems.install(app)
@@ -106,16 +107,18 @@ def create_app(
     return app
 
 
-async def _observe(derivs: Derivs) -> None:
-    """Let the derivatives panels remember, once a second. A defect of ours there costs nobody else anything."""
+async def _observe(derivs: Derivs, desk: DeskView | None) -> None:
+    """Let derivatives and desk remember, once a second. A defect of ours there costs nobody else anything."""
     failing = False
     while True:
         try:
             derivs.observe()
+            if desk is not None:
+                desk.observe()
             failing = False
         except Exception:
             if not failing:  # one line while it lasts; the panels say since when they know
-                log.exception("derivs_failed")
+                log.exception("observing_failed")
             failing = True
         await asyncio.sleep(1.0)
 
@@ -150,7 +153,13 @@ def _known_parameters(request: Request) -> None:
     route = request.scope["route"]
     if not isinstance(route, APIRoute):
         return
-    allowed = [parameter.alias for parameter in route.dependant.query_params]
+    allowed = _parameters(route.dependant)
     for name in request.query_params:
         if name not in allowed:
             raise UsageError(f"unknown parameter {name[:40]!r}; allowed: {', '.join(allowed) or 'none'}")
+
+
+def _parameters(dependant: Dependant) -> list[str]:
+    """Names of a route's query parameters, its dependencies' too."""
+    own = [parameter.alias for parameter in dependant.query_params]
+    return own + [name for one in dependant.dependencies for name in _parameters(one)]

@@ -29,6 +29,8 @@ from ..transfer.features import of_memory
 from ..transfer.files import MEDIA_TYPES, SIDECAR, Format, Table, save
 from ..transfer.importing import Importer, understood
 from ..transfer.ohlc import texts_of
+from ..transfer.shown import read as read_shown
+from ..transfer.shown import table as shown_table
 from . import schemas
 from .numbers import answer, exact
 from .view import VenueView
@@ -38,6 +40,9 @@ AT_ONCE = 2
 UPLOAD_PATH = "/api/ohlc"
 UPLOAD_BYTES = 128 << 20
 """Two million candles; an upload is read whole before any of it is stored."""
+TABLE_PATH = "/api/export/table"
+TABLE_BYTES = 32 << 20
+"""A table of the page: 50,000 bars of a pair with all that is drawn of them."""
 
 NUMBERS = ("open", "high", "low", "close", "volume")
 ROWS_SHOWN = 5
@@ -132,12 +137,7 @@ def transfer_routes(config: StoreConfig, venues: Mapping[str, VenueView]) -> API
         except BaseException:
             folder.cleanup()
             raise
-        return FileResponse(
-            path,
-            media_type=ZIP if path.suffix == ".zip" else MEDIA_TYPES[format],
-            filename=path.name,
-            background=BackgroundTask(folder.cleanup),
-        )
+        return _file(path, format, folder)
 
     @api.get("/export/progress", responses={200: {"model": schemas.ExportProgress, "description": "How far it is."}})
     async def progress(job: JobName) -> Response:
@@ -152,6 +152,28 @@ def transfer_routes(config: StoreConfig, venues: Mapping[str, VenueView]) -> API
         if found is not None:
             found.cancelled = True
         return answer({"job": job, "done": found.done if found else None, "total": found.total if found else None})
+
+    @api.post("/export/table", responses={200: {"description": "The file, with what it is about in it."}, **REFUSED})
+    async def shown(
+        request: Request,
+        format: Annotated[Format, Query(description="Form of the file.")] = Format.CSV,  # noqa: A002  (its public name)
+    ) -> Response:
+        """A table as a file: JSON of `name`, `columns`, `rows` (lists of cells) and `about`. CSV comes as a zip."""
+        folder = tempfile.TemporaryDirectory(prefix="tapewatch-export-")
+
+        def work(body: bytes) -> Path:
+            found = read_shown(body)
+            path = Path(folder.name) / f"{found.name}.{format}"
+            save(shown_table(found), path)
+            return _bundled(path) if format is Format.CSV else path
+
+        try:
+            with turn():
+                path = await run_in_threadpool(work, await request.body())
+        except BaseException:
+            folder.cleanup()
+            raise
+        return _file(path, format, folder)
 
     @api.get("/stored", responses={200: {"model": schemas.Stored, "description": "Nulls where nothing is stored."}})
     def stored(exchange: Exchange = "binance") -> Response:
@@ -193,6 +215,12 @@ def transfer_routes(config: StoreConfig, venues: Mapping[str, VenueView]) -> API
             return await run_in_threadpool(read if check else work, await request.body())
 
     return api
+
+
+def _file(path: Path, form: Format, folder: tempfile.TemporaryDirectory[str]) -> FileResponse:
+    """A file that is removed when it has been sent."""
+    media = ZIP if path.suffix == ".zip" else MEDIA_TYPES[form]
+    return FileResponse(path, media_type=media, filename=path.name, background=BackgroundTask(folder.cleanup))
 
 
 def _bundled(path: Path) -> Path:

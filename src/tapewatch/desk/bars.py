@@ -8,18 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from ..model.errors import NotFoundError, UsageError
+from ..model.errors import NotFoundError
+from ..model.tape import Kind
 from ..model.views import Footprint
-from ..research.series import COLUMNS, Bars
+from ..research.series import COLUMNS, Bars, Basis, longer
 from ..store.bars import bars as imported
-from ..store.bars import newest
+from ..store.bars import held, newest
 from ..store.reader import Reader
+from .mids import LATEST_MS, MINUTE_MS, of_mids
 
 UPLOAD = "upload"
 ONE_BIN = 1 << 40
 """A step wider than any price: candles, no cells."""
 DAY_MS = 86_400_000
 MOST_STORED_DAYS = 45
+MOST_QUOTED_MS = DAY_MS
+"""Stored mids are made from every best quote of the range: a day of a busy book is some millions."""
 
 
 def of_candles(shown: Footprint, name: str) -> Bars | None:
@@ -34,28 +38,66 @@ def of_candles(shown: Footprint, name: str) -> Bars | None:
     return Bars(name, shown.tf_ms, times, **prices, volume=volume, trades=trades, gap=candles["gap"] > 0)
 
 
-def with_stored(reader: Reader, live: Bars | None, name: str, tf_ms: int, count: int, end_ms: int) -> Bars:
+def with_stored(
+    reader: Reader, live: Bars | None, name: str, tf_ms: int, count: int, end_ms: int, basis: Basis = "trades"
+) -> Bars:
     """The newest `count` bars that end by `end_ms` (0: the newest there are): live ones, and before them stored ones.
 
     Raises NotFoundError where there are neither.
     """
     venue, symbol = name.split(":", 1)
+    kind = Kind.QUOTE if basis == "mids" else None
     if live is not None:
         end_ms = int(live.open_ms[-1]) + tf_ms
     elif not end_ms:
-        span = reader.span(venue)
+        span = reader.span(venue, kind=kind)
         end_ms = 0 if span is None else span[1]
     end_ms = end_ms // tf_ms * tf_ms
     held_from_ms = end_ms if live is None else int(live.open_ms[0])
-    start_ms = max(end_ms - count * tf_ms, held_from_ms - MOST_STORED_DAYS * DAY_MS)
-    instrument = reader.universe(venue).find(symbol)
+    most_ms = MOST_QUOTED_MS if basis == "mids" else MOST_STORED_DAYS * DAY_MS
+    start_ms = max(end_ms - count * tf_ms, held_from_ms - most_ms)
     stored = None
-    if instrument is not None and start_ms < held_from_ms and tf_ms >= 60_000:
-        stored = of_candles(reader.footprint(venue, symbol, tf_ms, ONE_BIN, start_ms, held_from_ms), name)
+    if reader.universe(venue).find(symbol) is not None and start_ms < held_from_ms:
+        if basis == "mids":
+            stored = quoted(reader, name, tf_ms, start_ms, held_from_ms)
+        elif tf_ms >= MINUTE_MS:
+            stored = of_candles(reader.footprint(venue, symbol, tf_ms, ONE_BIN, start_ms, held_from_ms), name)
     parts = [part for part in (stored, live) if part is not None]
     if not parts:
-        raise NotFoundError(f"there are no bars of {name}, neither live nor stored")
+        raise NotFoundError(why_none(name, tf_ms, basis, stored=True))
     return joined(parts).last(count)
+
+
+def why_none(name: str, tf_ms: int, basis: Basis, *, stored: bool) -> str:
+    """The sentence where a live series has no bars."""
+    told = f"there are no bars of {name}"
+    if not stored:
+        return f"{told}{' on mids' if basis == 'mids' else ''} yet; nothing is stored here"
+    if basis == "mids":
+        return f"{told} on mids: the mids of live books are kept for a day, and no quotes are stored (store.record)"
+    return f"{told}, neither live nor stored" + ("" if tf_ms >= MINUTE_MS else "; seconds are live only")
+
+
+def quoted(reader: Reader, name: str, tf_ms: int, start_ms: int, end_ms: int) -> Bars | None:
+    """Bars on mids from stored best quotes, where quotes are recorded; None where there are none."""
+    venue, symbol = name.split(":", 1)
+    universe = reader.universe(venue)
+    unit_ms = min(tf_ms, MINUTE_MS)
+    tick = float(universe.get(symbol).tick.value)
+    times, doubled = [], []
+    for tape in reader.tapes(venue, start_ms, end_ms, [symbol], [Kind.QUOTE], universe):
+        rows = tape.rows
+        last = np.append(np.flatnonzero(np.diff(rows["ts_ms"] // unit_ms)), len(rows) - 1)
+        times.append(rows["ts_ms"][last])
+        doubled.append(rows["price"][last] + rows["price2"][last])
+    if not times:
+        return None
+    at, sums = np.concatenate(times), np.concatenate(doubled)
+    last = np.append(np.flatnonzero(np.diff(at // unit_ms)), len(at) - 1)  # a unit may lie in two tapes
+    open_ms = at[last] // unit_ms * unit_ms
+    gap = (open_ms + unit_ms - at[last] > LATEST_MS) if unit_ms == MINUTE_MS else np.zeros(len(last), np.bool_)
+    bars = of_mids(name, unit_ms, open_ms, sums[last] * (tick / 2), gap)
+    return bars if tf_ms == unit_ms else longer(bars, tf_ms)
 
 
 def uploaded(reader: Reader, name: str, tf_ms: int, count: int, end_ms: int) -> Bars:
@@ -73,6 +115,11 @@ def uploaded(reader: Reader, name: str, tf_ms: int, count: int, end_ms: int) -> 
     return (bars if length == tf_ms else longer(bars, tf_ms)).last(count)
 
 
+def kept(reader: Reader) -> list[dict[str, Any]]:
+    """What was uploaded: one row a series and length of its bars."""
+    return [{"series": f"{UPLOAD}:{row['exchange']}:{row['symbol']}", **row} for row in held(reader.catalog)]
+
+
 def _of_rows(rows: Iterable[Mapping[str, Any]], name: str, tf_ms: int) -> Bars:
     rows = list(rows)
     prices = {
@@ -81,28 +128,6 @@ def _of_rows(rows: Iterable[Mapping[str, Any]], name: str, tf_ms: int) -> Bars:
     times = np.array([int(row["open_ms"]) for row in rows], np.int64)
     trades = np.array([int(row["trades"] or 0) for row in rows], np.int64)
     return Bars(name, tf_ms, times, **prices, trades=trades, gap=np.zeros(len(rows), np.bool_), basis="upload")
-
-
-def longer(bars: Bars, tf_ms: int) -> Bars:
-    """Bars of a multiple of the length. One of which the series knows only a part is marked as having a gap."""
-    if tf_ms % bars.tf_ms:
-        raise UsageError(f"bars of {tf_ms} ms cannot be built from bars of {bars.tf_ms} ms")
-    opens, first = np.unique(bars.open_ms // tf_ms * tf_ms, return_index=True)
-    stop = np.append(first[1:], len(bars))
-    partial = stop - first < tf_ms // bars.tf_ms
-    return Bars(
-        name=bars.name,
-        tf_ms=tf_ms,
-        open_ms=opens,
-        open=bars.open[first],
-        high=np.maximum.reduceat(bars.high, first),
-        low=np.minimum.reduceat(bars.low, first),
-        close=bars.close[stop - 1],
-        volume=np.add.reduceat(bars.volume, first),
-        trades=np.add.reduceat(bars.trades, first),
-        gap=np.logical_or.reduceat(bars.gap, first) | partial,
-        basis=bars.basis,
-    )
 
 
 def joined(parts: list[Bars]) -> Bars:

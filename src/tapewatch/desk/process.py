@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -12,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.errors import NotFoundError, TapewatchError, UsageError
-from ..model.tape import Kind
-from ..research.series import Bars
+from ..model.tape import Flag, Kind
+from ..research.series import Bars, Ticks
 from ..store.query import Place, Progress, Refusal, receive, send
 from ..store.reader import Reader
-from .bars import UPLOAD, uploaded, with_stored
-from .questions import Ask, answer, arrivals
+from .bars import UPLOAD, kept, uploaded, why_none, with_stored
+from .questions import Ask, answer, arrivals, together
 
 NICENESS = 5
+MOST_TICKS = 300_000
+"""Of one series, the newest."""
 
 
 def main() -> None:
@@ -41,9 +44,20 @@ def _answer(reader: Reader | None, name: str, arguments: tuple[object, ...]) -> 
     try:
         match name, arguments:
             case "ask", (Ask(kind="hawkes") as ask, _):
-                return arrivals(*_times(reader, ask))
+                trades = _trades(reader, ask, ask.series[0])
+                return arrivals(trades.ts_ms[~trades.sold], trades.ts_ms[trades.sold])
+            case "ask", (Ask(kind="ticks") as ask, dict() as live):
+                return together(*(_ticks(reader, ask, one, live) for one in ask.series))
             case "ask", (Ask() as ask, dict() as live):
-                return answer(ask, [_series(reader, ask, one, live) for one in ask.series], progress)
+                # Reading many series takes as long as testing them: both halves of a scan are told.
+                n, series = len(ask.series), list[Bars]()
+                for k, one in enumerate(ask.series):
+                    series.append(_series(reader, ask, one, live))
+                    if ask.kind == "scan":
+                        progress(k + 1, 2 * n)
+                return answer(ask, series, lambda done, of: progress(of + done, 2 * of))
+            case "uploads", ():
+                return [] if reader is None else kept(reader)
         raise TypeError(f"nobody asks {name!r}")
     except TapewatchError as error:
         return Refusal.of(error)
@@ -53,25 +67,55 @@ def _series(reader: Reader | None, ask: Ask, name: str, live: Mapping[str, Bars]
     held = live.get(name)
     if reader is None:
         if held is None:
-            raise NotFoundError(f"there are no bars of {name}; nothing is stored here")
+            raise NotFoundError(why_none(name, ask.tf_ms, ask.prices, stored=False))
         return held.last(ask.count)
     venue, _, symbol = name.partition(":")
     if venue == UPLOAD:
         return uploaded(reader, symbol, ask.tf_ms, ask.count, ask.end_ms)
-    return with_stored(reader, held, name, ask.tf_ms, ask.count, ask.end_ms)
+    return with_stored(reader, held, name, ask.tf_ms, ask.count, ask.end_ms, ask.prices)
 
 
-def _times(reader: Reader | None, ask: Ask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Times of stored buys and sells over the span of the bars asked for, ms."""
-    venue, _, symbol = ask.series[0].partition(":")
+@dataclass(frozen=True, slots=True)
+class _Trades:
+    """Stored trades in order of time; prices in quote currency."""
+
+    ts_ms: NDArray[np.int64]
+    price: NDArray[np.float64]
+    sold: NDArray[np.bool_]
+
+
+def _trades(reader: Reader | None, ask: Ask, name: str) -> _Trades:
+    """Stored trades of a series over the span of the bars asked for."""
+    venue, _, symbol = name.partition(":")
     if venue == UPLOAD:
         raise UsageError("arrivals are fitted to trades; an upload has bars only")
     span = None if reader is None else reader.span(venue, kind=Kind.TRADE)
     end_ms = ask.end_ms or (span[1] + 1 if span else 0)
     start_ms = end_ms - ask.count * ask.tf_ms
-    tables = [] if reader is None else list(reader.trades(venue, start_ms, end_ms, [symbol]))
-    if not tables:
-        raise NotFoundError(f"no trades of {ask.series[0]} are stored for this time; arrivals are fitted to trades")
-    times = np.concatenate([table["ts_ms"].to_numpy() for table in tables])
-    sold = np.concatenate([table["sell"].to_numpy() for table in tables])
-    return times[~sold], times[sold]
+    universe = None if reader is None else reader.universe(venue)
+    if reader is None or universe is None or universe.find(symbol) is None:
+        raise NotFoundError(f"no trades of {name} are stored")
+    tick = float(universe.get(symbol).tick.value)
+    rows = [tape.rows for tape in reader.tapes(venue, start_ms, end_ms, [symbol], (Kind.TRADE,), universe)]
+    if not rows:
+        raise NotFoundError(f"no trades of {name} are stored for this time")
+    return _Trades(
+        np.concatenate([one["ts_ms"] for one in rows]),
+        np.concatenate([one["price"] for one in rows]) * tick,
+        np.concatenate([one["flags"] & Flag.SELL != 0 for one in rows]),
+    )
+
+
+def _ticks(reader: Reader | None, ask: Ask, name: str, live: Mapping[str, Bars]) -> Ticks:
+    """Stored trades where there are any; else the live last trades of seconds, or the closes of an upload."""
+    if name.partition(":")[0] == UPLOAD:
+        bars = _series(reader, ask, name, live)
+        return Ticks(name, f"closes of {ask.tf_ms} ms", bars.open_ms + bars.tf_ms, bars.close)
+    try:
+        trades = _trades(reader, ask, name)
+    except NotFoundError:
+        if (seconds := live.get(name)) is None:
+            raise
+        return Ticks(name, "last trades of seconds", seconds.open_ms + seconds.tf_ms, seconds.close)
+    last = np.append(np.flatnonzero(np.diff(trades.ts_ms)), len(trades.ts_ms) - 1)[-MOST_TICKS:]
+    return Ticks(name, "trades", trades.ts_ms[last], trades.price[last])

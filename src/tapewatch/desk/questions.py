@@ -10,20 +10,25 @@ import numpy as np
 
 from ..model.errors import UsageError
 from ..research import hawkes, hedge, unitroot
-from ..research.correlation import correlation
+from ..research.correlation import correlation, ticks
 from ..research.hedge import Method
 from ..research.scan import Progress, panel, scan
-from ..research.series import Bars, Pair, align
-from ..research.spread import Center, spread, zscore
+from ..research.series import Bars, Pair, Ticks, align
+from ..research.spread import Center, Spread, doubts, spread, zscore
 from ..research.statistics import price_statistics
 
-Kind = Literal["stats", "ols", "spread", "zscore", "adf", "cointegration", "correlation", "pair", "scan", "hawkes"]
+Kind = Literal[
+    "bars", "stats", "ols", "spread", "zscore", "adf", "cointegration", "correlation", "pair", "ticks", "scan", "hawkes"
+]
+Prices = Literal["trades", "mids"]
+"""What live and stored bars are of; an upload is what it is."""
 
 
 class Ask(msgspec.Struct, frozen=True):
     """A question. `series` are names ``venue:symbol`` or ``upload:venue:symbol``; of a pair x comes first, then y.
 
     `count` bars of `tf_ms`, the newest that end by `end_ms` (0: the newest there are). `log`: of logarithms of prices.
+    `window` is that of z-scores in bars, `returns` that of the rolling correlation.
     """
 
     kind: Kind
@@ -32,10 +37,12 @@ class Ask(msgspec.Struct, frozen=True):
     count: int
     end_ms: int
     window: int = 20
+    returns: int = 60
     method: Method = "ols"
     center: Center = "mean"
     log: bool = True
     keep: int = 50
+    prices: Prices = "trades"
 
 
 def answer(ask: Ask, series: list[Bars], progress: Progress | None = None) -> dict[str, Any]:
@@ -46,12 +53,24 @@ def answer(ask: Ask, series: list[Bars], progress: Progress | None = None) -> di
         return _plain(_OF_ONE[ask.kind](ask, series[0]))
     if len(series) != 2:
         raise UsageError(f"{ask.kind} needs two series, x and y")
+    if ask.kind == "pair":
+        return _plain(_workspace(ask, *series))
     return _plain(_OF_TWO[ask.kind](ask, align(*series)))
 
 
 def arrivals(buy_ms: Any, sell_ms: Any) -> dict[str, Any]:
     """A Hawkes process fitted to times of buys and sells, ms."""
     return _plain(hawkes.fit(buy_ms, sell_ms))
+
+
+def together(x: Ticks, y: Ticks) -> dict[str, Any]:
+    """How two series of ticks move together, without a grid and on grids."""
+    return _plain(ticks(x, y))
+
+
+def _bars(_: Ask, bars: Bars) -> dict[str, Any]:
+    columns = ("open_ms", "open", "high", "low", "close", "volume", "trades", "gap")
+    return {"name": bars.name, "sample": bars.sample(), **{name: getattr(bars, name).tolist() for name in columns}}
 
 
 def _zscore(ask: Ask, bars: Bars) -> dict[str, Any]:
@@ -90,15 +109,20 @@ def _spread(ask: Ask, pair: Pair) -> Any:
     return spread(pair, method=ask.method, log=ask.log, window=ask.window, center=ask.center)
 
 
-def _workspace(ask: Ask, pair: Pair) -> dict[str, Any]:
+def _workspace(ask: Ask, x: Bars, y: Bars) -> dict[str, Any]:
     """All of a pair in one answer. A part that cannot be had says why; the others are there."""
+    pair = align(x, y)
     scaled = pair.logs() if ask.log else pair
     parts: dict[str, Callable[[], Any]] = {
         "lines": lambda: [line for method in hedge.METHODS for line in hedge.both_directions(scaled, method)],
         "kalman": lambda: hedge.kalman(scaled),
         "spread": lambda: _spread(ask, pair),
         "cointegration": lambda: _cointegration(ask, pair),
-        "correlation": lambda: correlation(pair, max(ask.window, 20)),
+        "correlation": lambda: correlation(pair, ask.returns),
+        "x_statistics": lambda: price_statistics(x),
+        "y_statistics": lambda: price_statistics(y),
+        "x_adf": lambda: _adf(ask, x),
+        "y_adf": lambda: _adf(ask, y),
     }
     found: dict[str, Any] = {
         "x": pair.x_name,
@@ -114,10 +138,22 @@ def _workspace(ask: Ask, pair: Pair) -> dict[str, Any]:
             found[name] = part()
         except UsageError as error:
             found[name] = {"unknown": str(error)}
+    found["doubts"] = _doubts(found)
     return found
 
 
+def _doubts(found: dict[str, Any]) -> list[str]:
+    """Why a z-score of this pair is no signal; empty: nothing speaks against it."""
+    of, tests = found["spread"], found["cointegration"]
+    if not isinstance(of, Spread) or "unknown" in tests:
+        return [str(part["unknown"]) for part in (of, tests) if isinstance(part, dict) and "unknown" in part]
+    p = min(1.0, 2 * min(tests["y_on_x"].p, tests["x_on_y"].p))
+    newer = np.array(of.values[of.calibrated :])
+    return doubts(p, "p of Engle-Granger, twice the better direction's,", of.half_life, newer, of.beta_drift_pct)
+
+
 _OF_ONE: dict[str, Callable[[Ask, Bars], Any]] = {
+    "bars": _bars,
     "stats": lambda _, bars: price_statistics(bars),
     "zscore": _zscore,
     "adf": _adf,
@@ -126,8 +162,7 @@ _OF_TWO: dict[str, Callable[[Ask, Pair], Any]] = {
     "ols": _lines,
     "spread": _spread,
     "cointegration": _cointegration,
-    "correlation": lambda ask, pair: correlation(pair, ask.window),
-    "pair": _workspace,
+    "correlation": lambda ask, pair: correlation(pair, ask.returns),
 }
 
 

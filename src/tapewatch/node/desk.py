@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from ..config import StoreConfig
 from ..desk.bars import ONE_BIN, UPLOAD, of_candles
+from ..desk.mids import SECOND_MS, VenueMids
 from ..desk.questions import Ask
 from ..hub.columns import Market
 from ..hub.requests import MAX_LOOKBACK
@@ -28,13 +30,35 @@ class Desk:
         self._venues = venues
         self._child = Child("desk", store, about="the research desk", within_s=ANSWER_WITHIN_S)
 
+        self._mids: dict[str, VenueMids] = {}
+
+    def observe(self) -> None:
+        """Keep the mids of this moment; called once a second."""
+        for name, market in self._venues.items():
+            self._mids_of(name, market).keep()
+
+    def _mids_of(self, name: str, market: Market) -> VenueMids:
+        """Begun anew with a new engine: after a seek of a replay time runs anew."""
+        known = self._mids.get(name)
+        if known is None or known.engine is not market.engine:
+            known = self._mids[name] = VenueMids(market.engine)
+        return known
+
     async def ask(self, ask: Ask, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
         """Answer one question; raises UsageError with the sentence that says why there is no answer."""
-        live = await self._live(ask.series, ask)
+        # Where no trades are stored, the last trades of live seconds are the nearest there is to ticks.
+        seconds = msgspec.structs.replace(ask, tf_ms=SECOND_MS, count=MAX_LOOKBACK) if ask.kind == "ticks" else ask
+        live = await self._live(ask.series, seconds)
         answer: dict[str, Any] = await self._child.ask("ask", ask, live, progress=progress)
         return answer
 
+    async def uploads(self) -> list[dict[str, Any]]:
+        """Uploaded series: one row a name and length of bars."""
+        rows: list[dict[str, Any]] = await self._child.ask("uploads")
+        return rows
+
     async def _live(self, names: Sequence[str], ask: Ask) -> dict[str, Bars]:
+        """Bars that were complete by the end asked for: a growing one has a price, but not the volume of a bar."""
         found: dict[str, Bars] = {}
         for k, name in enumerate(names):
             if k % SERIES_AT_ONCE == SERIES_AT_ONCE - 1:
@@ -44,15 +68,13 @@ class Desk:
             instrument = None if market is None or venue == UPLOAD else market.engine.universe.find(symbol)
             if market is None or instrument is None:
                 continue
-            count = min(ask.count + 1, MAX_LOOKBACK)
-            bars = of_candles(market.engine.footprint(instrument.index, ask.tf_ms, ONE_BIN, count), name)
-            # The newest bar is still growing: its close is a price, its volume and range are not those of a bar.
-            complete = (
-                None
-                if bars is None
-                else _before(bars, min(ask.end_ms or market.engine.clock_ms, market.engine.clock_ms))
-            )
-            if complete is not None:
+            if ask.prices == "mids":
+                bars = self._mids_of(venue, market).bars(instrument.index, name, ask.tf_ms)
+            else:
+                count = min(ask.count + 1, MAX_LOOKBACK)
+                bars = of_candles(market.engine.footprint(instrument.index, ask.tf_ms, ONE_BIN, count), name)
+            end_ms = min(ask.end_ms or market.engine.clock_ms, market.engine.clock_ms)
+            if bars is not None and (complete := _before(bars, end_ms)) is not None:
                 found[name] = complete
         return found
 

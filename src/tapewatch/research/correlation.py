@@ -8,12 +8,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import stats
 
 from ..model.errors import UsageError
-from .series import FEWEST, Floats, Pair, Sample, Times, returns, usable
+from .series import FEWEST, Floats, Pair, Sample, Ticks, Times, returns, usable
 
 DEFAULT_WINDOW = 60
 LONGEST_WINDOW = 10_000
 CONFIDENCE = 0.95
 ROWS_AT_ONCE = 4_096
+GRIDS_MS = (1_000, 5_000, 15_000, 60_000, 300_000)
+"""Grids on which the correlation of ticks is shown beside the one without."""
 LEAST_SCALE = 1e-24
 """Sums of squares of returns below this are the rounding of floats."""
 
@@ -52,6 +54,30 @@ class HayashiYoshida(msgspec.Struct, frozen=True):
     n_x: int
     n_y: int
     reason: str = ""
+
+
+class OnGrid(msgspec.Struct, frozen=True):
+    """Pearson correlation of log returns on a grid, each price the newest before; None with the reason."""
+
+    grid_ms: int
+    n: int
+    r: float | None
+    low: float | None
+    high: float | None
+    reason: str = ""
+
+
+class TickCorrelation(msgspec.Struct, frozen=True):
+    """Correlation of two series of ticks without a grid, and on grids, where the finest are nearest to zero (Epps)."""
+
+    x: str
+    y: str
+    x_of: str
+    y_of: str
+    first_ms: int
+    last_ms: int
+    without_grid: HayashiYoshida
+    on_grids: list[OnGrid]
 
 
 def correlation(pair: Pair, window: int = DEFAULT_WINDOW, confidence: float = CONFIDENCE) -> Correlation:
@@ -114,6 +140,41 @@ def hayashi_yoshida(x_ms: Times, x: Floats, y_ms: Times, y: Floats) -> HayashiYo
         return HayashiYoshida(None, 0.0, 0, len(x), len(y), "their times do not overlap")
     r = covariance / float(np.sqrt((dx @ dx) * (dy @ dy)))
     return HayashiYoshida(r, covariance, overlaps, len(x), len(y))
+
+
+def ticks(x: Ticks, y: Ticks) -> TickCorrelation:
+    """Correlate ticks over the time that both cover."""
+    first, last = max(x.ts_ms[0], y.ts_ms[0]), min(x.ts_ms[-1], y.ts_ms[-1])
+    of_x, of_y = ((one.ts_ms >= first) & (one.ts_ms <= last) for one in (x, y))
+    if min(of_x.sum(), of_y.sum()) < FEWEST:
+        raise UsageError(
+            f"{of_x.sum()} ticks of {x.name} and {of_y.sum()} of {y.name} at the same time; each needs {FEWEST}"
+        )
+    (x_ms, x_price), (y_ms, y_price) = (x.ts_ms[of_x], x.price[of_x]), (y.ts_ms[of_y], y.price[of_y])
+    return TickCorrelation(
+        x=x.name,
+        y=y.name,
+        x_of=x.of,
+        y_of=y.of,
+        first_ms=int(first),
+        last_ms=int(last),
+        without_grid=hayashi_yoshida(x_ms, x_price, y_ms, y_price),
+        on_grids=[_on_grid(grid, x_ms, x_price, y_ms, y_price) for grid in GRIDS_MS],
+    )
+
+
+def _on_grid(grid_ms: int, x_ms: Times, x: Floats, y_ms: Times, y: Floats) -> OnGrid:
+    first = -(-max(int(x_ms[0]), int(y_ms[0])) // grid_ms) * grid_ms
+    at = np.arange(first, min(int(x_ms[-1]), int(y_ms[-1])) + 1, grid_ms)
+    n = max(0, len(at) - 1)
+    if n < FEWEST:
+        return OnGrid(grid_ms, n, None, None, None, f"{n} returns, {FEWEST} are needed")
+    dx, dy = (np.diff(np.log(p[np.searchsorted(t, at, side="right") - 1])) for t, p in ((x_ms, x), (y_ms, y)))
+    r = _pearson(dx, dy)
+    if r is None:
+        return OnGrid(grid_ms, n, None, None, None, "one of them did not move")
+    low, high = fisher_interval(np.array([r]), n)
+    return OnGrid(grid_ms, n, r, float(low[0]), float(high[0]))
 
 
 def _rolling(x: Floats, y: Floats, window: int) -> Floats:

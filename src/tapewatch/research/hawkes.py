@@ -20,6 +20,9 @@ FEWEST = 100
 MOST = 20_000
 """Events that are fitted, the newest: a fit then takes a second or two."""
 LONGEST_S = 1e7
+CELLS = 400
+"""Times at which the intensity is told, evenly over the span."""
+QUANTILES = 99
 
 
 class Goodness(msgspec.Struct, frozen=True):
@@ -55,6 +58,13 @@ class Hawkes(msgspec.Struct, frozen=True):
     converged: bool
     tied: int
     """Events at the same time as another of their side, taken as one."""
+    cell_ms: list[int]
+    """Ends of `CELLS` cells of the span, ms since the epoch; `intensity[i]` is that at each, `rate[i]` the arrivals a
+    second that the cell before it held."""
+    intensity: list[list[float]]
+    rate: list[list[float]]
+    waits: list[list[float]]
+    """Quantiles 1 % to 99 % of rescaled waits by side, to be held against those of the exponential."""
 
 
 def fit(buy_ms: Floats | Times, sell_ms: Floats | Times) -> Hawkes:
@@ -65,7 +75,8 @@ def fit(buy_ms: Floats | Times, sell_ms: Floats | Times) -> Hawkes:
         raise UsageError(f"{len(buys)} buys and {len(sells)} sells at times of their own; each side needs {FEWEST}")
     times = np.concatenate([buys, sells])
     order = np.argsort(times, kind="stable")[-MOST:]
-    at = (times[order] - times[order][0]) / 1000.0
+    first_ms = float(times[order][0])
+    at = (times[order] - first_ms) / 1000.0
     side = (order >= len(buys)).astype(np.int64)
     span = float(at[-1])
     if not 0 < span < LONGEST_S:
@@ -81,6 +92,8 @@ def fit(buy_ms: Floats | Times, sell_ms: Floats | Times) -> Hawkes:
     branching = alpha / beta
     radius = float(np.abs(np.linalg.eigvals(branching)).max())
     poisson = float((counts * np.log(rate) - counts).sum())
+    waits = _waits(at, side, mu, alpha, beta)
+    cells = np.linspace(0, span, CELLS + 1)[1:]
     return Hawkes(
         n_buys=int(counts[0]),
         n_sells=int(counts[1]),
@@ -95,9 +108,13 @@ def fit(buy_ms: Floats | Times, sell_ms: Floats | Times) -> Hawkes:
         endogenous_share=float(1 - mu.sum() / rate.sum()),
         log_likelihood=-float(best.fun),
         log_likelihood_poisson=poisson,
-        goodness=_goodness(at, side, mu, alpha, beta),
+        goodness=[_goodness(one) for one in waits],
         converged=bool(best.success),
         tied=tied,
+        cell_ms=np.rint(first_ms + 1000 * cells).astype(np.int64).tolist(),
+        intensity=_intensity(cells, at, side, mu, alpha, beta).tolist(),
+        rate=[(np.histogram(at[side == i], CELLS, (0.0, span))[0] * CELLS / span).tolist() for i in (0, 1)],
+        waits=[np.quantile(one, np.arange(1, QUANTILES + 1) / (QUANTILES + 1)).tolist() for one in waits],
     )
 
 
@@ -153,13 +170,28 @@ def _decay(at: Floats, side: NDArray[np.int64], beta: float, r: Floats, s: Float
         r[k, 0], r[k, 1], s[k, 0], s[k, 1] = r_buy, r_sell, s_buy, s_sell
 
 
-def _goodness(at: Floats, side: NDArray[np.int64], mu: Floats, alpha: Floats, beta: float) -> list[Goodness]:
+def _intensity(when: Floats, at: Floats, side: NDArray[np.int64], mu: Floats, alpha: Floats, beta: float) -> Floats:
+    """Intensity by side at times `when`, of what had arrived before or at them."""
+    r, _ = _decayed(at, side, beta)
+    r[np.arange(len(at)), side] += 1.0  # each event has just arrived
+    last = np.searchsorted(at, when, side="right") - 1
+    faded = r[last] * np.exp(-beta * (when - at[last]))[:, None]
+    found: Floats = mu[:, None] + alpha @ faded.T
+    return found
+
+
+def _waits(at: Floats, side: NDArray[np.int64], mu: Floats, alpha: Floats, beta: float) -> list[Floats]:
+    """Waits between events of each side, in units of the intensity there was meanwhile."""
     r, _ = _decayed(at, side, beta)
     before = np.column_stack([np.cumsum(side == j) - (side == j) for j in (0, 1)])
     found = []
     for i in (0, 1):
         own = side == i
         compensator = mu[i] * at[own] + ((before[own] - r[own]) * alpha[i] / beta).sum(axis=1)
-        test = stats.kstest(np.diff(compensator), "expon")
-        found.append(Goodness(float(test.statistic), float(test.pvalue), int(own.sum()) - 1))
+        found.append(np.diff(compensator))
     return found
+
+
+def _goodness(waits: Floats) -> Goodness:
+    test = stats.kstest(waits, "expon")
+    return Goodness(float(test.statistic), float(test.pvalue), len(waits))

@@ -122,12 +122,13 @@ def _fit(
 def kalman(pair: Pair, delta: float = KALMAN_DELTA, begin: int = 20) -> Drifting:
     """Filter the line through the bars. `delta / (1 - delta)` is the variance by which beta and alpha drift a bar.
 
-    The first `begin` bars give the first line and the variance of its noise by least squares. Variances are in units of
-    the mean prices of those bars, so that `delta` means the same for a coin of 0.1 and one of 100,000.
+    The first `begin` bars give the first line and the variance of its noise by least squares. Both series are told
+    from the mean of those bars, in units of their standard deviation: far from zero, where prices are, slope and
+    intercept could not be told apart, and `delta` means the same for a coin of 0.1 and one of 100,000.
     """
     x, y = usable(pair.x, pair.x_name, fewest=begin + 2), usable(pair.y, pair.y_name, fewest=begin + 2)
-    x_unit, y_unit = float(np.abs(x[:begin]).mean()), float(np.abs(y[:begin]).mean())
-    x, y = x / x_unit, y / y_unit
+    (x_middle, x_unit), (y_middle, y_unit) = _place(x[:begin]), _place(y[:begin])
+    x, y = (x - x_middle) / x_unit, (y - y_middle) / y_unit
     first = np.column_stack([x[:begin], np.ones(begin)])
     state, *_ = np.linalg.lstsq(first, y[:begin], rcond=None)
     noise = max(float((y[:begin] - first @ state).var(ddof=2)), 1e-18)
@@ -141,6 +142,13 @@ def kalman(pair: Pair, delta: float = KALMAN_DELTA, begin: int = 20) -> Drifting
         state = state + gain * (y[t] - look @ state)
         spread = spread - np.outer(gain, look) @ spread
         lines[t - begin] = state
-    lines *= y_unit / x_unit, y_unit
+    beta = lines[:, 0] * (y_unit / x_unit)
+    alpha = y_middle + y_unit * lines[:, 1] - beta * x_middle
     unknown: list[float | None] = [None] * begin
-    return Drifting(delta, unknown + lines[:, 0].tolist(), unknown + lines[:, 1].tolist())
+    return Drifting(delta, unknown + beta.tolist(), unknown + alpha.tolist())
+
+
+def _place(values: Floats) -> tuple[float, float]:
+    """Mean and standard deviation; of values that do not vary, a hundredth of a percent of them."""
+    middle = float(values.mean())
+    return middle, float(values.std()) or abs(middle) * 1e-4

@@ -19,17 +19,15 @@ from statsmodels.tsa.adfvalues import mackinnonp
 
 from ..model.errors import UsageError
 from .series import Bars, Floats, Times, is_constant
-from .spread import HalfLife, half_life
+from .spread import DEFAULT_WINDOW, SIGNIFICANT, HalfLife, doubts, half_life, zscore
 from .unitroot import UnitRoot, adf
 
 LAGS = 2
 """Lagged differences in the scanning test; fixed, so that all pairs are tested alike."""
 HOLD_OUT = 0.3
-FALSE_DISCOVERY_RATE = 0.05
 FEWEST = 200
 LEAST_COVERAGE = 0.98
 """Share of the bars that a symbol must have to be scanned."""
-MAX_DRIFT_PCT = 20.0
 
 Progress = Callable[[int, int], None]
 
@@ -50,6 +48,8 @@ class Candidate(msgspec.Struct, frozen=True):
     hold_out: UnitRoot
     """The spread of the newer bars, its line that of the older ones."""
     beta_drift_pct: float
+    z: float | None
+    """Of the newest bar against the last 20."""
     qualified: bool
     reasons: list[str]
 
@@ -111,7 +111,6 @@ def scan(
     keep: int = 50,
     lags: int = LAGS,
     hold_out: float = HOLD_OUT,
-    rate: float = FALSE_DISCOVERY_RATE,
     progress: Progress | None = None,
 ) -> Scan:
     """Test all pairs and look closely at the best `keep`; `progress(done, of)` is called once a symbol."""
@@ -125,7 +124,7 @@ def scan(
     turned = backward < forward
     best = np.where(turned, backward, forward)
     p = np.minimum(1.0, 2 * _p_values(best))
-    passed, corrected, *_ = multipletests(p, alpha=rate, method="fdr_bh")
+    passed, corrected, *_ = multipletests(p, alpha=SIGNIFICANT, method="fdr_bh")
     correlated: Floats = np.asarray(np.corrcoef(np.diff(old, axis=1)))
     candidates = []
     for k in np.argsort(p, kind="stable")[:keep]:
@@ -133,7 +132,7 @@ def scan(
         if turned[k]:
             y, x = x, y
         seen = _Seen(float(best[k]), float(p[k]), float(corrected[k]), float(correlated[y, x]), float(beta[y, x]))
-        candidates.append(_candidate(data, y, x, split, seen, rate))
+        candidates.append(_candidate(data, y, x, split, seen))
     return Scan(
         symbols=len(data.names),
         excluded=data.excluded,
@@ -144,7 +143,7 @@ def scan(
         bars=n,
         hold_out_bars=n - split,
         lags=lags,
-        false_discovery_rate=rate,
+        false_discovery_rate=SIGNIFICANT,
         passed=int(passed.sum()),
         candidates=candidates,
     )
@@ -210,23 +209,14 @@ class _Seen:
     beta: float
 
 
-def _candidate(data: Panel, y: int, x: int, split: int, seen: _Seen, rate: float) -> Candidate:
+def _candidate(data: Panel, y: int, x: int, split: int, seen: _Seen) -> Candidate:
     log_y, log_x = data.logs[y], data.logs[x]
     alpha = float(log_y[:split].mean() - seen.beta * log_x[:split].mean())
     values = log_y - alpha - seen.beta * log_x
     life, later = half_life(values[:split]), adf(values[split:], "the spread on the newer bars")
     (varies, together), _ = np.asarray(np.cov(log_x[split:], log_y[split:]))
     drift = 100 * (together / varies - seen.beta) / abs(seen.beta) if varies > 0 else np.inf
-    reasons = []
-    if seen.corrected >= rate:
-        reasons.append(f"corrected p is {seen.corrected:.3g}, at least {rate:g}")
-    if life.bars is None or not 5 <= life.bars <= (len(values) - split) / 4:
-        told = "does not exist" if life.bars is None else f"is {life.bars:.1f} bars"
-        reasons.append(f"half-life {told}, outside 5 to {(len(values) - split) / 4:.0f}")
-    if not later.rejects_at_5pct:
-        reasons.append(f"the newer bars do not confirm it (p {later.p:.3g})")
-    if not abs(drift) <= MAX_DRIFT_PCT:
-        reasons.append(f"beta drifts by {drift:.0f} %")
+    reasons = doubts(seen.corrected, "corrected p", life, values[split:], float(drift))
     return Candidate(
         y=data.names[y],
         x=data.names[x],
@@ -239,6 +229,7 @@ def _candidate(data: Panel, y: int, x: int, split: int, seen: _Seen, rate: float
         half_life=life,
         hold_out=later,
         beta_drift_pct=float(drift),
+        z=zscore(values, DEFAULT_WINDOW).newest,
         qualified=not reasons,
         reasons=reasons,
     )

@@ -36,7 +36,7 @@ class Sample(msgspec.Struct, frozen=True):
     missing: int
     """Bars between the first and the last that neither hold a price nor are filled in."""
     gaps: int
-    """Bars used although trades of theirs are known to be missing."""
+    """Bars used although trades of theirs are known to be missing or, on mids, their mid is older than 5 s."""
     basis: str
 
 
@@ -98,6 +98,16 @@ class Bars:
 
 
 @dataclass(frozen=True, slots=True)
+class Ticks:
+    """Prices at the times they came, which rise; `of` says what each is: a trade, a second's last trade, a close."""
+
+    name: str
+    of: str
+    ts_ms: Times
+    price: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """Closes of two instruments at common times, in order; `left_out` bars of either had no counterpart."""
 
@@ -127,6 +137,28 @@ class Pair:
     def logs(self) -> Pair:
         """The same pair of logarithms of prices."""
         return replace(self, x=np.log(self.x), y=np.log(self.y))
+
+
+def longer(bars: Bars, tf_ms: int) -> Bars:
+    """Bars of a multiple of the length. One of which the series knows only a part is marked as having a gap."""
+    if tf_ms % bars.tf_ms:
+        raise UsageError(f"bars of {tf_ms} ms cannot be built from bars of {bars.tf_ms} ms")
+    opens, first = np.unique(bars.open_ms // tf_ms * tf_ms, return_index=True)
+    stop = np.append(first[1:], len(bars))
+    partial = stop - first < tf_ms // bars.tf_ms
+    return Bars(
+        name=bars.name,
+        tf_ms=tf_ms,
+        open_ms=opens,
+        open=bars.open[first],
+        high=np.maximum.reduceat(bars.high, first),
+        low=np.minimum.reduceat(bars.low, first),
+        close=bars.close[stop - 1],
+        volume=np.add.reduceat(bars.volume, first),
+        trades=np.add.reduceat(bars.trades, first),
+        gap=np.logical_or.reduceat(bars.gap, first) | partial,
+        basis=bars.basis,
+    )
 
 
 def align(x: Bars, y: Bars, *, fewest: int = FEWEST) -> Pair:

@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ..model.errors import UsageError
 from .hedge import Fit, Method, fit
 from .series import FEWEST, Floats, Pair, Sample, usable
+from .unitroot import adf
 
 WINDOWS = range(5, 101)
 DEFAULT_WINDOW = 20
@@ -21,6 +22,10 @@ CALIBRATION = 0.7
 """Share of the bars, the oldest, that the hedge ratio is fitted on; the rest is out of sample."""
 CERTAINTY = 1.959963984540054
 """Standard errors either side of a 95 % interval."""
+SIGNIFICANT = 0.05
+SHORTEST_LIFE = 5
+"""Bars: a faster reversion is gone before anybody has traded on it, and is often the bounce between bid and ask."""
+MAX_DRIFT_PCT = 20.0
 
 Center = Literal["mean", "median"]
 
@@ -67,6 +72,8 @@ class Spread(msgspec.Struct, frozen=True):
     calibrated: int
     open_ms: list[int]
     values: list[float]
+    unhedged: list[float]
+    """``y - x``, as if one unit of x hedged one of y."""
     z: ZScore
     half_life: HalfLife
     beta_drift_pct: float | None
@@ -106,10 +113,30 @@ def spread(
         calibrated=calibrated,
         open_ms=pair.open_ms.tolist(),
         values=values.tolist(),
+        unhedged=(scaled.y - scaled.x).tolist(),
         z=zscore(values, window, center=center, of=what),
         half_life=half_life(values[calibrated:]),
         beta_drift_pct=drift,
     )
+
+
+def doubts(p: float, name: str, life: HalfLife, newer: Floats, drift_pct: float | None) -> list[str]:
+    """What speaks against a spread as a signal: `p` (called `name`), half-life, drift, the test of its `newer` bars."""
+    found = []
+    if p >= SIGNIFICANT:
+        found.append(f"{name} is {p:.3g}, at least {SIGNIFICANT:g}")
+    if life.bars is None or not SHORTEST_LIFE <= life.bars <= len(newer) / 4:
+        told = "does not exist" if life.bars is None else f"is {life.bars:.1f} bars"
+        found.append(f"half-life {told}, outside {SHORTEST_LIFE} to {len(newer) / 4:.0f}")
+    if drift_pct is None or not abs(drift_pct) <= MAX_DRIFT_PCT:
+        found.append("beta is zero" if drift_pct is None else f"beta drifts by {drift_pct:.0f} %")
+    try:
+        later = adf(newer, "the spread on the newer bars")
+    except UsageError as error:
+        return [*found, f"the newer bars cannot be tested: {error}"]
+    if not later.rejects_at_5pct:
+        found.append(f"the newer bars do not confirm it (p {later.p:.3g})")
+    return found
 
 
 def zscore(values: Floats, window: int = DEFAULT_WINDOW, *, center: Center = "mean", of: str = "series") -> ZScore:

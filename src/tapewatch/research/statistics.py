@@ -26,7 +26,7 @@ class Moments(msgspec.Struct, frozen=True):
 
 
 class PriceStatistics(msgspec.Struct, frozen=True):
-    """Moments of closes and of their log returns; `volume` in base units, `trades` None where it is not known."""
+    """Moments of closes and of their log returns. `trades`, and their `volume` in base units: None where unknown."""
 
     name: str
     sample: Sample
@@ -35,7 +35,7 @@ class PriceStatistics(msgspec.Struct, frozen=True):
     volatility_annual: float | None
     """Standard deviation of log returns scaled by the square root of the bars in 365 days."""
     trades: int | None
-    volume: float
+    volume: float | None
 
 
 YEAR_MS = 365 * 86_400_000
@@ -54,7 +54,7 @@ def price_statistics(bars: Bars) -> PriceStatistics:
         log_return=moved,
         volatility_annual=None if moved.std is None else moved.std * scale,
         trades=trades or None,
-        volume=float(bars.volume.sum()),
+        volume=None if bars.basis == "mids" else float(bars.volume.sum()),
     )
 
 

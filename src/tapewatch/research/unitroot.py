@@ -10,6 +10,7 @@ import warnings
 
 import msgspec
 import numpy as np
+import statsmodels.api as sm
 from statsmodels.tools.sm_exceptions import CollinearityWarning
 from statsmodels.tsa.stattools import adfuller, coint
 from statsmodels.tsa.vector_ar.vecm import coint_johansen
@@ -30,7 +31,7 @@ class UnitRoot(msgspec.Struct, frozen=True):
     test: str
     of: str
     n: int
-    lags: int | None
+    lags: int
     lag_rule: str
     statistic: float
     p: float
@@ -87,6 +88,8 @@ def engle_granger(pair: Pair) -> UnitRoot:
         warnings.simplefilter("error", CollinearityWarning)
         try:
             statistic, p, critical = coint(y, x, trend="c", maxlag=longest, autolag="bic")
+            residual = sm.OLS(y, sm.add_constant(x)).fit().resid
+            lags = int(adfuller(residual, maxlag=longest, regression="n", autolag="BIC", result_object=True).lags)
         except CollinearityWarning:
             raise UsageError(
                 f"{pair.y_name} and {pair.x_name} are the same but for a factor: nothing to test"
@@ -95,7 +98,7 @@ def engle_granger(pair: Pair) -> UnitRoot:
         test="Engle-Granger, constant",
         of=f"{pair.y_name} on {pair.x_name}",
         n=len(y),
-        lags=None,
+        lags=lags,
         lag_rule=f"BIC up to {longest} (Schwert)",
         statistic=float(statistic),
         p=float(p),

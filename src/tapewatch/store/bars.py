@@ -54,6 +54,18 @@ def newest(catalog: Catalog, venue: str, symbol: str) -> int:
         return int(connection.execute(query).scalar() or 0)
 
 
+def held(catalog: Catalog) -> list[dict[str, Any]]:
+    """What there is: exchange, symbol, tf_ms, bars, first_ms, last_ms; by name and length."""
+    of = tables.bars.c
+    key = (of.venue, of.symbol, of.tf_ms)
+    query = sa.select(
+        of.venue.label("exchange"), of.symbol, of.tf_ms, sa.func.count().label("bars"),
+        sa.func.min(of.open_ms).label("first_ms"), sa.func.max(of.open_ms).label("last_ms"),
+    ).group_by(*key).order_by(*key)  # fmt: skip
+    with catalog.read() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
 def _put(connection: Connection, table: sa.Table, rows: Iterable[Sequence[Any]]) -> int:
     """Give the rows to the driver as they are: building an expression for each would take most of the time."""
     names = [column.name for column in table.columns]
