@@ -1,7 +1,7 @@
 /** A panel whose main part is a `TextGrid`: wheel, scrollbar, hover, click, arrow keys. Subclasses write rows. */
 
 import { CanvasPanel } from './panel';
-import type { PanelSnapshot } from './panel';
+import type { PanelSnapshot, Shown } from './panel';
 import type { RowStyle, Sort, TextGrid, WriteRow } from './textgrid';
 import { mix, theme } from './theme';
 
@@ -66,6 +66,13 @@ export abstract class GridPanel extends CanvasPanel {
       context: this.context.get(),
       state: this.health.get().state,
     };
+  }
+
+  /** Every row, not only those in sight: the figures behind what is printed. */
+  override table(): Shown {
+    const records = Array.from({ length: this.count() }, (_, row) => cellsOf(this.rawRow(row)));
+    const columns = [...new Set(records.flatMap((record) => Object.keys(record)))];
+    return { columns, rows: records.map((record) => columns.map((name) => record[name] ?? null)) };
   }
 
   /** Background of a row: hovered, cursor and just changed, over a tint. */
@@ -148,4 +155,17 @@ export abstract class GridPanel extends CanvasPanel {
     const row = this.grid.scrollbarRow(Infinity, y);
     if (row !== undefined && this.grid.scrollTo(row)) this.invalidate(true);
   }
+}
+
+/** The figures of a record by name; those of a record within it have its name before theirs. */
+function cellsOf(record: unknown, before = ''): Record<string, string | number | boolean | null> {
+  const cells: Record<string, string | number | boolean | null> = {};
+  for (const [name, value] of Object.entries(record ?? {})) {
+    if (Array.isArray(value)) cells[before + name] = value.map(String).join('; ');
+    else if (typeof value === 'object' && value !== null) Object.assign(cells, cellsOf(value, `${before}${name}.`));
+    else if (typeof value === 'number') cells[before + name] = Number.isFinite(value) ? value : null;
+    else if (typeof value === 'string' || typeof value === 'boolean') cells[before + name] = value;
+    else if (typeof value === 'bigint') cells[before + name] = String(value);
+  }
+  return cells;
 }

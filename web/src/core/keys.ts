@@ -4,7 +4,12 @@ import { link, TIMEFRAMES } from './link';
 import type { CanvasPanel } from './panel';
 import { Store } from './store';
 
-export type Overlay = { kind: 'none' } | { kind: 'symbols'; text: string } | { kind: 'help' } | { kind: 'data'; what: string };
+export type Overlay =
+  | { kind: 'none' }
+  | { kind: 'symbols'; text: string }
+  | { kind: 'help' }
+  | { kind: 'data'; what: string }
+  | { kind: 'journal'; panel: CanvasPanel; title: string };
 
 export const overlay = new Store<Overlay>({ kind: 'none' });
 

@@ -23,6 +23,12 @@ export interface Seat extends Workspace {
   look: Store<Linked>;
 }
 
+/** A table as a file takes it: cells under the names of their columns. */
+export interface Shown {
+  columns: string[];
+  rows: (string | number | boolean | null)[][];
+}
+
 export interface PanelSnapshot {
   rows: string[][];
   raw: unknown;
@@ -151,6 +157,22 @@ export abstract class CanvasPanel implements Task {
   }
 
   abstract snapshot(): PanelSnapshot | object;
+
+  /** What is shown as a table, for a file; undefined where the panel is a picture only. */
+  table(): Shown | undefined {
+    return undefined;
+  }
+
+  /** What is on the panel at this moment, and by which parameters, for a journal. */
+  picture(): { canvas: HTMLCanvasElement; parameters: Record<string, string> } {
+    this.draw(performance.now());
+    return { canvas: this.canvas, parameters: this.parameters() };
+  }
+
+  protected parameters(): Record<string, string> {
+    const { exchange, symbol, timeframe } = this.look.get();
+    return { exchange, symbol, timeframe, shown: this.context.get(), state: this.health.get().text };
+  }
   /** Keys while the pointer is over the panel or it has the focus; true when used. */
   onKey(_event: KeyboardEvent): boolean {
     return false;

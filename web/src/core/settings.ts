@@ -1,7 +1,7 @@
 /** What the page remembers: one versioned JSON document in localStorage. A corrupted one is set aside, not fatal. */
 
 import { Store } from './store';
-import type { Linked } from './link';
+import type { Linked, Timeframe } from './link';
 import type { ThemeName } from './theme';
 
 const KEY = 'tapewatch.settings';
@@ -35,6 +35,20 @@ export interface Settings {
   detections: { hidden: string; onFootprint: boolean; cards: boolean };
   /** `unit`: what the size is entered in. */
   impact: { side: 'buy' | 'sell'; size: string; unit: 'base' | 'quote'; feeBps: number };
+  /** What the research panels are about. `x` explains `y`; `returns` is the window of the rolling correlation. */
+  research: {
+    x: string;
+    y: string;
+    tf: Timeframe;
+    bars: number;
+    window: number;
+    returns: number;
+    method: 'ols' | 'huber' | 'tls';
+    center: 'mean' | 'median';
+    log: boolean;
+    prices: 'trades' | 'mids';
+  };
+  scanner: { symbols: number; uploads: boolean; sort: string; descending: boolean };
 }
 
 export const DEFAULTS: Settings = {
@@ -57,6 +71,19 @@ export const DEFAULTS: Settings = {
   features: { strips: 'mid_price,spread,stoikov_microprice,imbalance_10,imbalance_10bps,ofi_ckS,ofi,trade_flow,cumulative_10bps,slope,effective_spread_bps' },
   detections: { hidden: '', onFootprint: true, cards: false },
   impact: { side: 'buy', size: '1', unit: 'base', feeBps: 0 },
+  research: {
+    x: 'binance:BTCUSDT',
+    y: 'binance:ETHUSDT',
+    tf: '1m',
+    bars: 1440,
+    window: 20,
+    returns: 60,
+    method: 'ols',
+    center: 'mean',
+    log: true,
+    prices: 'trades',
+  },
+  scanner: { symbols: 600, uploads: false, sort: 'p_corrected', descending: false },
 };
 
 export const settings = new Store<Settings>(DEFAULTS);

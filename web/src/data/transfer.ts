@@ -1,6 +1,7 @@
 /** What goes out of the store and what people bring: the HTTP of export and OHLC upload. */
 
 import { authorised } from '../core/access';
+import type { Shown } from '../core/panel';
 
 export const KINDS = [
   { id: 'trades', title: 'trades', of: 'prints as the venue sent them, by id' },
@@ -96,6 +97,14 @@ function detail(request: XMLHttpRequest, text: string): string {
   } catch {
     return `${request.status} ${request.statusText}`;
   }
+}
+
+/** A table of the page as a file; the server writes it as it writes exports. */
+export async function tableFile(table: Shown & { name: string; about: Record<string, string> }, format: Format): Promise<{ name: string; blob: Blob }> {
+  const url = new URL(`/api/export/table?format=${format}`, location.href);
+  const response = await fetch(url, { method: 'POST', body: JSON.stringify(table), headers: { 'Content-Type': 'application/json', ...authorised() } });
+  if (!response.ok) throw new Error(((await response.json()) as { detail: string }).detail);
+  return { name: `${table.name}.${format}${format === 'csv' ? '.zip' : ''}`, blob: await response.blob() };
 }
 
 /** Hand a file to the person at the screen. */

@@ -126,7 +126,7 @@ export class Dock {
     const { look, release } = symbol ? held(exchange ?? link.get().exchange, symbol) : { look: link, release: () => false };
     const panel = kind.make({ ...this.#workspace, instance: id, look });
     const onHold = kind.bySymbol ? () => this.hold(panel) : undefined;
-    const head = mount(PanelHead, { target: panel.head, props: { panel, Tools: kind.tools, onHold } });
+    const head = mount(PanelHead, { target: panel.head, props: { panel, title: kind.title, Tools: kind.tools, onHold } });
     return {
       element: panel.root,
       init: ({ api }: GroupPanelPartInitParameters) => {

@@ -19,6 +19,7 @@ export const PRESETS: readonly Preset[] = [
   { id: 'chart', title: 'Chart: footprint, the rest in tabs', build: buildChart },
   { id: 'lab', title: 'Liquidity lab: BTCUSDT and ETHUSDT', build: buildLab },
   { id: 'derivatives', title: 'Derivatives: CVD, basis, funding, clusters, whales', build: buildDerivatives },
+  { id: 'research', title: 'Research: a pair, its spread, the scanner', build: buildResearch },
   { id: 'flow', title: 'Flow: no chart', build: (dock) => arrange(dock, ['big-flow', 'liquidations', 'imbalance']) },
 ];
 
@@ -86,6 +87,17 @@ function buildDerivatives(dock: DockviewApi): void {
   add(dock, 'funding', { referencePanel: 'basis', direction: 'below' }, half);
   add(dock, 'whales', { referencePanel: 'clusters', direction: 'below' }, half);
   dock.getPanel('cvd')?.api.setActive();
+}
+
+/** Figures and scanner on the left; the pair over time above its regression and correlation on the right. */
+function buildResearch(dock: DockviewApi): void {
+  add(dock, 'analytics');
+  add(dock, 'spread', { referencePanel: 'analytics', direction: 'right' }, { initialWidth: dock.width * 0.66 });
+  add(dock, 'scanner', { referencePanel: 'analytics', direction: 'below' }, { initialHeight: dock.height * 0.3 });
+  add(dock, 'regression', { referencePanel: 'spread', direction: 'below' }, { initialHeight: dock.height * 0.42 });
+  add(dock, 'correlation', { referencePanel: 'regression', direction: 'right' }, { initialWidth: dock.width * 0.36 });
+  add(dock, 'hawkes', { referencePanel: 'correlation', direction: 'within' });
+  dock.getPanel('correlation')?.api.setActive();
 }
 
 type Place = { referencePanel: string; direction: 'right' | 'below' | 'within'; index?: number };

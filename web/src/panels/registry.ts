@@ -16,6 +16,7 @@ import ImbalanceTools from '../ui/ImbalanceTools.svelte';
 import LadderTools from '../ui/LadderTools.svelte';
 import LiquidationTools from '../ui/LiquidationTools.svelte';
 import NoTools from '../ui/NoTools.svelte';
+import ScannerTools from '../ui/ScannerTools.svelte';
 import SurfaceTools from '../ui/SurfaceTools.svelte';
 import WhaleTools from '../ui/WhaleTools.svelte';
 import { BasisPanel } from './basis/panel';
@@ -34,6 +35,12 @@ import { ImbalancePanel } from './imbalance/panel';
 import { LadderPanel } from './ladder/panel';
 import { ImpactPanel } from './impact/panel';
 import { LiquidationsPanel } from './liquidations/panel';
+import { AnalyticsPanel } from './research/analytics';
+import { CorrelationPanel } from './research/correlation';
+import { HawkesPanel } from './research/hawkes';
+import { RegressionPanel } from './research/regression';
+import { ScannerPanel } from './research/scanner';
+import { SpreadPanel } from './research/spread';
 import { SurfacePanel } from './surface/panel';
 import { WhalesPanel } from './whales/panel';
 
@@ -66,6 +73,12 @@ export const PANELS: readonly PanelKind[] = [
   { id: 'detections', title: 'Detections', make: (seat) => new DetectionsPanel(seat), tools: DetectionTools, bySymbol: true },
   { id: 'impact', title: 'Impact', make: (seat) => new ImpactPanel(seat), tools: NoTools, bySymbol: true },
   { id: 'diagnostics', title: 'Diagnostics', make: (seat) => new DiagnosticsPanel(seat), tools: NoTools },
+  { id: 'analytics', title: 'Pair', make: (seat) => new AnalyticsPanel(seat), tools: NoTools },
+  { id: 'spread', title: 'Spread', make: (seat) => new SpreadPanel(seat), tools: NoTools },
+  { id: 'regression', title: 'Regression', make: (seat) => new RegressionPanel(seat), tools: NoTools },
+  { id: 'correlation', title: 'Correlation', make: (seat) => new CorrelationPanel(seat), tools: NoTools },
+  { id: 'scanner', title: 'Pair scanner', make: (seat) => new ScannerPanel(seat), tools: ScannerTools },
+  { id: 'hawkes', title: 'Hawkes', make: (seat) => new HawkesPanel(seat), tools: NoTools, bySymbol: true },
 ];
 
 /** The kind of panel an id such as `footprint` or `footprint:ETHUSDT` asks for; undefined where there is none. */
