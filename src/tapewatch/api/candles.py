@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.views import Footprint
+from .celltext import level_texts
 from .numbers import grid_printer, quote_printer
 
 
@@ -20,13 +21,9 @@ def candle_texts(shown: Footprint, which: Sequence[int] | NDArray[np.intp], *, f
     price, lots = grid_printer(shown.instrument.tick), grid_printer(shown.instrument.lot)
     money = quote_printer(shown.instrument)
     texts = []
-    for k in which:
-        c = shown.candles[int(k)]
-        bid, ask, at = int(c["bid"]), int(c["ask"]), int(c["cell_at"])
-        levels = ",".join(
-            f'{{"p":{price(p)},"bid":{lots(b)},"ask":{lots(a)},"n":{n}}}'
-            for p, b, a, n in shown.cells[at : at + int(c["cells"])].tolist()
-        )
+    which = np.asarray(which, np.intp)
+    for c, levels in zip(shown.candles[which], level_texts(shown, which), strict=True):
+        bid, ask = int(c["bid"]), int(c["ask"])
         extra = ""
         if full:
             traded = bool(c["n"])

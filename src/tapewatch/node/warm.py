@@ -20,6 +20,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from itertools import accumulate
 
+import numpy as np
+
+from ..api.celltext import level_texts
 from ..compiled import cache_folder, remove_unused
 from ..engine import Engine
 from ..feed.binance_usdm import DIALECT
@@ -162,7 +165,8 @@ def _look_at(engine: Engine) -> None:
     engine.book(0)
     engine.top10_ofi(0)
     for tf_ms in (1_000, 60_000, 300_000):
-        engine.footprint(0, tf_ms, 5, 30)
+        shown = engine.footprint(0, tf_ms, 5, 30)
+        level_texts(shown, np.arange(len(shown.candles)))
 
 
 def own_decoders(venues: Iterable[str]) -> list[str]:
