@@ -568,8 +568,13 @@ def _announce(url: str, token: str, new: bool) -> None:
     out.file.flush()
 
 
+LOCK_HELD_S = 0.001
+"""So long a thread may keep the interpreter from the event loop when both want it; Python's own choice is 5 ms."""
+
+
 def _run(work: Coroutine[Any, Any, None]) -> None:
     """Run to the end in the fastest event loop there is."""
+    sys.setswitchinterval(LOCK_HELD_S)
     try:
         import uvloop
     except ModuleNotFoundError:  # no uvloop on Windows

@@ -118,20 +118,17 @@ def market_routes(venues: Mapping[str, VenueView], stored: HistoryView | None = 
         instrument = find_instrument(venue, symbol)
         text = step_text(instrument, step)
         shown = await footprints(venue.engine, stored, instrument, TIMEFRAMES_MS[tf], text, lookback, before)
-        # The view is a copy: its text, which may be megabytes, is written outside the event loop.
-        candles = await asyncio.to_thread(_candles, shown)
-        return answer(
-            {
-                "exchange": exchange,
-                "symbol": instrument.symbol,
-                "tf_ms": TIMEFRAMES_MS[tf],
-                "step": exact(text),
-                "server_ts": now_ms(),
-                "cvd_since": venue.engine.cvd_since_ms(instrument.index),
-                "trades_since": venue.engine.counted_since_ms(instrument.index),
-                "candles": candles,
-            }
-        )
+        head = {
+            "exchange": exchange,
+            "symbol": instrument.symbol,
+            "tf_ms": TIMEFRAMES_MS[tf],
+            "step": exact(text),
+            "server_ts": now_ms(),
+            "cvd_since": venue.engine.cvd_since_ms(instrument.index),
+            "trades_since": venue.engine.counted_since_ms(instrument.index),
+        }
+        # The views are copies: their text, which may be megabytes, is written outside the event loop.
+        return await asyncio.to_thread(lambda: answer(head | {"candles": _candles(shown)}))
 
     @api.get("/liquidations", responses=returns(schemas.Liquidations, "Newest first."))
     async def liquidations(

@@ -53,8 +53,12 @@ def series_routes(venues: Mapping[str, VenueView], stored: HistoryView | None) -
             raise UsageError(f"that is more than {MAX_LOOKBACK:,} candles of {tf}; ask in parts, or GET /api/export")
         one_bin = instrument.tick.to_text(1 << 40)
         parts = await between(venue.engine, stored, instrument, tf_ms, one_bin, start_ms, end_ms)
-        texts = await asyncio.to_thread(lambda: [text for part in parts for text in bar_texts(part)])
         head = {"exchange": exchange, "symbol": instrument.symbol, "tf_ms": tf_ms, "server_ts": now_ms()}
-        return answer(head | {"candles": exact(f"[{','.join(texts)}]")})
+
+        def written() -> Response:
+            texts = [text for part in parts for text in bar_texts(part)]
+            return answer(head | {"candles": exact(f"[{','.join(texts)}]")})
+
+        return await asyncio.to_thread(written)
 
     return api
