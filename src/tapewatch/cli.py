@@ -516,6 +516,7 @@ def seal(debug: DebugOption = False) -> None:
     """Make closed journal files into segments and catalog rows; started by `run`, which tells it what to do."""
     from .store.sealer import main as run_sealer
 
+    _log_as_parent()
     run_sealer()
 
 
@@ -524,6 +525,7 @@ def query(debug: DebugOption = False) -> None:
     """Answer questions about stored data; started by `run`, which asks them."""
     from .store.query import main as answer_queries
 
+    _log_as_parent()
     answer_queries()
 
 
@@ -532,7 +534,15 @@ def desk(debug: DebugOption = False) -> None:
     """Answer questions about bars; started by `run`, which asks them."""
     from .desk.process import main as answer_desk
 
+    _log_as_parent()
     answer_desk()
+
+
+def _log_as_parent() -> None:
+    """A process that `run` started writes to the same terminal, so it writes in the same shape."""
+    from .node import log
+
+    log.configure("info")
 
 
 def _storage(data: Path | None, no_store: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
-QUIET = ("uvicorn.access", "uvicorn.error", "numba", "asyncio")
+QUIET = ("uvicorn.access", "uvicorn.error", "numba", "asyncio", "alembic")
 """Loggers whose informational lines say nothing about the market."""
 
 

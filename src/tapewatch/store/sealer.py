@@ -183,7 +183,6 @@ class Sealer:
 
 def main() -> None:
     """The process: its task is the first line of standard input, whose end tells it to stop; status lines go out."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
