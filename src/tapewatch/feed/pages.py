@@ -228,7 +228,9 @@ class PagePlan:
         return out
 
     def _wanted(self, edges: Iterable[HistoryEdge], venue_ms: int) -> Iterable[HistoryEdge]:
-        """Symbols whose history is loaded: those in sight, and those whose whole day is cheap."""
+        """Symbols whose history is loaded: those in sight, and those whose whole day is cheap; none without pages."""
+        if not self.rule.page:
+            return
         day_s = (venue_ms - midnight(venue_ms)) / 1000
         for edge in edges:
             rate = self.rates.get(edge.symbol)
