@@ -10,6 +10,7 @@ from tapewatch.derivs.derivs import Derivs
 from tapewatch.engine import Engine
 from tapewatch.model.derivs import DerivsThresholds
 from tapewatch.model.instrument import Grid, Instrument, Universe
+from tapewatch.model.interest import OpenInterest
 from tapewatch.model.ticker import Ticker
 
 HOUR_MS = 3_600_000
@@ -43,6 +44,7 @@ class Venue:
     name: str
     engine: Engine
     tickers: dict[str, Ticker] = field(default_factory=dict)
+    interest: dict[str, OpenInterest] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     def ask(self, symbol: str) -> None:

@@ -77,6 +77,8 @@ async def test_answers_are_what_the_openapi_document_says(world: World) -> None:
         "/api/basis/history": derivs_schemas.MinuteHistory,
         "/api/funding": derivs_schemas.Funding,
         "/api/funding/history": derivs_schemas.MinuteHistory,
+        "/api/interest": derivs_schemas.Interest,
+        "/api/interest/history": derivs_schemas.MinuteHistory,
         "/api/whales": derivs_schemas.Whales,
         "/api/cvd": derivs_schemas.Cvd,
         "/api/flow": derivs_schemas.Flow,

@@ -23,6 +23,7 @@ from tapewatch.derivs.pairs import Coin, coin_of
 from tapewatch.derivs.pressure import arrow
 from tapewatch.model.derivs import DerivsThresholds
 from tapewatch.model.instrument import Grid
+from tapewatch.model.interest import OpenInterest
 
 LIMITS = DerivsThresholds()
 MINUTE_MS = 60_000
@@ -172,6 +173,33 @@ def test_a_replaced_engine_begins_a_new_history() -> None:
     assert world.derivs.since_ms("binance") == T0
     world.venues["binance"].engine = Two().engine()
     assert world.derivs.since_ms("binance") is None
+
+
+# -- open interest ----------------------------------------------------------------------------------------------------
+
+
+def test_open_interest_is_worth_its_mark_and_compared_by_quantity() -> None:
+    """Half the price and 10 % more contracts: 10 % more stands open."""
+    world = Two()
+    told = world.venues["binance"].interest
+
+    def tell(ts_ms: int, quantity: str, price: int) -> None:
+        told["BTCUSDT"] = OpenInterest("BTCUSDT", Decimal(quantity), ts_ms)
+        world.hear([mark(ts_ms, price * 10**8, price * 10**8, 0, 0)])
+        world.derivs.observe()
+
+    tell(T0, "1000", 60_000)
+    tell(T0 + HOUR_MS, "1100", 30_000)
+    found = row(world.derivs.interest("binance"), "BTCUSDT")
+    assert (found["quantity"], found["usd"], found["change_1h_pct"]) == (1100.0, 33_000_000.0, 10.0)
+    assert (found["change_24h_pct"], found["why"], found["ts"]) == (None, None, T0 + HOUR_MS)
+    assert world.derivs.minutes("binance", world.engine().universe[0], "interest", 2) == [
+        (T0 + HOUR_MS + 60_000, 1100.0)
+    ]
+    world.at(T0 + HOUR_MS + 600_001)
+    old = row(world.derivs.interest("binance"), "BTCUSDT")
+    assert (old["quantity"], old["why"]) == (None, "what the venue told last is more than 10 minutes old")
+    assert row(world.derivs.interest("binance"), "ETHUSDT")["why"] == "the venue has not told it yet"
 
 
 # -- funding ----------------------------------------------------------------------------------------------------------

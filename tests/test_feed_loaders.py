@@ -18,6 +18,7 @@ from feed_peer import until
 from tapewatch.engine import Need
 from tapewatch.feed import adv as adv_module
 from tapewatch.feed import backfill as backfill_module
+from tapewatch.feed import interest as interest_module
 from tapewatch.feed import pages as pages_module
 from tapewatch.feed import snapshots as snapshots_module
 from tapewatch.feed.adv import DAY_MS, AdvLoader
@@ -25,11 +26,13 @@ from tapewatch.feed.backfill import TradeBackfill
 from tapewatch.feed.binance_usdm import BinanceUsdmRest
 from tapewatch.feed.books import LEADERS, TAIL_DEPTH, BookLoader
 from tapewatch.feed.budget import Priority
+from tapewatch.feed.interest import InterestPoller
 from tapewatch.feed.pages import PagePlan
 from tapewatch.feed.sink import HistoryEdge, TradeHole, TradeTail
 from tapewatch.model.errors import FrameError
 from tapewatch.model.gaps import Fate
 from tapewatch.model.instrument import Grid, Instrument, Universe
+from tapewatch.model.interest import OpenInterest
 from tapewatch.venues.registry import PRODUCTS
 
 RULE = PRODUCTS["binance"].trades
@@ -42,6 +45,7 @@ class Taker:
         self.snapshots: list[str] = []
         self.answers: dict[str, list[Need | Exception]] = {}
         self.adv: dict[str, tuple[Decimal, int]] = {}
+        self.interest: list[tuple[str, Decimal]] = []
         self.trades: list[int] = []
         self.holes: list[TradeHole] = []
         self.given_up: dict[TradeHole, Fate] = {}
@@ -67,6 +71,9 @@ class Taker:
 
     def on_adv(self, symbol: str, quote_volume: Decimal, days: int) -> None:
         self.adv[symbol] = (quote_volume, days)
+
+    def on_interest(self, told: OpenInterest) -> None:
+        self.interest.append((told.symbol, told.quantity))
 
     def on_snapshot(self, symbol: str, _body: bytes, _recv_ns: int, _limit: int = 0) -> list[Need]:
         self.snapshots.append(symbol)
@@ -261,6 +268,40 @@ async def test_averages_leave_the_running_day_out_and_are_renewed_after_midnight
             loading.follow(["OLD"], {})
             await until(lambda: taker.adv["OLD"][0] == Decimal(200))
             assert taker.adv["YOUNG"] == (Decimal(7), 3)
+
+
+def test_a_venue_that_gives_no_trades_back_has_no_history_to_load_even_in_sight() -> None:
+    """Looking at a symbol of Bybit once divided by its page of no trades, and took the status of all venues along."""
+    plan = PagePlan(PRODUCTS["bybit"].trades, lambda _: True)
+    edges = [HistoryEdge("BTCUSDT", 7, 10 * DAY_MS + 3_600_000, 10 * DAY_MS + 3_700_000)]
+    assert plan.progress(edges, 10 * DAY_MS + 3_700_000).symbols == 0
+    assert plan.next_history(edges, 10 * DAY_MS + 3_700_000, lambda _: 2_400) is None
+
+
+async def test_open_interest_is_asked_for_by_symbol_and_what_fails_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interest_module, "FIRST_ROUND_S", 0.01)
+    monkeypatch.setattr(interest_module, "ROUND_S", 0.01)
+    asked: list[str] = []
+
+    def answer(request: web.Request) -> web.Response:
+        symbol = request.query["symbol"]
+        asked.append(symbol)
+        if asked == ["LARGE"]:
+            return used(1, '{"symbol":"LARGE","openInterest":"many","time":7}')
+        return used(1, f'{{"symbol":"{symbol}","openInterest":"95253.475","time":1791269771665}}')
+
+    api, taker = Api(answer), Taker()
+    read = PRODUCTS["binance"].interest
+    assert read is not None
+    async with client(api) as rest:
+        polling = InterestPoller(rest, taker, read)
+        async with running(polling.run()):
+            polling.follow(["SMALL", "LARGE"], {"LARGE": 5.0})
+            await until(lambda: len(taker.interest) >= 2)
+    assert asked[:3] == ["LARGE", "SMALL", "LARGE"]
+    assert taker.interest[:2] == [("SMALL", Decimal("95253.475")), ("LARGE", Decimal("95253.475"))]
 
 
 # -- trades -----------------------------------------------------------------------------------------------------

@@ -181,6 +181,7 @@ class OneMarket:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.tickers: dict[str, Any] = {}
+        self.interest: dict[str, Any] = {}
 
     def ask(self, symbol: str) -> None:
         """There is nothing else to follow."""

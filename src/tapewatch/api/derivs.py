@@ -1,4 +1,4 @@
-"""GET /api/basis, funding, whales, cvd, flow and liquidations/clusters: what several markets say together."""
+"""GET /api/basis, funding, interest, whales, cvd, flow and liquidations/clusters: what several markets say together."""
 
 from __future__ import annotations
 
@@ -94,6 +94,21 @@ def derivs_routes(venues: Mapping[str, VenueView], derivs: Derivs) -> APIRouter:
         instrument = find_instrument(find_market(venues, exchange), symbol)
         return answer_rows(_minutes(derivs, exchange, instrument, "rate", minutes))
 
+    @api.get("/interest", responses=returns(schemas.Interest, "One row a derivative."))
+    async def interest(exchange: AnyExchange = "binance", symbol: AnySymbol = None) -> Response:
+        """Open interest, counted once: base units, dollars, change over an hour and a day."""
+        asked = named(exchange, symbol)
+        rows = [row for name, one in asked for row in derivs.interest(name, one)]
+        return answer_rows({"exchange": exchange, "server_ts": now_ms(), "since_ts": since(asked), "rows": rows})
+
+    @api.get("/interest/history", responses=returns(schemas.MinuteHistory, "Minutes, oldest first."))
+    async def interest_history(
+        exchange: Exchange = "binance", symbol: SymbolName = "BTCUSDT", minutes: Minutes = 60
+    ) -> Response:
+        """One derivative's open interest, minute by minute, base units."""
+        instrument = find_instrument(find_market(venues, exchange), symbol)
+        return answer_rows(_minutes(derivs, exchange, instrument, "interest", minutes))
+
     @api.get("/whales", responses=returns(schemas.Whales, "Newest first."))
     async def whales(exchange: AnyExchange = ALL_VENUES, symbol: AnySymbol = None, limit: Limit = 100) -> Response:
         """Parent orders of half a million and more, or large for their own symbol, of all venues."""
@@ -153,7 +168,7 @@ def _minutes(derivs: Derivs, exchange: str, instrument: Instrument, figure: str,
     return {
         "exchange": exchange,
         "symbol": instrument.symbol,
-        "figure": "rate_8h_pct" if figure == "rate" else f"{figure}_bps",
+        "figure": {"rate": "rate_8h_pct", "interest": "quantity"}.get(figure, f"{figure}_bps"),
         "server_ts": now_ms(),
         "since_ts": derivs.since_ms(exchange),
         "points": [{"ts": ts, "value": value} for ts, value in points],

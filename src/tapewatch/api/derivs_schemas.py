@@ -50,7 +50,7 @@ class MinutePoint(Answer):
 class MinuteHistory(Answer):
     exchange: str
     symbol: str
-    figure: Literal["basis_bps", "premium_bps", "rate_8h_pct"]
+    figure: Literal["basis_bps", "premium_bps", "rate_8h_pct", "quantity"]
     server_ts: ServerMs
     since_ts: TimeMs | None
     points: list[MinutePoint]
@@ -83,6 +83,25 @@ class Funding(Answer):
     server_ts: ServerMs
     since_ts: Since
     rows: list[FundingRow]
+
+
+class InterestRow(Answer):
+    exchange: str
+    symbol: str
+    kind: str
+    ts: Annotated[TimeMs | None, Field(description="When the venue told it.")]
+    quantity: Annotated[Quantity | None, Field(description="Base units, counted once on every venue.")]
+    usd: Annotated[Money | None, Field(description="At the mark price; null where the quote is no dollar, too.")]
+    change_1h_pct: Annotated[Percent | None, Field(description="Of the quantity.")]
+    change_24h_pct: Percent | None
+    why: Why
+
+
+class Interest(Answer):
+    exchange: str
+    server_ts: ServerMs
+    since_ts: Since
+    rows: list[InterestRow]
 
 
 class Whale(Answer):

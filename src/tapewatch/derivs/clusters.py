@@ -3,7 +3,7 @@
 *Reported* is what the venue told. Where a venue tells at most one liquidation a symbol and second, that is the least
 there was; the most is what takers traded on the forced side in the whole seconds up to the report, of which the
 liquidations are a part (an order that closes a long sells). Where a venue tells all, both are the same; where it tells
-a sample, nothing bounds them. *Estimated* future levels need open interest, and are absent where none is read.
+a sample, nothing bounds them. *Estimated* future levels would need the leverage that no venue tells, and are absent.
 
 A bucket is a danger zone when its reported notional reaches `danger_notional`, or `danger_share` of what the live book
 holds on the way to it.
@@ -30,7 +30,7 @@ BUCKET_SHARE = 0.0012
 """Width of a bucket against the price before it is rounded to 1, 2 or 5: $100 at $84,000, $5 at $2,700."""
 DEPTH = 5_000
 DAY_MS = 86_400_000
-ESTIMATED_WHY = "no open interest is read from this venue, without which future levels would be guesses"
+ESTIMATED_WHY = "no venue tells at which leverage its open interest is held, so that future levels would be guesses"
 
 Coverage = Literal["one a second", "all", "sampled"]
 COVERAGE: dict[str, tuple[Coverage, str]] = {

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from ..engine import Engine
 from ..model.instrument import Instrument
+from ..model.interest import OpenInterest
 from .basis import Limits, Partners, all_mids, basis_row, find_partners, none, read_basis
 from .clusters import COVERAGE, UNSTATED, Bounds, clusters
 from .cvd import CvdView, Unit, divergences, read_cvd
 from .funding import funding_row, normalised, read_momentum, read_rates
 from .history import MINUTE_MS, VenueHistory
+from .interest import Before, interest_row, read_interest
 from .pairs import Venues, is_spot
 from .pressure import pressure_rows
 from .whales import newest, whale_flow, whale_row
@@ -25,6 +27,9 @@ class Venue(Protocol):
 
     @property
     def engine(self) -> Engine: ...
+    @property
+    def interest(self) -> Mapping[str, OpenInterest]:
+        """The newest open interest told, by symbol."""
 
 
 class Derivs:
@@ -67,7 +72,13 @@ class Derivs:
             history = self.history(name)
             basis = read_basis(engines, name, mids, self._partners_of(engines, name))
             rates = read_rates(engine, history)
-            figures = {"basis": basis.bps, "premium": basis.premium_bps, "rate": rates.rate}
+            interest = read_interest(engine, self._venues[name].interest)
+            figures = {
+                "basis": basis.bps,
+                "premium": basis.premium_bps,
+                "rate": rates.rate,
+                "interest": interest.quantity,
+            }
             history.keep(figures, rates.next_ms)
             self.bounds(name).keep(COVERAGE.get(name, UNSTATED)[0])
 
@@ -106,6 +117,12 @@ class Derivs:
             if one.kind != "future"
         ]
 
+    def interest(self, name: str, symbol: str | None = None) -> list[dict[str, Any]]:
+        """One row a derivative of a venue: open interest now, its change over an hour and a day."""
+        venue = self._venues[name]
+        now, before = read_interest(venue.engine, venue.interest), Before.of(self.history(name))
+        return [interest_row(name, one, now, before) for one in self._derivatives(name, symbol)]
+
     def since_ms(self, name: str) -> int | None:
         """From when on minutes are kept: what is older than this is not known."""
         return self.history(name).since_ms or None
@@ -123,7 +140,7 @@ class Derivs:
         known = np.flatnonzero(~np.isnan(column))
         if not len(known):
             return []
-        digits = 6 if figure == "rate" else 4
+        digits = {"rate": 6, "interest": 8}.get(figure, 4)
         return [
             ((int(number) + 1) * MINUTE_MS, none(round(float(value), digits)))
             for number, value in zip(numbers[known[0] :], column[known[0] :], strict=True)

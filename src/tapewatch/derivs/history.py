@@ -1,4 +1,4 @@
-"""A day of minutes of what panels compare the present with: basis, premium, funding rate.
+"""A day of minutes of what panels compare the present with: basis, premium, funding rate, open interest.
 
 Read once a second; a minute keeps the last value seen in it, by the venue's own time, so that a replay compares as the
 market would have. What was not seen stays unknown: nothing is carried over from minute to minute.
@@ -18,7 +18,7 @@ HOUR_MS = 3_600_000
 """Payments are whole hours apart; a time that moves otherwise is another announcement, not a payment."""
 MINUTES = 1_536
 """Minutes kept: a day, and an hour and a half, so that 24 h ago is there for a while."""
-FIGURES = ("basis", "premium", "rate")
+FIGURES = ("basis", "premium", "rate", "interest")
 
 Figures = Mapping[str, NDArray[np.float64]]
 

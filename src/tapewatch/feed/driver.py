@@ -26,6 +26,7 @@ from .backfill import TradeBackfill
 from .backoff import Backoff
 from .books import BookLoader
 from .dialect import Dialect
+from .interest import InterestPoller
 from .klines import KlineLoader
 from .plan import Stream, plan
 from .rebooks import Resubscriber
@@ -92,6 +93,8 @@ class VenueFeed:
             else BookLoader(self.rest, sink, self.universe, config.book_depth, self._random, clock)
         )
         self._adv = AdvLoader(self.rest, sink, adv_days, self._random, self.product.daily_volume)
+        read = self.product.interest
+        self._interest = None if read is None else InterestPoller(self.rest, sink, read)
         self._backfill = TradeBackfill(
             self.product, self.rest, sink, self._books.want, self._books.queue.is_first, self._random, clock,
             is_busy=lambda: len(self._books.queue) > 0,
@@ -127,6 +130,8 @@ class VenueFeed:
             tasks.create_task(self._adv.run())
             tasks.create_task(self._backfill.run())
             tasks.create_task(self._klines.run())
+            if self._interest is not None:
+                tasks.create_task(self._interest.run())
 
     def want_book_first(self, symbols: Iterable[str]) -> None:
         """These symbols are on somebody's screen, most important first; they replace the ones named before."""
@@ -313,6 +318,8 @@ class VenueFeed:
                     random=self._random, gate=self._gate, clock=self._clock, lifetime_s=self._socket_lifetime_s,
                 ))  # fmt: skip
         self._adv.follow(trading, self._volume)
+        if self._interest is not None:
+            self._interest.follow(trading, self._volume)
         for symbol in self._followed_books - set(followed):
             self._books.queue.forget(symbol)
         for symbol in set(followed) - self._followed_books:

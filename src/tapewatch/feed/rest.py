@@ -171,6 +171,10 @@ class VenueRest(ABC):
         """What `Product.funding_intervals` reads."""
         raise NotImplementedError(f"{self.title} tells funding intervals with its instruments")
 
+    async def open_interest(self, symbol: str) -> bytes:
+        """What `Product.interest` reads."""
+        raise NotImplementedError(f"{self.title} streams open interest, or has none")
+
     async def depth(self, symbol: str, limit: int, priority: Priority) -> bytes:
         """A book of `limit` levels a side. Venues whose books come in the stream are never asked."""
         raise NotImplementedError(f"{self.title} sends its books in the stream")

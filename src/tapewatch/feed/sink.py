@@ -10,6 +10,7 @@ from typing import Protocol
 from ..engine import Need
 from ..model.gaps import Fate
 from ..model.instrument import Instrument
+from ..model.interest import OpenInterest
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,9 @@ class Sink(Protocol):
 
     def on_adv(self, symbol: str, quote_volume: Decimal, days: int) -> None:
         """Average daily volume over `days` complete UTC days."""
+
+    def on_interest(self, told: OpenInterest) -> None:
+        """Open interest that was asked for."""
 
     def on_frames(self, buffer: bytearray, ends: Sequence[int], recv_ns: int) -> list[Need]:
         """What one socket read brought: message k is `buffer[ends[k-1]:ends[k]]`; both are reused afterwards."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from ..engine import Engine
+from ..model.interest import OpenInterest
 from ..model.ticker import Ticker
 from .hub import Payloads
 from .wire import Column, encode
@@ -28,6 +29,8 @@ class Market(Protocol):
 
     @property
     def tickers(self) -> Mapping[str, Ticker]: ...
+    @property
+    def interest(self) -> Mapping[str, OpenInterest]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,17 @@ class Funding(Basis):
         return self._derivs.funding(self._exchange), head
 
 
+class Interest(Basis):
+    """One row a derivative of a venue. Money moves with every mark price: all rows, but not often."""
+
+    topic = "interest"
+    period_s = 5.0
+
+    def read(self) -> tuple[list[Row], Row]:
+        head = {"exchange": self._exchange, "since_ts": self._derivs.since_ms(self._exchange)}
+        return self._derivs.interest(self._exchange), head
+
+
 class Whales(RowsTopic):
     """The newest `limit` whales of a venue or of all; `whale_flow` in every frame."""
 

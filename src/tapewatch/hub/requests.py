@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,6 +39,10 @@ Rows = Annotated[int, Meta(ge=10, le=MAX_LADDER_ROWS)]
 Limit = Annotated[int, Meta(ge=1, le=MAX_ROWS)]
 _PLAIN_DECIMAL = re.compile(r"\d{1,12}(\.\d{1,12})?")
 """No sign, no exponent: 1e999999 is a number nobody wants to expand."""
+_MULTIPLE = re.compile(r"x([1-9]\d{0,8})")
+AUTO = "auto"
+BINS_A_PRICE = 65_000
+"""A bin that is chosen for the asker is about this part of the price: $2 for BTC at 84,000."""
 StepText = Annotated[str, Meta(max_length=24)]
 
 
@@ -130,6 +135,7 @@ PARAMS: dict[str, type[_Params]] = {
     "ladder": LadderParams,
     "basis": ExchangeParams,
     "funding": ExchangeParams,
+    "interest": ExchangeParams,
     "whales": WhalesParams,
     "clusters": ClustersParams,
     "cvd": CvdParams,
@@ -140,6 +146,11 @@ STUDIES: dict[str, Callable[[str, Market, str, Clock], Topic]] = {
     "heatmap": lab.HeatmapTopic,
     "depth": lab.DepthCurve,
     "detections": lab.Detections,
+}
+ROWS: dict[str, type[derivs.Basis]] = {
+    "basis": derivs.Basis,
+    "funding": derivs.Funding,
+    "interest": derivs.Interest,
 }
 
 
@@ -196,8 +207,7 @@ class Catalogue:
             case ExchangeParams(exchange):
                 name = find_market(self._markets, exchange).name
                 key = f"{topic}:{name}"
-                rows = derivs.Basis if topic == "basis" else derivs.Funding
-                return Request(key, lambda: rows(key, self._derivs, name, self._clock))
+                return Request(key, lambda: ROWS[topic](key, self._derivs, name, self._clock))
             case WhalesParams(exchange, limit):
                 chosen = None if exchange == ALL_VENUES else find_market(self._markets, exchange).name
                 key = f"whales:{exchange}:{limit}"
@@ -232,7 +242,7 @@ class Catalogue:
     def _clusters(self, asked: ClustersParams) -> Request:
         market = find_market(self._markets, asked.exchange)
         instrument = find_instrument(market, asked.symbol)
-        bucket = "auto" if asked.bucket == "auto" else step_text(instrument, asked.bucket)
+        bucket = AUTO if asked.bucket == AUTO else step_text(instrument, asked.bucket)
         key = f"clusters:{asked.exchange}:{instrument.symbol}:{bucket}:{asked.window}"
         window_ms = CLUSTER_WINDOWS_MS[asked.window]
         return Request(
@@ -243,7 +253,7 @@ class Catalogue:
     def _footprint(self, asked: FootprintParams) -> Request:
         market = find_market(self._markets, asked.exchange)
         instrument = find_instrument(market, asked.symbol)
-        step = step_text(instrument, asked.step)
+        step = bin_text(market, instrument, asked.step)
         key = f"footprint:{asked.exchange}:{instrument.symbol}:{asked.tf}:{step}:{asked.lookback}"
         tf_ms = TIMEFRAMES_MS[asked.tf]
         return Request(
@@ -309,6 +319,25 @@ def flow_symbols(market: Market, symbols: str) -> list[str]:
         raise NotReadyError(f"the instruments of {market.name} are not loaded yet; try again in a few seconds")
     large = {one.base: one.symbol for one in reversed(list(universe)) if one.quote == "USDT" and one.trading}
     return [large[coin] for coin in FLOW_COINS if coin in large] or [universe[0].symbol]
+
+
+def bin_text(market: Market, instrument: Instrument, step: str | float) -> str:
+    """The canonical text of a footprint's bin: a decimal, a multiple of the tick (``x5``), or ``auto``.
+
+    Whoever does not know an instrument's tick yet can ask for its footprint all the same; the answer says the bin.
+    """
+    if step == AUTO:
+        last = int(market.engine.flow.trades[instrument.index]["last_price"])
+        return step_text(instrument, instrument.tick.to_text(auto_ticks(last)))
+    multiple = _MULTIPLE.fullmatch(step) if isinstance(step, str) else None
+    return step_text(instrument, instrument.tick.to_text(int(multiple[1])) if multiple else step)
+
+
+def auto_ticks(price_ticks: int) -> int:
+    """Of 1, 2 and 5 x 10^n ticks the smallest that is a `BINS_A_PRICE`th of the price or more; 1 before any trade."""
+    least = max(1.0, price_ticks / BINS_A_PRICE)
+    power = int(10 ** math.floor(math.log10(least)))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)
 
 
 def step_text(instrument: Instrument, step: str | float) -> str:

@@ -12,6 +12,7 @@ from ..config import Config
 from ..engine import Engine
 from ..hub.hub import Hub
 from ..ledger import Ledger
+from ..model.interest import OpenInterest
 from ..model.latency import Latency
 from ..model.ticker import Ticker
 from ..replay import Player, Stage, State
@@ -54,6 +55,10 @@ class ReplayVenue:
     @property
     def tickers(self) -> Mapping[str, Ticker]:
         return self._stage.tickers
+
+    @property
+    def interest(self) -> Mapping[str, OpenInterest]:
+        return self._stage.interest
 
     @property
     def frames(self) -> int:

@@ -20,6 +20,7 @@ from ..model.channel import Channel
 from ..model.errors import OffGridError
 from ..model.gaps import Cause, Fate
 from ..model.instrument import Instrument, Universe
+from ..model.interest import OpenInterest
 from ..model.latency import Latency
 from ..model.tape import Flag, Kind, Tape
 from ..model.ticker import Ticker
@@ -60,6 +61,7 @@ class VenueNode:
         """Today's stored trades are being read: nothing that they may hold is asked of the venue."""
         self._lab_preparing = ""
         self.tickers: dict[str, Ticker] = {}
+        self.interest: dict[str, OpenInterest] = {}
         """Newest 24 h figures by symbol."""
         self.latency = Latency()
         self.frames = 0
@@ -167,6 +169,10 @@ class VenueNode:
     def on_adv(self, symbol: str, quote_volume: Decimal, days: int) -> None:
         self.engine.set_adv(self.universe.get(symbol).index, quote_volume, days)
 
+    def on_interest(self, told: OpenInterest) -> None:
+        """Open interest as it was streamed or asked for."""
+        self.interest[told.symbol] = told
+
     def on_frames(self, buffer: bytearray, ends: Sequence[int], recv_ns: int) -> list[Need]:
         """Decode and apply what one socket read brought."""
         self.frames += len(ends)
@@ -193,6 +199,8 @@ class VenueNode:
         for message in decoded.control:
             if isinstance(message, Ticker):
                 self.tickers[message.symbol] = message
+            elif isinstance(message, OpenInterest):
+                self.on_interest(message)
         tape = decoded.tape
         if not len(tape) and not decoded.rejected:
             return needs

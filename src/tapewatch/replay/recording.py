@@ -11,6 +11,7 @@ from pathlib import Path
 from ..config import ThresholdsConfig
 from ..model.errors import FrameError, UsageError
 from ..model.instrument import Grid, Instrument, Universe, common_grid
+from ..model.interest import OpenInterest
 from ..model.tape import Tape
 from ..model.ticker import Ticker
 from ..venues.product import Codec, Product
@@ -121,7 +122,11 @@ def _decode(codec: Codec, frames: list[Record], stage: Stage) -> Iterator[Tape]:
     stage.decoded += decoded.frames - len(decoded.rejected)
     stage.foreign += decoded.foreign
     stage.by_reason.update(rejected.reason for rejected in decoded.rejected)
-    stage.tickers.update((message.symbol, message) for message in decoded.control if isinstance(message, Ticker))
+    for message in decoded.control:
+        if isinstance(message, Ticker):
+            stage.tickers[message.symbol] = message
+        elif isinstance(message, OpenInterest):
+            stage.interest[message.symbol] = message
 
 
 def _runs(records: list[Record]) -> Iterator[tuple[list[Record], Record | None]]:

@@ -11,6 +11,7 @@ from ..config import ThresholdsConfig
 from ..engine import MINUTES_KEPT, SPARE_INSTRUMENTS, Engine
 from ..flow.candles import BASE
 from ..model.instrument import Universe
+from ..model.interest import OpenInterest
 from ..model.tape import Tape
 from ..model.ticker import Ticker
 from ..venues.registry import PRODUCTS
@@ -29,6 +30,8 @@ class Stage:
     engine: Engine
     tickers: dict[str, Ticker] = field(default_factory=dict)
     """Newest 24 h figures by symbol, where the input has them."""
+    interest: dict[str, OpenInterest] = field(default_factory=dict)
+    """Newest open interest by symbol, where the input has it."""
     frames: int = 0
     decoded: int = 0
     foreign: int = 0

@@ -13,6 +13,7 @@ import msgspec
 from ..model.channel import Channel
 from ..model.errors import FrameError, UsageError, VenueError
 from ..model.instrument import Grid, Instrument
+from ..model.interest import OpenInterest
 from ..model.rules import BookRule, TradeRule
 from .binance_klines import minute_klines
 from .binance_usdm_codec import Codec
@@ -181,6 +182,26 @@ def average_daily_volume(klines_body: bytes, *, now_ms: int, days: int) -> tuple
     return (sum(complete, Decimal(0)) / len(complete) if complete else Decimal(0)), len(complete)
 
 
+class _OpenInterest(msgspec.Struct):
+    """{"symbol":"BTCUSDT","openInterest":"95253.475","time":1791269771665}: base units, one side."""
+
+    symbol: str
+    openInterest: Decimal
+    time: int
+
+
+_interest = msgspec.json.Decoder(_OpenInterest)
+
+
+def read_interest(body: bytes) -> OpenInterest:
+    """See `Product.interest`."""
+    try:
+        told = _interest.decode(body)
+    except msgspec.MsgspecError as error:
+        raise FrameError("bad_open_interest", str(error)) from error
+    return OpenInterest(told.symbol, told.openInterest, told.time)
+
+
 class _Volume(msgspec.Struct):
     """One row of REST /ticker/24hr."""
 
@@ -239,4 +260,5 @@ PRODUCT = Product(
     liquidations="At most the largest of each second a symbol: totals are an undercount.",
     funding_hours=8,
     funding_intervals=funding_intervals,
+    interest=read_interest,
 )

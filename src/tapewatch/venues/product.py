@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..model.channel import Channel
 from ..model.instrument import Instrument, Universe
+from ..model.interest import OpenInterest
 from ..model.rules import BookRule, TradeRule
 from ..model.tape import Tape
 from .batch import Decoded, Integers
@@ -119,6 +120,8 @@ class Product:
     minute_klines: Callable[[Sequence[bytes], Instrument], NDArray[np.void]] | None = None
     """Answers with one-minute klines that follow each other, as `KLINE` rows on the instrument's grid; raises
     FrameError. None where klines do not tell who bought."""
+    interest: Callable[[bytes], OpenInterest] | None = None
+    """Reads the REST answer with one symbol's open interest; raises FrameError. None where it is streamed."""
     lacks: Lacks = field(default_factory=Lacks)
     sample: Sample | None = None
     """For products with a compiled decoder of their own."""
