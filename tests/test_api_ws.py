@@ -159,6 +159,14 @@ async def test_deltas_and_a_late_snapshot_agree_to_the_digit(world: World) -> No
     assert list(held.values()) == whole["candles"]
 
 
+@pytest.mark.parametrize(("step", "told"), [("x7", 0.7), ("auto", 1.0)])
+async def test_a_bin_may_be_asked_for_without_knowing_the_tick(world: World, step: str, told: float) -> None:
+    """A footprint of 42,500 in ticks of 0.1: a 65,000th of the price is 6.5 ticks, the next of 1, 2, 5 is 10."""
+    world.trade(0, "42500.7", "1")
+    async with serve(world) as served, served.ws(f"/ws/orderflow?step={step}") as ws:
+        assert json.loads(await receive_text(ws))["step"] == told
+
+
 @pytest.mark.parametrize(
     ("query", "sentence"),
     [

@@ -121,9 +121,17 @@ def test_flow_shares_are_those_of_the_trades(taped: str, page: Page) -> None:
     assert window["held_s"] == 130
 
 
-def test_the_derivatives_layout_opens_all_six(taped: str, page: Page) -> None:
+def test_the_derivatives_layout_opens_all_seven(taped: str, page: Page) -> None:
     opened(page, f"{taped}?panels=flow")
     page.get_by_role("button", name="layout").click()
     page.get_by_text("Derivatives: CVD, basis, funding, clusters, whales").click()
-    page.wait_for_function("window.__app.panels().length === 6 && window.__app.ready")
-    assert sorted(page.evaluate("window.__app.panels()")) == ["basis", "clusters", "cvd", "flow", "funding", "whales"]
+    page.wait_for_function("window.__app.panels().length === 7 && window.__app.ready")
+    assert sorted(page.evaluate("window.__app.panels()")) == [
+        "basis",
+        "clusters",
+        "cvd",
+        "flow",
+        "funding",
+        "interest",
+        "whales",
+    ]

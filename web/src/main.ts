@@ -21,7 +21,6 @@ import { replay } from './data/replay';
 import { onStatusFrame } from './data/status';
 import { Dock } from './layout/dock';
 import { FlowPanel } from './panels/flow/panel';
-import { FootprintPanel } from './panels/footprint/panel';
 import { ImbalancePanel } from './panels/imbalance/panel';
 import App from './ui/App.svelte';
 import { tellQuote } from './ui/quote';
@@ -68,7 +67,7 @@ function listen({ feed, market }: Workspace, dock: Dock): void {
       tellQuote(market);
       for (const panel of dock.panels.values()) {
         if (panel instanceof ImbalancePanel) panel.onMarket(performance.now());
-        if ((panel instanceof FootprintPanel || panel instanceof FlowPanel) && market.universe !== universe) panel.onUniverse();
+        if (panel instanceof FlowPanel && market.universe !== universe) panel.onUniverse();
       }
       // Names and decimals came: rows that had neither can be printed now.
       if (market.universe !== universe) scheduler.invalidateAll();

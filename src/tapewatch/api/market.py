@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from numpy.typing import NDArray
 from starlette.responses import Response
 
-from ..hub.requests import MAX_LOOKBACK, MAX_ROWS, Timeframe, find_instrument, find_market, step_text
+from ..hub.requests import MAX_LOOKBACK, MAX_ROWS, Timeframe, bin_text, find_instrument, find_market
 from ..hub.topics import WINDOW_NAMES, balance, grid_pair
 from ..model.errors import NotFoundError, NotReadyError
 from ..model.instrument import Instrument
@@ -32,7 +32,13 @@ Limit = Annotated[int, Query(ge=1, le=MAX_ROWS, description="Rows at most, newes
 Window = Annotated[WindowName, Query(description="Length of the window, ending at the venue's newest event.")]
 Since = Annotated[int, Query(ge=0, description="Only rows that changed at or after this time, ms since the epoch.")]
 TimeframeName = Annotated[Timeframe, Query(description="Length of a candle.")]
-Step = Annotated[str, Query(description="Width of a price bin, a multiple of the tick size.", max_length=24)]
+Step = Annotated[
+    str,
+    Query(
+        description="Width of a price bin: a multiple of the tick size (`0.5`, or `x5`: five ticks), or `auto`.",
+        max_length=24,
+    ),
+]
 Lookback = Annotated[int, Query(ge=1, le=MAX_LOOKBACK, description="Candles, counted back from the newest trade.")]
 Before = Annotated[
     int | None,
@@ -116,7 +122,7 @@ def market_routes(venues: Mapping[str, VenueView], stored: HistoryView | None = 
         """
         venue = find_market(venues, exchange)
         instrument = find_instrument(venue, symbol)
-        text = step_text(instrument, step)
+        text = bin_text(venue, instrument, step)
         shown = await footprints(venue.engine, stored, instrument, TIMEFRAMES_MS[tf], text, lookback, before)
         head = {
             "exchange": exchange,

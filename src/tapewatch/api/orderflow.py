@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from ..hub.columns import Clock, Market
 from ..hub.hub import Payloads
-from ..hub.requests import Lookback, Request, StepText, Timeframe, checked, find_instrument, find_market, step_text
+from ..hub.requests import Lookback, Request, StepText, Timeframe, bin_text, checked, find_instrument, find_market
 from ..hub.topics import changed_candles
 from ..model.views import TIMEFRAMES_MS, Footprint
 from .candles import candle_texts
@@ -33,7 +33,7 @@ def orderflow_request(markets: Mapping[str, Market], query: Mapping[str, str], c
     asked = checked(OrderflowParams, query)
     market = find_market(markets, asked.exchange)
     instrument = find_instrument(market, asked.symbol)
-    step = step_text(instrument, asked.step)
+    step = bin_text(market, instrument, asked.step)
     key = f"orderflow:{asked.exchange}:{instrument.symbol}:{asked.tf}:{step}:{asked.lookback}:{asked.emit_ms}"
     return Request(key, lambda: Orderflow(key, market, instrument.symbol, step, asked, clock))
 

@@ -234,6 +234,8 @@ CANDLE_COLUMNS = ("open_ms", "open", "high", "low", "close", "bid", "ask", "n", 
 GAPS_SHOWN = 64
 """Newest gaps told beside a footprint; /api/coverage tells all."""
 CELL_COLUMNS = {"p": "price", "bid": "bid", "ask": "ask", "n": "n"}
+LONG_CANDLE_MS = 3_600_000
+"""Beyond it a candle adds up so many cells that it is built once a second at most."""
 _COMPARED = [name for name in CANDLE.names or () if name != "cell_at"]
 """Every trade changes its candle's `n`, so cells differ only where these differ."""
 
@@ -248,6 +250,7 @@ class FootprintTopic(ColumnTopic):
         self, key: str, market: Market, symbol: str, tf_ms: int, step: str, lookback: int, clock: Clock
     ) -> None:
         super().__init__(key, clock)
+        self.period_s = 1.0 if tf_ms > LONG_CANDLE_MS else FootprintTopic.period_s
         self._market = market
         self._symbol = symbol
         self._tf_ms = tf_ms

@@ -6,7 +6,7 @@ import { Store } from './store';
 
 export type Overlay =
   | { kind: 'none' }
-  | { kind: 'symbols'; text: string }
+  | { kind: 'symbols'; text: string; panel?: CanvasPanel }
   | { kind: 'help' }
   | { kind: 'data'; what: string }
   | { kind: 'journal'; panel: CanvasPanel; title: string };

@@ -30,20 +30,20 @@ const isTimeframe = (text: string): text is Timeframe => (TIMEFRAMES as readonly
 /** Look at another symbol; a bin chosen for the last one says nothing about this one's prices. */
 export function show(symbol: string): void {
   if (symbol === link.get().symbol) return;
-  link.update({ symbol, step: steps.get(symbol) ?? 'auto' });
+  link.update({ symbol, step: steps.get(`${link.get().exchange}:${symbol}`) ?? 'auto' });
 }
 
-/** Bins chosen by hand, by symbol, for as long as the page is open. */
+/** Bins chosen by hand, by `exchange:symbol`, for as long as the page is open. */
 const steps = new Map<string, string>();
 
 export function chooseStep(step: string, of: Store<Linked> = link): void {
-  steps.set(of.get().symbol, step);
+  steps.set(`${of.get().exchange}:${of.get().symbol}`, step);
   of.update({ step });
 }
 
 /** A look at one instrument for good, at the timeframe of all others; call `release` when nobody needs it any more. */
 export function held(exchange: string, symbol: string): { look: Store<Linked>; release: () => void } {
-  const look = new Store<Linked>({ ...link.get(), exchange, symbol, step: steps.get(symbol) ?? 'auto' });
+  const look = new Store<Linked>({ ...link.get(), exchange, symbol, step: steps.get(`${exchange}:${symbol}`) ?? 'auto' });
   return { look, release: link.onChange(({ timeframe }) => look.update({ timeframe })) };
 }
 

@@ -13,7 +13,7 @@ export interface Settings {
   linked: Linked;
   bigFlow: { minNotional: number; side: 'all' | 'buy' | 'sell'; rule: 'all' | 'parent' | 'flow_10s' | 'flow_1m' | 'flow_5m'; linkedOnly: boolean };
   imbalance: { sort: string; descending: boolean; mode: 'table' | 'heat'; window: '10s' | '1m' | '5m' | '15m' };
-  footprint: { style: 'bid-ask' | 'delta' | 'volume'; imbalance: boolean; valueArea: boolean };
+  footprint: { style: 'bid-ask' | 'delta' | 'volume'; imbalance: boolean; valueArea: boolean; auctions: boolean; session: boolean };
   liquidations: { minNotional: number; linkedOnly: boolean };
   /** `locks`: the sizes at the ends of the colour scale, by `exchange:symbol`, where a hand has set them. */
   heatmap: { ramp: 'auto' | 'thermal' | 'viridis' | 'grey'; bubbles: boolean; locks: Record<string, [number, number]> };
@@ -25,6 +25,7 @@ export interface Settings {
   surface: { span: number };
   basis: { sort: string; descending: boolean };
   funding: { sort: string; descending: boolean };
+  interest: { sort: string; descending: boolean };
   whales: { minNotional: number; linkedOnly: boolean };
   clusters: { window: '1h' | '4h' | '24h' };
   /** `hidden`: markets switched off, as `venue:symbol`. */
@@ -57,7 +58,7 @@ export const DEFAULTS: Settings = {
   linked: { exchange: 'binance', symbol: 'BTCUSDT', timeframe: '1m', step: 'auto' },
   bigFlow: { minNotional: 0, side: 'all', rule: 'all', linkedOnly: false },
   imbalance: { sort: 'volume', descending: true, mode: 'table', window: '1m' },
-  footprint: { style: 'bid-ask', imbalance: true, valueArea: true },
+  footprint: { style: 'bid-ask', imbalance: true, valueArea: true, auctions: true, session: true },
   liquidations: { minNotional: 0, linkedOnly: false },
   heatmap: { ramp: 'auto', bubbles: true, locks: {} },
   ladder: { steps: {} },
@@ -65,6 +66,7 @@ export const DEFAULTS: Settings = {
   surface: { span: 180 },
   basis: { sort: 'basis', descending: true },
   funding: { sort: 'rate', descending: true },
+  interest: { sort: 'usd', descending: true },
   whales: { minNotional: 0, linkedOnly: false },
   clusters: { window: '24h' },
   cvd: { span: '15m', unit: 'usd', hidden: [] },

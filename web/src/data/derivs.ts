@@ -45,6 +45,18 @@ export interface FundingRow {
   why: string | null;
 }
 
+export interface InterestRow {
+  exchange: string;
+  symbol: string;
+  kind: string;
+  ts: number | null;
+  quantity: number | null;
+  usd: number | null;
+  change_1h_pct: number | null;
+  change_24h_pct: number | null;
+  why: string | null;
+}
+
 export interface WhaleRow {
   exchange: string;
   id: number;

@@ -10,7 +10,7 @@ import { kindOf, type PanelKind } from '../panels/registry';
 import PanelHead from '../ui/PanelHead.svelte';
 import { LayoutError, parseLayout, writeLayout } from './document';
 import { instanceId, readInstance } from './instance';
-import { addBeside, arrange, exchangePanel, PRESETS } from './presets';
+import { addBeside, arrange, buildCompare, exchangePanel, type Instrument, PRESETS } from './presets';
 
 const KEY = 'tapewatch.layout';
 const SAVE_AFTER_MS = 250;
@@ -49,6 +49,12 @@ export class Dock {
     preset.build(this.#api);
   }
 
+  /** Footprints of these instruments side by side, with their flow beside them. */
+  compare(instruments: readonly Instrument[]): void {
+    this.#api.clear();
+    buildCompare(this.#api, instruments);
+  }
+
   /** Open a closed panel, close an open one. */
   toggle(id: string): void {
     const panel = this.#api.getPanel(id);
@@ -72,7 +78,15 @@ export class Dock {
   /** Hold a panel on what it shows, or let a held one follow the workspace again. */
   hold(panel: CanvasPanel): void {
     const { exchange, symbol } = panel.look.get();
-    const next = panel.look === link ? instanceId(panel.id, exchange, symbol) : panel.id;
+    this.#exchange(panel, panel.look === link ? instanceId(panel.id, exchange, symbol) : panel.id);
+  }
+
+  /** Let a panel show another instrument, on which it then stays. */
+  look(panel: CanvasPanel, exchange: string, symbol: string): void {
+    this.#exchange(panel, instanceId(panel.id, exchange, symbol));
+  }
+
+  #exchange(panel: CanvasPanel, next: string): void {
     const open = this.#api.getPanel(next);
     if (open) open.api.setActive();
     else exchangePanel(this.#api, panel.instance, next);
@@ -125,8 +139,8 @@ export class Dock {
     const { exchange, symbol } = readInstance(id)!;
     const { look, release } = symbol ? held(exchange ?? link.get().exchange, symbol) : { look: link, release: () => false };
     const panel = kind.make({ ...this.#workspace, instance: id, look });
-    const onHold = kind.bySymbol ? () => this.hold(panel) : undefined;
-    const head = mount(PanelHead, { target: panel.head, props: { panel, title: kind.title, Tools: kind.tools, onHold } });
+    const props = { panel, title: kind.title, Tools: kind.tools, dock: kind.bySymbol ? this : undefined };
+    const head = mount(PanelHead, { target: panel.head, props });
     return {
       element: panel.root,
       init: ({ api }: GroupPanelPartInitParameters) => {

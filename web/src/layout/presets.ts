@@ -2,7 +2,7 @@
 
 import type { AddPanelOptions, DockviewApi } from 'dockview';
 import { kindOf } from '../panels/registry';
-import { instanceTitle, readInstance } from './instance';
+import { instanceId, instanceTitle, readInstance } from './instance';
 
 export interface Preset {
   id: string;
@@ -86,6 +86,8 @@ function buildDerivatives(dock: DockviewApi): void {
   add(dock, 'flow', { referencePanel: 'cvd', direction: 'below' }, { initialHeight: dock.height * 0.32 });
   add(dock, 'funding', { referencePanel: 'basis', direction: 'below' }, half);
   add(dock, 'whales', { referencePanel: 'clusters', direction: 'below' }, half);
+  add(dock, 'interest', { referencePanel: 'funding', direction: 'within' });
+  dock.getPanel('funding')?.api.setActive();
   dock.getPanel('cvd')?.api.setActive();
 }
 
@@ -98,6 +100,35 @@ function buildResearch(dock: DockviewApi): void {
   add(dock, 'correlation', { referencePanel: 'regression', direction: 'right' }, { initialWidth: dock.width * 0.36 });
   add(dock, 'hawkes', { referencePanel: 'correlation', direction: 'within' });
   dock.getPanel('correlation')?.api.setActive();
+}
+
+export interface Instrument {
+  exchange: string;
+  symbol: string;
+}
+
+/** Share of the width that footprints have when they are compared. */
+const COMPARED = 0.72;
+
+/** Footprints in two rows, the odd ones above; the coin's merged CVD and all candle tables at the right. */
+export function buildCompare(dock: DockviewApi, instruments: readonly Instrument[]): void {
+  const ids = (kind: string): string[] => instruments.map(({ exchange, symbol }) => instanceId(kind, exchange, symbol));
+  const footprints = ids('footprint');
+  const columns = Math.ceil(footprints.length / 2);
+  footprints.forEach((id, k) => {
+    const left = footprints[k - 1];
+    // Each is added with all the width from its left edge on.
+    const width = dock.width * (1 - (COMPARED * k) / columns);
+    if (k < columns) add(dock, id, left === undefined ? undefined : { referencePanel: left, direction: 'right' }, { initialWidth: width });
+  });
+  add(dock, 'cvd', { referencePanel: footprints[columns - 1]!, direction: 'right' }, { initialWidth: dock.width * (1 - COMPARED) });
+  footprints.forEach((id, k) => {
+    if (k >= columns) add(dock, id, { referencePanel: footprints[k - columns]!, direction: 'below' });
+  });
+  const [first, ...others] = ids('candles');
+  add(dock, first!, { referencePanel: 'cvd', direction: 'below' }, { initialHeight: dock.height / 2 });
+  for (const id of others) add(dock, id, { referencePanel: first!, direction: 'within' });
+  dock.getPanel(first!)?.api.setActive();
 }
 
 type Place = { referencePanel: string; direction: 'right' | 'below' | 'within'; index?: number };

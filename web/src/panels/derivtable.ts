@@ -28,12 +28,12 @@ const FETCH_EVERY_MS = 15_000;
 
 export abstract class DerivTable<T extends Named> extends GridPanel {
   readonly maxHz = 4;
-  protected readonly continuous = true;
+  protected readonly continuous: boolean = true;
   readonly filter = new Store('');
   readonly shown = new Store({ rows: 0, all: 0 });
 
   protected readonly data = new Rows<T>((row) => `${row.exchange}:${row.symbol}`);
-  protected abstract readonly topic: 'basis' | 'funding';
+  protected abstract readonly topic: 'basis' | 'funding' | 'interest';
   protected abstract readonly columns: readonly GridColumn[];
   protected minutes: Record<string, Minute[]> = {};
   #order: T[] = [];

@@ -21,6 +21,7 @@ import SurfaceTools from '../ui/SurfaceTools.svelte';
 import WhaleTools from '../ui/WhaleTools.svelte';
 import { BasisPanel } from './basis/panel';
 import { BigFlowPanel } from './bigflow/panel';
+import { CandlesPanel } from './candles/panel';
 import { ClustersPanel } from './clusters/panel';
 import { CvdPanel } from './cvd/panel';
 import { DepthPanel } from './depth/panel';
@@ -34,6 +35,7 @@ import { HeatmapPanel } from './heatmap/panel';
 import { ImbalancePanel } from './imbalance/panel';
 import { LadderPanel } from './ladder/panel';
 import { ImpactPanel } from './impact/panel';
+import { InterestPanel } from './interest/panel';
 import { LiquidationsPanel } from './liquidations/panel';
 import { AnalyticsPanel } from './research/analytics';
 import { CorrelationPanel } from './research/correlation';
@@ -56,6 +58,7 @@ export interface PanelKind {
 
 export const PANELS: readonly PanelKind[] = [
   { id: 'footprint', title: 'Footprint', make: (seat) => new FootprintPanel(seat), tools: FootprintTools, bySymbol: true },
+  { id: 'candles', title: 'Candles', make: (seat) => new CandlesPanel(seat), tools: NoTools, bySymbol: true },
   { id: 'big-flow', title: 'Big flow', make: (seat) => new BigFlowPanel(seat), tools: BigFlowTools },
   { id: 'imbalance', title: 'Imbalance', make: (seat) => new ImbalancePanel(seat), tools: ImbalanceTools },
   { id: 'heatmap', title: 'Heatmap', make: (seat) => new HeatmapPanel(seat), tools: HeatmapTools, bySymbol: true },
@@ -67,6 +70,7 @@ export const PANELS: readonly PanelKind[] = [
   { id: 'cvd', title: 'CVD', make: (seat) => new CvdPanel(seat), tools: CvdTools, bySymbol: true },
   { id: 'basis', title: 'Basis', make: (seat) => new BasisPanel(seat), tools: FilterTools },
   { id: 'funding', title: 'Funding', make: (seat) => new FundingPanel(seat), tools: FilterTools },
+  { id: 'interest', title: 'Open interest', make: (seat) => new InterestPanel(seat), tools: FilterTools },
   { id: 'clusters', title: 'Liquidation clusters', make: (seat) => new ClustersPanel(seat), tools: ClusterTools, bySymbol: true },
   { id: 'whales', title: 'Whales', make: (seat) => new WhalesPanel(seat), tools: WhaleTools },
   { id: 'features', title: 'Features', make: (seat) => new FeaturesPanel(seat), tools: FeatureTools, bySymbol: true },

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { niceStep, priceTicks, timeStep } from '../../src/core/axis';
 import { FootprintData } from '../../src/data/footprint';
-import { autoMultiple, binLabel, firstGuess, neighbour, ticksOf } from '../../src/panels/footprint/bins';
+import { autoMultiple, binLabel, neighbour, ticksOf } from '../../src/panels/footprint/bins';
 import { detailFor } from '../../src/panels/footprint/lod';
 import { heat, NO_SCALE, scaleOf } from '../../src/panels/footprint/scale';
 import { footprintSnapshot } from '../../src/panels/footprint/snapshot';
@@ -26,12 +26,6 @@ describe('bins', () => {
 
   test('candles without trades say nothing', () => {
     expect(autoMultiple([{ low: -1, high: -1, trades: 0 }], 5, 50)).toBeUndefined();
-  });
-
-  test('the first guess is about a 65,000th of the price', () => {
-    expect(firstGuess(614_065)).toBe(10);
-    expect(firstGuess(8_570)).toBe(1);
-    expect(firstGuess(NaN)).toBe(1);
   });
 
   test('neighbours walk the menu and stop at its ends', () => {
@@ -187,7 +181,7 @@ describe('candles', () => {
   test('as plain data they are exact decimals', () => {
     const data = new FootprintData(10);
     data.onFrame(candleFrame('snapshot', [[0, 614_065, [[614_065, 100, 300, 4], [614_060, 1, 2, 2]]]]));
-    expect(footprintSnapshot(data)).toMatchObject({
+    expect(footprintSnapshot(data, new FootprintData(1), [])).toMatchObject({
       symbol: 'BTCUSDT', tf_ms: 60_000, step: 0.5,
       candles: [{
         open_ts: 0, close: 61_406.5, bid: 0.101, ask: 0.302, delta: 0.201, n: 6,

@@ -1,6 +1,8 @@
 /** Which bin a footprint is drawn with: a multiple of the tick from the menu, by hand or by rule. */
 
 import { type Grid, stepText, toCount } from '../../core/decimal';
+import type { Linked } from '../../core/link';
+import { Store } from '../../core/store';
 
 export const MULTIPLES = [1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500] as const;
 
@@ -17,10 +19,18 @@ interface Span {
   trades: number;
 }
 
-/** Bin to start with while no candle is known yet: about a 65,000th of the price. */
-export function firstGuess(lastTicks: number): number {
-  if (!(lastTicks > 0)) return 1; // no trade yet
-  return LADDER.find((multiple) => multiple >= lastTicks / 65_000) ?? LADDER.at(-1)!;
+/** Automatic bins that charts have chosen: frozen, so that no picture changes its meaning, and the same in all panels. */
+export const autoBins = new Store<ReadonlyMap<string, string>>(new Map());
+
+const keyOf = ({ exchange, symbol, timeframe }: Linked): string => `${exchange}:${symbol}:${timeframe}`;
+
+/** The bin to ask the server for; it chooses one by the price while no candle has told how far prices range. */
+export const binFor = (look: Linked): string => (look.step === 'auto' ? (autoBins.get().get(keyOf(look)) ?? 'auto') : look.step);
+
+export const isBinChosen = (look: Linked): boolean => look.step !== 'auto' || autoBins.get().has(keyOf(look));
+
+export function chooseAutoBin(look: Linked, step: string): void {
+  autoBins.set(new Map(autoBins.get()).set(keyOf(look), step));
 }
 
 /**

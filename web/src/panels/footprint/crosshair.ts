@@ -5,6 +5,7 @@ import { stepText, toNumber, toText } from '../../core/decimal';
 import { clockSeconds, day, quantity, signed } from '../../core/format';
 import type { Theme } from '../../core/theme';
 import type { Candle, FootprintHead, Gap } from '../../data/footprint';
+import type { Auction } from './auctions';
 import { diagonalImbalances, RATIO } from './diagonal';
 
 /** Index of the cell whose bin holds `price`; -1 when nothing traded there. */
@@ -14,7 +15,7 @@ export function cellAt(candle: Candle, price: number, step: number): number {
   return -1;
 }
 
-export function tooltipLines(candle: Candle, price: number, head: FootprintHead, minQuantity: number, theme: Theme, gaps: readonly Gap[] = []): Line[] {
+export function tooltipLines(candle: Candle, price: number, head: FootprintHead, minQuantity: number, theme: Theme, gaps: readonly Gap[] = [], auctions: readonly Auction[] = []): Line[] {
   const text = (ticks: number): string => (ticks < 0 ? '—' : toText(ticks, head.tick));
   const amount = (lots: number): string => quantity(toNumber(lots, head.lot), head.lot.decimals);
   const delta = (lots: number): string => signed(toNumber(lots, head.lot), head.lot.decimals);
@@ -39,6 +40,9 @@ export function tooltipLines(candle: Candle, price: number, head: FootprintHead,
     ['POC', text(candle.poc), theme.poc],
     ['VA', `${text(candle.val)} – ${text(candle.vah < 0 ? -1 : candle.vah)}`],
   ];
+  for (const { openMs, end, price, touched } of auctions) {
+    if (openMs === candle.openMs) lines.push([`${end} end`, `unfinished at ${text(price)} + ${stepText(head.stepTicks, head.tick)}${touched ? ', touched' : ''}`]);
+  }
   if (candle.klines > 0) lines.push(['klines', `${candle.klines} min told by the venue's, no cells`, theme.muted]);
   if (candle.gap > 0) lines.push(['gap', `${candle.gap} known, totals are ≈`, theme.amber], ...gapLines(candle, head, gaps, theme));
   return lines;

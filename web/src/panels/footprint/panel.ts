@@ -1,5 +1,6 @@
 /** The footprint: subscription and bin, hand and keys, and what is painted when. The drawing is in its neighbours. */
 
+import { baseAsset } from '../../core/bookpanel';
 import { type CrosshairFrame, paintCrosshair, paintTooltip } from '../../core/crosshair';
 import { stepText, toText } from '../../core/decimal';
 import { clockSeconds } from '../../core/format';
@@ -13,12 +14,14 @@ import { DetectionLog } from '../../data/detections';
 import { type Candle, FootprintData } from '../../data/footprint';
 import { venueNow } from '../../data/status';
 import { axisWidth, type AxisFrame, paintLastPrice, paintPriceAxis, paintPriceGrid, paintTimeAxis, TIME_AXIS_PX } from './axes';
-import { autoMultiple, binLabel, firstGuess, neighbour, ticksOf } from './bins';
+import { type Auction, paintAuctions, unfinishedAuctions } from './auctions';
+import { autoBins, autoMultiple, binFor, binLabel, chooseAutoBin, isBinChosen, neighbour } from './bins';
 import type { Look } from './candle';
 import { tooltipLines } from './crosshair';
 import { type Detail, detailFor } from './lod';
 import { paintMarks } from './marks';
 import { NO_SCALE, scaleOf } from './scale';
+import { paintSession, sessionWidth } from './session';
 import { divide, paintSubPanes, type Placed, type SubPanes } from './subpanes';
 import { footprintSnapshot } from './snapshot';
 import { Tiles } from './tiles';
@@ -48,6 +51,10 @@ export class FootprintPanel extends CanvasPanel {
   #detections = new DetectionLog();
   #leaveDetections: (() => void) | undefined;
   #detectionsOf = '';
+  #session = new FootprintData(1);
+  #leaveSession: (() => void) | undefined;
+  #sessionOf = '';
+  #auctions: Auction[] = [];
   #lookback = LOOKBACKS[0]!;
   #scale = NO_SCALE;
   #detail: Detail | undefined;
@@ -63,8 +70,6 @@ export class FootprintPanel extends CanvasPanel {
     moved: () => this.#redraw(),
     pointed: () => this.invalidate(true),
   });
-  /** Automatic bins already chosen, by symbol and timeframe: frozen, so that the picture does not change its meaning. */
-  readonly #autoBins = new Map<string, number>();
 
   protected start(): void {
     this.#overlay.setAttribute('aria-hidden', 'true');
@@ -73,16 +78,14 @@ export class FootprintPanel extends CanvasPanel {
     this.keep(settings.onChange(() => this.#redraw()));
     this.keep(() => this.#leave?.());
     this.keep(() => this.#leaveDetections?.());
+    this.keep(() => this.#leaveSession?.());
+    this.keep(autoBins.onChange(() => this.#subscribe()));
+    this.keep(settings.onChange(() => this.#followSession()));
     this.keep(settings.subscribe(() => this.#followDetections()));
     this.keep(this.look.onChange(() => this.#followDetections()));
     this.#subscribe();
     const clock = setInterval(() => this.invalidate(true), 1000);
     this.keep(() => clearInterval(clock));
-  }
-
-  /** The universe became known or changed: an automatic bin may be decided now. */
-  onUniverse(): void {
-    this.#subscribe();
   }
 
   protected reset(): void {
@@ -92,16 +95,14 @@ export class FootprintPanel extends CanvasPanel {
   }
 
   snapshot(): object {
-    return footprintSnapshot(this.#data);
+    return footprintSnapshot(this.#data, this.#session, this.#auctions);
   }
 
   // ---- subscription
 
   #subscribe(): void {
     const { exchange, symbol, timeframe } = this.look.get();
-    const step = this.#step();
-    if (step === undefined) return;
-    const params = { exchange, symbol, tf: timeframe, step, lookback: this.#lookback };
+    const params = { exchange, symbol, tf: timeframe, step: binFor(this.look.get()), lookback: this.#lookback };
     const asked = JSON.stringify(params);
     if (asked === this.#asked) return;
     this.#asked = asked;
@@ -115,6 +116,28 @@ export class FootprintPanel extends CanvasPanel {
       fresh.onFrame(frame);
       if (this.#data !== fresh) this.#replace(fresh, same);
       this.#onData();
+    });
+  }
+
+  /** Listen to the session's profile, in the bins of the candles, as long as it is wanted. */
+  #followSession(): void {
+    const { exchange, symbol } = this.look.get();
+    const { head } = this.#data;
+    const step = head && isBinChosen(this.look.get()) ? stepText(head.stepTicks, head.tick) : '';
+    const wanted = settings.get().footprint.session && step ? JSON.stringify({ exchange, symbol, tf: '1d', step, lookback: 1 }) : '';
+    if (wanted === this.#sessionOf) return;
+    this.#sessionOf = wanted;
+    this.#leaveSession?.();
+    this.#leaveSession = undefined;
+    const session = (this.#session = new FootprintData(1));
+    this.#redraw();
+    if (!wanted) return;
+    this.#leaveSession = this.workspace.feed.subscribe('footprint', JSON.parse(wanted) as Record<string, unknown>, {
+      onFrame: (frame) => {
+        session.onFrame(frame);
+        this.#dataDirty = true;
+        this.invalidate();
+      },
     });
   }
 
@@ -154,21 +177,6 @@ export class FootprintPanel extends CanvasPanel {
     );
   }
 
-  /** Bin to ask the server for, as a decimal; undefined while neither a hand nor the universe can tell. */
-  #step(): string | undefined {
-    const { symbol, step, timeframe } = this.look.get();
-    const { market } = this.workspace;
-    const index = market.indexOf(symbol);
-    const tick = market.ticks[index];
-    if (step !== 'auto') {
-      const ticks = tick && ticksOf(step, tick);
-      return ticks && tick ? stepText(ticks, tick) : step;
-    }
-    if (!tick) return market.revision > 0 ? '1' : undefined;
-    const key = `${symbol} ${timeframe}`;
-    return stepText(this.#autoBins.get(key) ?? firstGuess(market.figure('last')[index]!), tick);
-  }
-
   #replace(fresh: FootprintData, sameView: boolean): void {
     this.#data = fresh;
     this.#tiles.clear();
@@ -188,7 +196,9 @@ export class FootprintPanel extends CanvasPanel {
       this.#newestMs = newest.openMs;
       this.#scale = scaleOf(candles, this.#scale);
     }
+    this.#auctions = unfinishedAuctions(candles, head.stepTicks, this.#scale.minQuantity);
     this.#dataDirty = true;
+    this.#followSession();
     this.#tellContext();
   }
 
@@ -201,15 +211,13 @@ export class FootprintPanel extends CanvasPanel {
 
   /** Decide the automatic bin once candles show how far prices range. */
   #chooseBin(): void {
-    const { symbol, step, timeframe } = this.look.get();
+    const look = this.look.get();
     const { head, candles } = this.#data;
-    const key = `${symbol} ${timeframe}`;
-    if (step !== 'auto' || this.#autoBins.has(key) || head?.symbol !== symbol || this.#view.height <= 44) return;
+    if (isBinChosen(look) || head?.symbol !== look.symbol || this.#view.height <= 44) return;
     const columns = Math.ceil(this.#plot / this.#view.candleWidth);
     const chosen = autoMultiple(candles, columns, Math.floor((this.#view.height - 44) / 13));
     if (chosen === undefined) return;
-    this.#autoBins.set(key, chosen);
-    if (chosen !== head.stepTicks) this.#subscribe();
+    chooseAutoBin(look, stepText(chosen, head.tick));
   }
 
   #tellContext(): void {
@@ -225,7 +233,7 @@ export class FootprintPanel extends CanvasPanel {
 
   /** Quantities are in the base asset. */
   #unit(): string {
-    return (this.#data.head?.symbol ?? '').replace(/(USDT|USDC|USD|BUSD|FDUSD)$/, '') || 'base units';
+    return baseAsset(this.#data.head?.symbol ?? '') || 'base units';
   }
 
   #growLookback(): void {
@@ -335,8 +343,19 @@ export class FootprintPanel extends CanvasPanel {
       complete = this.#tiles.draw(context, candle, x, (price) => this.#view.y(price), look, key) && complete;
     }
     this.#tiles.end();
+    if (chosen.auctions) paintAuctions(frame, this.#auctions, placed);
+    const session = this.#sessionShown();
+    if (session) paintSession({ ...frame, width: session.width }, session.session, this.#session.tradesSince);
     context.restore();
     if (!complete) this.#redraw();
+  }
+
+  /** The session's profile and the width it has; undefined where it is not shown. */
+  #sessionShown(): { session: Candle; width: number } | undefined {
+    const session = this.#session.candles.at(-1);
+    const width = sessionWidth(this.#plot);
+    const sameBins = this.#session.head?.stepTicks === this.#data.head?.stepTicks;
+    return session && session.trades > 0 && width > 0 && sameBins ? { session, width } : undefined;
   }
 
   #paintOverlay(): void {
@@ -354,13 +373,15 @@ export class FootprintPanel extends CanvasPanel {
       chart: this.#view.height, panes: this.height - TIME_AXIS_PX,
     };
     const index = this.#view.indexAt(pointer.x);
-    const candle = this.#candleAt(index);
+    const lane = this.#sessionShown();
+    const overSession = lane && pointer.x < lane.width && pointer.y < this.#view.height;
+    const candle = overSession ? lane.session : this.#candleAt(index);
     const price = Math.floor(this.#view.priceAt(pointer.y));
     const inChart = pointer.y < this.#view.height;
     const column = this.#view.x(index) + Math.round(this.#view.candleWidth / 2);
     const time = clockSeconds(this.#newestMs + index * head.timeframeMs);
     paintCrosshair(frame, pointer, inChart ? toText(price, head.tick) : undefined, time, column);
-    if (candle) paintTooltip(frame, pointer, tooltipLines(candle, price, head, this.#scale.minQuantity, frame.theme, this.#data.gaps));
+    if (candle) paintTooltip(frame, pointer, tooltipLines(candle, price, head, overSession ? Infinity : this.#scale.minQuantity, frame.theme, this.#data.gaps, overSession ? [] : this.#auctions));
   }
 
   #candleAt(index: number): Candle | undefined {
@@ -393,6 +414,8 @@ export class FootprintPanel extends CanvasPanel {
       f: () => this.#cycleStyle(),
       i: () => this.#toggle('imbalance'),
       v: () => this.#toggle('valueArea'),
+      u: () => this.#toggle('auctions'),
+      p: () => this.#toggle('session'),
     };
     actions[key]?.();
     return key in actions;
@@ -414,7 +437,7 @@ export class FootprintPanel extends CanvasPanel {
     settings.update({ footprint: { ...footprint, style } });
   }
 
-  #toggle(name: 'imbalance' | 'valueArea'): void {
+  #toggle(name: 'imbalance' | 'valueArea' | 'auctions' | 'session'): void {
     const { footprint } = settings.get();
     settings.update({ footprint: { ...footprint, [name]: !footprint[name] } });
   }

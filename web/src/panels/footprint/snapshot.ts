@@ -3,23 +3,26 @@
 import { type Grid, toNumber, toText } from '../../core/decimal';
 import { clockSeconds } from '../../core/format';
 import type { Candle, FootprintData, FootprintHead } from '../../data/footprint';
+import type { Auction } from './auctions';
 
-export function footprintSnapshot(data: FootprintData): object {
+export function footprintSnapshot(data: FootprintData, session: FootprintData, auctions: readonly Auction[]): object {
   const { head, candles } = data;
-  if (!head) return { symbol: '', tf_ms: 0, step: 0, candles: [], rows: [] };
+  if (!head) return { symbol: '', tf_ms: 0, step: 0, candles: [], rows: [], session: null, auctions: [] };
   return {
     symbol: head.symbol,
     tf_ms: head.timeframeMs,
     step: toNumber(head.stepTicks, head.tick),
     candles: candles.map((candle) => plain(candle, head)),
     rows: candles.map((candle) => printed(candle, head)),
+    session: session.head && session.candles[0] ? plain(session.candles[0], session.head) : null,
+    auctions: auctions.map(({ openMs, end, price, touched }) => ({ open_ts: openMs, end, p: toNumber(price, head.tick), touched })),
   };
 }
 
 /** A bin's edge or price; null where a candle has no trades. */
 const priceOf = (ticks: number, tick: Grid): number | null => (ticks < 0 ? null : toNumber(ticks, tick));
 
-function plain(candle: Candle, { tick, lot }: FootprintHead): object {
+export function plain(candle: Candle, { tick, lot }: FootprintHead): object {
   const levels = Array.from(candle.price as ArrayLike<number>, (price, k) => ({
     p: toNumber(price, tick),
     bid: toNumber(candle.cellBid[k]!, lot),
