@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,10 @@ WHOLE = {"btc 2024"}
 """Sets done in one piece: hftbacktest converts files."""
 
 
+class Ended(Exception):  # noqa: N818  (it says what happened)
+    """A contender's process is no more."""
+
+
 class Worker:
     """A contender in its own process."""
 
@@ -56,7 +61,9 @@ class Worker:
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"{self.name} ended at {word!r} with exit code {self._process.wait()}")
+            code = self._process.wait()
+            how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+            raise Ended(f"{self.name} ended {how} when told {word!r}")
         return answer
 
     def close(self) -> None:
@@ -85,30 +92,44 @@ def compare(name: str, contenders: Sequence[str], rounds: int) -> tuple[Workload
                     workers.append(Worker(contender, Path(folder), whole=name in WHOLE))
                 except CannotBeMade as error:
                     remarks.append(str(error))
-            costs = _measure(workload, workers, rounds, whole=name in WHOLE)
+            costs = _measure(workload, workers, rounds, remarks, whole=name in WHOLE)
         finally:
             for worker in workers:
                 worker.close()
     return workload, costs, remarks
 
 
-def _measure(workload: Workload, workers: list[Worker], rounds: int, *, whole: bool) -> dict[str, Cost]:
+def _measure(
+    workload: Workload, workers: list[Worker], rounds: int, remarks: list[str], *, whole: bool
+) -> dict[str, Cost]:
     sizes = [sum(len(read.frames) for read in reads) for reads in workload.slices()]
     sizes = [sum(sizes)] if whole else sizes
     untimed = 0 if whole else min(len(sizes) - 1, 1 + len(sizes) // UNTIMED_SHARE)
     messages = sum(sizes[untimed:])
     spent: dict[str, list[list[int]]] = {worker.name: [] for worker in workers}
     digests: dict[str, dict[str, str]] = {}
+    alive = list(workers)
+
+    def told(word: str | int, turn: int = 0) -> list[tuple[str, str]]:
+        """Tell everybody alive, one after the other, and what they answer. Who ends is named, and out."""
+        answers = []
+        for worker in alive[turn:] + alive[:turn]:
+            try:
+                answers.append((worker.name, worker.ask(word)))
+            except Ended as end:
+                remarks.append(f"{workload.name}: {end}")
+                alive.remove(worker)
+                del spent[worker.name]
+        return answers
+
     for number in range(rounds):
-        for worker in workers:
-            worker.ask("build")
-            spent[worker.name].append([])
+        for name, _ in told("build"):
+            spent[name].append([])
         for k in range(len(sizes)):
-            turn = (k + number) % len(workers)
-            for worker in workers[turn:] + workers[:turn]:
-                spent[worker.name][-1].append(int(worker.ask(k)))
+            for name, nanoseconds in told(k, (k + number) % len(alive)):
+                spent[name][-1].append(int(nanoseconds))
         if number == 0:
-            digests = {worker.name: json.loads(worker.ask("state")) for worker in workers}
+            digests = {name: json.loads(answer) for name, answer in told("state")}
     return {
         name: Cost(
             sum(min(times) for times in zip(*(took[untimed:] for took in rounds_), strict=True)) / messages,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +9,7 @@ from hypothesis import strategies as st
 
 from tapes import Level, examples
 from tapewatch.book import ladder
-from tapewatch.book.ladder import NO_PRICE, PAGE, Ladders
+from tapewatch.book.ladder import NO_PAGE, NO_PRICE, PAGE, Ladders
 from tapewatch.model.tape import LEVEL
 
 BID, ASK = 1, -1
@@ -27,7 +25,8 @@ class Books:
 
     def set(self, i: int, side: int, levels: list[Level]) -> None:
         self.state = ladder.grow(self.state, len(levels))
-        ladder.set_levels(self.state, i, np.array(levels, LEVEL), 0, len(levels), side)
+        bids, asks = (len(levels), 0) if side == BID else (0, len(levels))
+        ladder.set_levels(self.state, i, np.array(levels, LEVEL), 0, bids, asks)
 
     def side(self, i: int, side: int, depth: int = 10_000) -> list[Level]:
         out = np.zeros((2, depth, 2), np.int64)
@@ -36,7 +35,7 @@ class Books:
         return [(int(tick), int(lots)) for tick, lots in found]
 
     def pages_used(self) -> int:
-        return len(self.state.used) - int(self.state.meta[0])
+        return len(self.state.free) - int(self.state.meta[0])
 
 
 class DictBook:
@@ -166,7 +165,7 @@ def test_emptied_pages_go_back_to_the_pool() -> None:
         books.set(0, BID, [(start + 1, 1), (start + 2, 1)])
         books.set(0, BID, [(start + 1, 0), (start + 2, 0)])
     assert books.pages_used() == 0
-    assert len(books.state.used) == 8, "the pool never had to grow"
+    assert len(books.state.free) == 8, "the pool never had to grow"
 
 
 def test_growing_the_pool_keeps_every_level() -> None:
@@ -176,7 +175,7 @@ def test_growing_the_pool_keeps_every_level() -> None:
         books.set(0, ASK, levels)
         model.set(ASK, levels)
     assert_same(books, [model])
-    assert len(books.state.used) >= 200
+    assert len(books.state.free) >= 200
 
 
 def test_more_instruments_get_books_of_their_own() -> None:
@@ -213,8 +212,8 @@ def test_a_long_random_walk_of_one_market(seed: int) -> None:
         if step % 250 == 0:
             assert_same(books, models)
     assert_same(books, models)
-    held: dict[int, int] = defaultdict(int)
-    for page, key in enumerate(books.state.key):
-        if key >= 0:
-            held[page] = int(np.count_nonzero(books.state.lots[page * PAGE : (page + 1) * PAGE]))
-    assert all(books.state.used[page] == count for page, count in held.items())
+    held = books.state.table[books.state.table["key"] != NO_PAGE]
+    assert all(
+        used == np.count_nonzero(books.state.lots[page * PAGE : (page + 1) * PAGE])
+        for page, used in held[["page", "used"]].tolist()
+    )

@@ -55,13 +55,15 @@ class Backtest:
         with gzip.open(self._file, "wb", compresslevel=0) as out:
             for at, frame in lines:
                 out.write(b"%d %b\n" % (at, frame))
-        _to_the_end(self._backtest(convert_quietly(self._file, self._rows)))  # compiles
+        self._events: Any = None
         self._end: Any = None
+        self.run([])  # compiles
 
-    def _backtest(self, events: Any) -> Any:
+    def _backtest(self) -> Any:
+        """An engine at the beginning of `_events`. It takes their address and no reference: we have to hold them."""
         asset = (
             BacktestAsset()
-            .data([events])
+            .data([self._events])
             .linear_asset(1.0)
             .constant_order_latency(0, 0)
             .risk_adverse_queue_model()
@@ -78,7 +80,9 @@ class Backtest:
         return int(ROI * 100_000 / self._tick)
 
     def run(self, _: list[Read]) -> None:
-        self._end = self._backtest(convert_quietly(self._file, self._rows))
+        self._end = None  # before the events it reads are let go
+        self._events = convert_quietly(self._file, self._rows)
+        self._end = self._backtest()
         _to_the_end(self._end)
 
     def state(self) -> State:

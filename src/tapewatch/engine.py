@@ -132,9 +132,7 @@ def _apply(
                 kept[0] += 1
                 kept[kept[0]] = r
             _pass_time(flow, clock, row.event_ms)
-            middle = row.level_at + row.bids
-            ladder.set_levels(books, row.instrument, levels, row.level_at, middle, 1)
-            ladder.set_levels(books, row.instrument, levels, middle, middle + row.asks, -1)
+            ladder.set_levels(books, row.instrument, levels, row.level_at, row.bids, row.asks)
             book.last_id = row.last_id
             book.event_ms = row.event_ms
             book.ts_ms = row.ts_ms

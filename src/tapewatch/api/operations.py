@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
-from ..book.ladder import PAGE
+from ..book.ladder import NO_PAGE, PAGE
 from ..engine import Engine
 from ..hub.requests import find_market
 from ..model.views import CELL
@@ -75,8 +75,9 @@ def operations_content(engine: Engine) -> dict[str, Any]:
     n = len(engine.universe)
     ladders, flow = engine.sync.ladders, engine.flow
     books, trades, quotes = ladders.books[:n], flow.trades[:n], engine.quotes.quotes[:n]
+    keys = ladders.table["key"]
     # A page's key ends in the number of its instrument (`book.ladder`).
-    pages = np.bincount(ladders.key[ladders.key >= 0] & INSTRUMENT_MASK, minlength=n)
+    pages = np.bincount(keys[keys != NO_PAGE] & INSTRUMENT_MASK, minlength=n)
     newest = np.maximum(books["ts_ms"], trades["last_ms"])
     symbols = [
         {

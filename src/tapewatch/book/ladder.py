@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..compiled import Record, kernel, leaf, prefetch
 
-PAGE_BITS = 8
+PAGE_BITS = 10
 PAGE = 1 << PAGE_BITS
 PAGE_MASK = PAGE - 1
 NO_PRICE = -1
@@ -23,6 +23,7 @@ NO_EDGE = 2**62
 """`high` of a book whose snapshot held all asks there were; `low` is 0 where it held all bids."""
 
 _INSTRUMENT_BITS = 16
+_INSTRUMENT_MASK = (1 << _INSTRUMENT_BITS) - 1
 _HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _WALK_LIMIT = 64
 """Neighbouring pages tried before all pages of the pool are searched for the next level."""
@@ -74,37 +75,38 @@ kept while a snapshot is awaited), `discarded` (kept, and then the chain broke),
 kept."""
 
 
+NO_PAGE = -1
+ENTRY = np.dtype([("key", np.int64), ("page", np.int32), ("used", np.int32)])
+"""A page in the hash table: which ticks of which instrument (NO_PAGE: none), its place in `lots`, its standing levels."""
+
+
 class Ladders(NamedTuple):
     """State of all books; `free[: meta[0]]` is the stack of unused pages."""
 
     books: NDArray[np.void]
     lots: NDArray[np.int64]
-    used: NDArray[np.int32]
-    key: NDArray[np.int64]
+    table: NDArray[np.void]
     free: NDArray[np.int32]
-    table_key: NDArray[np.int64]
-    table_page: NDArray[np.int32]
     meta: NDArray[np.int64]
 
 
 def new_ladders(instruments: int, pages: int = 32_768) -> Ladders:
     books = np.zeros(instruments, BOOK)
     books["best_bid"] = books["best_ask"] = NO_PRICE
+    table = np.zeros(pages * 2, ENTRY)
+    table["key"] = NO_PAGE
     return Ladders(
         books=books,
         lots=np.zeros(pages * PAGE, np.int64),
-        used=np.zeros(pages, np.int32),
-        key=np.full(pages, -1, np.int64),
+        table=table,
         free=np.arange(pages - 1, -1, -1, dtype=np.int32),
-        table_key=np.full(pages * 2, -1, np.int64),
-        table_page=np.zeros(pages * 2, np.int32),
         meta=np.array([pages], np.int64),
     )
 
 
 def grow(state: Ladders, pages_wanted: int) -> Ladders:
     """Return ladders with at least `pages_wanted` unused pages; content unchanged."""
-    old = len(state.used)
+    old = len(state.free)
     pages = old
     while pages - old + int(state.meta[0]) < pages_wanted:
         pages *= 2
@@ -112,12 +114,10 @@ def grow(state: Ladders, pages_wanted: int) -> Ladders:
         return state
     bigger = new_ladders(0, pages)
     bigger.lots[: old * PAGE] = state.lots
-    bigger.used[:old] = state.used
-    bigger.key[:old] = state.key
     free = np.concatenate([np.arange(pages - 1, old - 1, -1, dtype=np.int32), state.free[: state.meta[0]]])
     bigger.free[: len(free)] = free
     bigger.meta[0] = len(free)
-    _index_pages(bigger)
+    _copy_entries(state, bigger)
     return bigger._replace(books=state.books)
 
 
@@ -129,17 +129,17 @@ def grow_books(state: Ladders, instruments: int) -> Ladders:
 
 
 @kernel
-def _index_pages(s: Ladders) -> None:
-    for page in range(len(s.used)):
-        if s.key[page] >= 0:
-            slot = _slot_of(s, s.key[page])
-            s.table_key[slot] = s.key[page]
-            s.table_page[slot] = page
+def _copy_entries(s: Ladders, to: Ladders) -> None:
+    for slot in range(len(s.table)):
+        entry = s.table[slot]
+        if entry.key != NO_PAGE:
+            new = to.table[_slot_of(to, entry.key)]
+            new.key, new.page, new.used = entry.key, entry.page, entry.used
 
 
 @leaf
 def _home(s: Ladders, key: int) -> int:
-    mask = np.uint64(len(s.table_key) - 1)
+    mask = np.uint64(len(s.table) - 1)
     h = np.uint64(key) * _HASH_FACTOR
     return np.int64((h ^ (h >> np.uint64(29))) & mask)
 
@@ -147,9 +147,9 @@ def _home(s: Ladders, key: int) -> int:
 @leaf
 def _slot_of(s: Ladders, key: int) -> int:
     """Table slot that holds `key`, or the empty slot where it would go."""
-    mask = len(s.table_key) - 1
+    mask = len(s.table) - 1
     slot = _home(s, key)
-    while s.table_key[slot] != -1 and s.table_key[slot] != key:
+    while s.table[slot].key != NO_PAGE and s.table[slot].key != key:
         slot = (slot + 1) & mask
     return slot
 
@@ -161,49 +161,39 @@ def _page_key(i: int, tick: int) -> int:
 
 @leaf
 def _find_page(s: Ladders, key: int) -> int:
-    slot = _slot_of(s, key)
-    return np.int64(s.table_page[slot]) if s.table_key[slot] == key else -1
+    entry = s.table[_slot_of(s, key)]
+    return np.int64(entry.page) if entry.key == key else NO_PAGE
 
 
 @leaf
-def _take_page(s: Ladders, key: int) -> int:
-    slot = _slot_of(s, key)
-    if s.table_key[slot] == key:
-        return np.int64(s.table_page[slot])
+def _take_page(s: Ladders, slot: int, key: int) -> int:
+    """Give `key` a page, in the empty slot where it goes."""
     s.meta[0] -= 1
-    page = s.free[s.meta[0]]
-    s.table_key[slot] = key
-    s.table_page[slot] = page
-    s.key[page] = key
-    return np.int64(page)
+    entry = s.table[slot]
+    entry.key = key
+    entry.page = s.free[s.meta[0]]
+    entry.used = 0
+    return np.int64(entry.page)
 
 
 @kernel
-def _release_page(s: Ladders, page: int) -> None:
-    """Give an empty page back and close the hole it leaves in the probe sequence of the table."""
-    mask = len(s.table_key) - 1
-    hole = _slot_of(s, s.key[page])
-    s.key[page] = -1
-    s.free[s.meta[0]] = page
+def _release_page(s: Ladders, slot: int) -> None:
+    """Give the empty page of this slot back and close the hole it leaves in the probe sequence of the table."""
+    mask = len(s.table) - 1
+    s.free[s.meta[0]] = s.table[slot].page
     s.meta[0] += 1
-    slot = hole
+    hole = slot
     while True:
         slot = (slot + 1) & mask
-        if s.table_key[slot] == -1:
+        entry = s.table[slot]
+        if entry.key == NO_PAGE:
             break
-        home = _home(s, s.table_key[slot])
+        home = _home(s, entry.key)
         if ((slot - home) & mask) >= ((slot - hole) & mask):
-            s.table_key[hole] = s.table_key[slot]
-            s.table_page[hole] = s.table_page[slot]
+            moved = s.table[hole]
+            moved.key, moved.page, moved.used = entry.key, entry.page, entry.used
             hole = slot
-    s.table_key[hole] = -1
-
-
-@leaf
-def _leave_page(s: Ladders, page: int, used: int) -> None:
-    s.used[page] = used
-    if used == 0:
-        _release_page(s, page)
+    s.table[hole].key = NO_PAGE
 
 
 @kernel
@@ -232,14 +222,14 @@ def next_level(s: Ladders, i: int, tick: int, side: int) -> int:
 def _search_pool(s: Ladders, i: int, tick: int, side: int) -> int:
     """`next_level` at any distance, `tick` included: look at every page of the instrument."""
     best = NO_PRICE
-    for page in range(len(s.key)):
-        key = s.key[page]
-        if key < 0 or (key & ((1 << _INSTRUMENT_BITS) - 1)) != i:
+    for slot in range(len(s.table)):
+        entry = s.table[slot]
+        if entry.key == NO_PAGE or (entry.key & _INSTRUMENT_MASK) != i:
             continue
-        first = (key >> _INSTRUMENT_BITS) << PAGE_BITS
+        first = (entry.key >> _INSTRUMENT_BITS) << PAGE_BITS
         for at in range(PAGE):
             t = first + at
-            if s.lots[page * PAGE + at] * side > 0 and (tick - t) * side >= 0:
+            if s.lots[np.int64(entry.page) * PAGE + at] * side > 0 and (tick - t) * side >= 0:
                 if best == NO_PRICE or (t - best) * side > 0:
                     best = t
     return best
@@ -260,63 +250,78 @@ def fetch_levels(s: Ladders, i: int, levels: NDArray[np.void], start: int, stop:
         tick = levels[n].price
         key = _page_key(i, tick)
         if key != page_key:
-            page_key, page = key, np.int64(s.table_page[_home(s, key)])
+            page_key, page = key, np.int64(s.table[_home(s, key)].page)
         prefetch(s.lots, page * PAGE + (tick & PAGE_MASK))
 
 
 @leaf
-def set_levels(s: Ladders, i: int, levels: NDArray[np.void], start: int, stop: int, side: int) -> None:
-    """Set `levels[start:stop]` (absolute lots, 0 deletes) on one side: 1 bids, -1 asks.
+def set_levels(s: Ladders, i: int, levels: NDArray[np.void], start: int, bids: int, asks: int) -> None:
+    """Set `bids` levels from `start` on and the `asks` behind them (absolute lots, 0 deletes).
 
-    The caller has made sure that `stop - start` unused pages are there.
+    The caller has made sure that `bids + asks` unused pages are there.
     """
     book = s.books[i]
-    bids, asks, best_bid, best_ask = book.bids, book.asks, book.best_bid, book.best_ask
-    page_key, page, used = np.int64(-1), np.int64(-1), np.int64(0)
-    for n in range(start, stop):
-        tick, lots = levels[n].price, levels[n].qty
+    n_bids, n_asks, best_bid = book.bids, book.asks, book.best_bid
+    best_ask = book.best_ask if n_asks else NO_EDGE
+    page_key, page, slot, used = np.int64(-1), np.int64(NO_PAGE), np.int64(0), np.int64(0)
+    for n in range(start, start + bids + asks):
+        side = 1 if n < start + bids else -1
+        tick, lots = levels[n].price, levels[n].qty * side
         key = _page_key(i, tick)
         if key != page_key:
-            if page >= 0:
-                _leave_page(s, page, used)
-            page_key, page = key, _find_page(s, key)
-            used = np.int64(s.used[page]) if page >= 0 else np.int64(0)
-        if page < 0:
+            if page != NO_PAGE:
+                _leave_page(s, slot, used)
+            page_key, slot = key, _slot_of(s, key)
+            page, used = np.int64(NO_PAGE), np.int64(0)
+            if s.table[slot].key == key:
+                page, used = np.int64(s.table[slot].page), np.int64(s.table[slot].used)
+        if page == NO_PAGE:
             if lots == 0:
                 continue
-            page = _take_page(s, key)
+            page = _take_page(s, slot, key)
         at = np.uint64(page * PAGE + (tick & PAGE_MASK))
         old = s.lots[at]
-        if (lots == 0) & (old * side <= 0):
-            continue  # a deletion of a level we never had, or of the other side's
-        s.lots[at] = lots * side
+        # A deletion of a level that we never had, or of the other side's, is none. As likely as not: no branch.
+        lots = old if (lots == 0) & (old * side < 0) else lots
+        s.lots[at] = lots
         used += (lots != 0) - (old != 0)
-        bids += (lots != 0 and side > 0) - (old > 0)
-        asks += (lots != 0 and side < 0) - (old < 0)
+        n_bids += (lots > 0) - (old > 0)
+        n_asks += (lots < 0) - (old < 0)
         # One rare condition stands before all others: what most levels have in common is one branch.
-        in_front = tick >= best_bid if side > 0 else (tick <= best_ask) | (best_ask == NO_PRICE)
-        if in_front | (old * side < 0):
-            if side > 0 and tick > best_bid and lots != 0:
+        if (tick >= best_bid if side > 0 else tick <= best_ask) | (old * side < 0):
+            if lots > 0 and tick > best_bid:
                 best_bid = tick
-            if side < 0 and (tick < best_ask or best_ask == NO_PRICE) and lots != 0:
+            if lots < 0 and tick < best_ask:
                 best_ask = tick
-            if tick == best_bid and old > 0 and (lots == 0 or side < 0):
-                best_bid = next_level(s, i, tick, 1) if bids else NO_PRICE
-            if tick == best_ask and old < 0 and (lots == 0 or side > 0):
-                best_ask = next_level(s, i, tick, -1) if asks else NO_PRICE
-    if page >= 0:
-        _leave_page(s, page, used)
-    book.bids, book.asks, book.best_bid, book.best_ask = bids, asks, best_bid, best_ask
+            if tick == best_bid and lots <= 0:
+                best_bid = next_level(s, i, tick, 1) if n_bids else np.int64(NO_PRICE)
+            if tick == best_ask and lots >= 0:
+                best_ask = next_level(s, i, tick, -1) if n_asks else np.int64(NO_EDGE)
+    if page != NO_PAGE:
+        _leave_page(s, slot, used)
+    book.bids, book.asks, book.best_bid = n_bids, n_asks, best_bid
+    book.best_ask = best_ask if n_asks else NO_PRICE
+
+
+@leaf
+def _leave_page(s: Ladders, slot: int, used: int) -> None:
+    s.table[slot].used = used
+    if used == 0:
+        _release_page(s, slot)
 
 
 @kernel
 def clear(s: Ladders, i: int) -> None:
     """Forget every level of a book; its counters stay."""
-    for page in range(len(s.key)):
-        if s.key[page] >= 0 and (s.key[page] & ((1 << _INSTRUMENT_BITS) - 1)) == i:
-            s.lots[page * PAGE : (page + 1) * PAGE] = 0
-            s.used[page] = 0
-            _release_page(s, page)
+    slot = 0
+    while slot < len(s.table):
+        entry = s.table[slot]
+        if entry.key == NO_PAGE or (entry.key & _INSTRUMENT_MASK) != i:
+            slot += 1
+            continue
+        start = np.int64(entry.page) * PAGE
+        s.lots[start : start + PAGE] = 0
+        _release_page(s, slot)  # another page may be in this slot now
     book = s.books[i]
     book.bids = 0
     book.asks = 0

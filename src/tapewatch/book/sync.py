@@ -250,9 +250,7 @@ class BookSync:
         ladder.clear(self.ladders, i)
         self.reserve(len(snapshot.levels))
         book = self.ladders.books[i]
-        bids = int(row["bids"])
-        ladder.set_levels(self.ladders, i, snapshot.levels, 0, bids, 1)
-        ladder.set_levels(self.ladders, i, snapshot.levels, bids, bids + int(row["asks"]), -1)
+        ladder.set_levels(self.ladders, i, snapshot.levels, 0, int(row["bids"]), int(row["asks"]))
         book["state"] = LOADED
         book["refreshing"] = 0
         self._early.pop(i, None)
@@ -287,9 +285,7 @@ class BookSync:
     def _apply(self, i: int, diff: Diff) -> str | None:
         self.reserve(len(diff.levels))
         book = self.ladders.books[i]
-        bids = int(diff.row["bids"])
-        ladder.set_levels(self.ladders, i, diff.levels, 0, bids, 1)
-        ladder.set_levels(self.ladders, i, diff.levels, bids, bids + int(diff.row["asks"]), -1)
+        ladder.set_levels(self.ladders, i, diff.levels, 0, int(diff.row["bids"]), int(diff.row["asks"]))
         book["last_id"] = diff.row["last_id"]
         book["event_ms"] = diff.row["event_ms"]
         book["ts_ms"] = diff.row["ts_ms"]

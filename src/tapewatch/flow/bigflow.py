@@ -195,8 +195,10 @@ def on_parent_print(s: BigFlow, i: int, ts_ms: int, price: int, lots: int, sell:
     """Extend or start the parent order of an instrument with one print."""
     parent, pulse = s.parents[i], s.pulses[i]
     if pulse.parent_ms == 0 or parent.sell != sell or ts_ms - pulse.parent_ms > cluster_ms:
-        _close_event(s, parent.event)
-        _close_whale(s, parent.whale)
+        if parent.event >= 0:
+            _close_event(s, parent.event)
+        if parent.whale >= 0:
+            _close_whale(s, parent.whale)
         parent.sell = sell
         parent.start_ms = ts_ms
         parent.qty = 0
@@ -280,7 +282,7 @@ def _close_whale(s: BigFlow, whale_id: int) -> None:
 
 @leaf
 def _count_level(parent: Record, price: int) -> None:
-    for k in range(parent.levels):
+    for k in range(parent.levels - 1, -1, -1):
         if parent.prices[k] == price:
             return
     if parent.levels < MAX_DISTINCT_PRICES:

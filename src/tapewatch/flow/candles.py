@@ -39,14 +39,13 @@ BASE = np.dtype(
         ("gap", np.int32),
         ("cell_at", np.int64),
         ("cells", np.int32),
-        ("size_class", np.int16),
-        ("near", np.uint16),
+        ("size_class", np.int32),
+        ("near", np.int32, (2,)),
     ]
 )
-"""Candle of base length; `number` is ts_ms // base_ms. Ids decide which trade opens and closes. `near` is the place
-of the cell written last, where the search of the next one begins. An empty slot is all zeros, so that memory is only
-touched where something traded."""
-MAX_NEAR = 2**16 - 1
+"""Candle of base length; `number` is ts_ms // base_ms. Ids decide which trade opens and closes. `near` has the places
+of the cells sold in and bought in last, where the search of the next one begins. An empty slot is all zeros, so that
+memory is only touched where something traded."""
 LOOKED_AT = SMALLEST_BLOCK + 2
 """Cells compared at once. Behind the newest block there is always room for another one, so none is beyond the arena."""
 
@@ -143,9 +142,9 @@ def fetch_candle(store: Candles, i: int, number: int) -> None:
 
 @leaf
 def fetch_cell(store: Candles, i: int, number: int) -> None:
-    """Begin to fetch the cell that was written last in the candle with this number."""
+    """Begin to fetch cells near the one written last in the candle with this number."""
     candle = store.ring[number & (len(store.ring) - 1), i]
-    prefetch(store.cells, candle.cell_at + candle.near)
+    prefetch(store.cells, candle.cell_at + candle.near[0])
 
 
 @leaf
@@ -175,7 +174,8 @@ def _open_slot(store: Candles, i: int, number: int) -> int:
     candle.bid_quote = 0
     candle.ask_quote = 0
     candle.cells = 0
-    candle.near = 0
+    candle.near[0] = 0
+    candle.near[1] = 0
     candle.size_class = NO_BLOCK
     store.newest[i] = max(store.newest[i], number)
     return slot
@@ -195,14 +195,14 @@ def _leave(store: Candles, i: int, candle: Record) -> None:
 
 
 @leaf
-def _search(store: Candles, candle: Record, price: int) -> int:
-    """How many cells of the candle lie below `price`.
+def _search(store: Candles, candle: Record, near: int, price: int) -> int:
+    """How many cells of the candle lie below `price`, most likely close to `near`.
 
     Prints are close to each other, so a few cells around the last one are all looked at: where among them the price
     lies is as good as random, and to count is cheaper than to branch. Only then the others are halved.
     """
     lo, hi = np.int64(0), np.int64(candle.cells)
-    start = max(0, min(candle.near - LOOKED_AT // 2, hi - LOOKED_AT))
+    start = max(0, min(near - LOOKED_AT // 2, hi - LOOKED_AT))
     below = np.int64(0)
     for k in range(LOOKED_AT):
         below += (start + k < hi) & (store.cells[candle.cell_at + start + k].price < price)
@@ -218,11 +218,17 @@ def _search(store: Candles, candle: Record, price: int) -> int:
 
 
 @leaf
-def _cell_of(store: Candles, i: int, slot: int, price: int) -> int:
-    """Arena position of the candle's cell at `price`, inserted in order if it is new."""
+def _cell_of(store: Candles, i: int, slot: int, price: int, side: int) -> int:
+    """Arena position of the candle's cell at `price`, inserted in order if it is new.
+
+    Buyers mostly pay what the last buyer did, and sellers get what the last seller got: `side` is 1 or 0.
+    """
     candle = store.ring[slot, i]
-    lo = _search(store, candle, price)
-    candle.near = min(lo, MAX_NEAR)
+    near = np.int64(candle.near[side])
+    if near < candle.cells and store.cells[candle.cell_at + near].price == price:
+        return candle.cell_at + near
+    lo = _search(store, candle, near, price)
+    candle.near[side] = lo
     if lo < candle.cells and store.cells[candle.cell_at + lo].price == price:
         return candle.cell_at + lo
     if candle.cells == _capacity(candle.size_class):
@@ -237,6 +243,7 @@ def _cell_of(store: Candles, i: int, slot: int, price: int) -> int:
     for k in range(candle.cell_at + candle.cells, at, -1):
         store.cells[k] = store.cells[k - 1]
     candle.cells += 1
+    candle.near[1 - side] += candle.near[1 - side] >= lo
     cell = store.cells[at]
     cell.price = price
     cell.bid = 0
@@ -267,7 +274,7 @@ def add_trade(store: Candles, i: int, number: int, trade_id: int, price: int, lo
             candle.open, candle.open_id = price, trade_id
         if trade_id >= candle.close_id:
             candle.close, candle.close_id = price, trade_id
-    cell = store.cells[_cell_of(store, i, slot, price)]
+    cell = store.cells[_cell_of(store, i, slot, price, 0 if sell else 1)]
     sold = lots if sell else 0
     bought = lots - sold
     candle.bid += sold

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import Record, entry, kernel, leaf
+from ..compiled import entry, kernel, leaf
 from ..model.instrument import Instrument
 from ..model.tape import ROW, Flag
 from ..model.views import CELL, Footprint
@@ -69,65 +69,75 @@ class Work(NamedTuple):
 @kernel
 def _add(rows: NDArray[np.void], start: int, n: int, w: Work) -> tuple[int, int]:
     """Add rows[start:n], in order of id; returns (status, row). That row has not been added unless all is DONE."""
-    a = w.account[0]
     for r in range(start, n):
         row = rows[r]
-        ahead = row.id - a.last_id
-        if ahead != 1 and a.trades > 0:
-            if ahead < 0:
-                return DISORDER, r
-            if ahead == 0:
-                a.duplicates += 1
-                continue
-            if a.holes == len(w.holes):
-                return MORE_HOLES, r
-            hole = w.holes[a.holes]
-            hole.first, hole.last, hole.from_ms, hole.to_ms = a.last_id + 1, row.id - 1, a.last_ms, row.ts_ms
-            a.holes += 1
-        at = row.price - a.base
-        if row.ts_ms >= a.to_ms or row.ts_ms < a.from_ms or at < 0 or at >= WINDOW:
-            if a.runs + 1 >= len(w.runs):
-                return MORE_RUNS, r
-            if a.cells + 2 * WINDOW > len(w.cells):  # the run that ends here and, whenever that is, the one it begins
-                return MORE_CELLS, r
-            _close_run(w)
-            _open_run(w, row)
-            at = row.price - a.base
-        if a.trades == 0:
-            a.first_id, a.first_ms = row.id, row.ts_ms
-        run = w.runs[a.runs]
-        cell = w.window[at]
-        sold = row.qty if row.flags & _SELL else 0  # sides are as good as random: no branch to mispredict
-        bought = row.qty - sold
-        cell.bid += sold
-        run.bid += sold
-        run.bid_quote += row.price * sold
-        cell.ask += bought
-        run.ask += bought
-        run.ask_quote += row.price * bought
-        cell.n += 1
-        run.n += 1
-        run.high = max(run.high, row.price)
-        run.low = min(run.low, row.price)
-        run.close = row.price
-        run.close_id = row.id
-        a.trades += 1
-        a.last_id = row.id
-        a.last_ms = max(a.last_ms, row.ts_ms)
+        status = add_print(w, row.id, row.ts_ms, row.price, row.qty, (row.flags & _SELL) != 0)
+        if status != DONE:
+            return status, r
     return DONE, n
 
 
 @leaf
-def _open_run(w: Work, row: Record) -> None:
+def add_print(w: Work, number: int, ts_ms: int, price: int, lots: int, sell: bool) -> int:
+    """Add one trade, in order of id; anything but DONE says why it has not been added."""
     a = w.account[0]
-    number = row.ts_ms // MINUTE_MS
-    a.from_ms = number * MINUTE_MS
-    a.to_ms = a.from_ms + MINUTE_MS
-    a.base = max(0, row.price - WINDOW // 2)
+    ahead = number - a.last_id
+    if ahead != 1 and a.trades > 0:
+        if ahead < 0:
+            return DISORDER
+        if ahead == 0:
+            a.duplicates += 1
+            return DONE
+        if a.holes == len(w.holes):
+            return MORE_HOLES
+        hole = w.holes[a.holes]
+        hole.first, hole.last, hole.from_ms, hole.to_ms = a.last_id + 1, number - 1, a.last_ms, ts_ms
+        a.holes += 1
+        a.last_id = number - 1  # should there be no room below, the hole is not found again
+    at = price - a.base
+    if ts_ms >= a.to_ms or ts_ms < a.from_ms or at < 0 or at >= WINDOW:
+        if a.runs + 1 >= len(w.runs):
+            return MORE_RUNS
+        if a.cells + 2 * WINDOW > len(w.cells):  # the run that ends here and, whenever that is, the one it begins
+            return MORE_CELLS
+        _close_run(w)
+        _open_run(w, number, ts_ms, price)
+        at = price - a.base
+    if a.trades == 0:
+        a.first_id, a.first_ms = number, ts_ms
     run = w.runs[a.runs]
-    run.number = number
-    run.open = run.high = run.low = run.close = row.price
-    run.open_id = run.close_id = row.id
+    cell = w.window[at]
+    sold = lots if sell else 0  # sides are as good as random: no branch to mispredict
+    bought = lots - sold
+    cell.bid += sold
+    run.bid += sold
+    run.bid_quote += price * sold
+    cell.ask += bought
+    run.ask += bought
+    run.ask_quote += price * bought
+    cell.n += 1
+    run.n += 1
+    run.high = max(run.high, price)
+    run.low = min(run.low, price)
+    run.close = price
+    run.close_id = number
+    a.trades += 1
+    a.last_id = number
+    a.last_ms = max(a.last_ms, ts_ms)
+    return DONE
+
+
+@leaf
+def _open_run(w: Work, number: int, ts_ms: int, price: int) -> None:
+    a = w.account[0]
+    minute = ts_ms // MINUTE_MS
+    a.from_ms = minute * MINUTE_MS
+    a.to_ms = a.from_ms + MINUTE_MS
+    a.base = max(0, price - WINDOW // 2)
+    run = w.runs[a.runs]
+    run.number = minute
+    run.open = run.high = run.low = run.close = price
+    run.open_id = run.close_id = number
     run.bid = run.ask = run.bid_quote = run.ask_quote = 0
     run.n = 0
     run.gap = 0
@@ -175,35 +185,38 @@ class Adder:
     """Adds trades of one instrument up, in order of id. Its arrays grow and are used again for the next part."""
 
     def __init__(self) -> None:
-        self._work = Work(
+        self.work = Work(
             np.zeros(FIRST_RUNS, BASE),
             np.zeros(FIRST_CELLS, CELL),
             np.zeros(FIRST_HOLES, HOLE),
             np.zeros(WINDOW, CELL),
             np.zeros(1, ACCOUNT),
         )
-        self._add = entry(_add, np.zeros(0, ROW), 0, 0, self._work)
+        """What `add_print` changes, for whoever calls it for each trade."""
+        self._add = entry(_add, np.zeros(0, ROW), 0, 0, self.work)
 
     def add(self, rows: NDArray[np.void], n: int) -> bool:
         """Add the first `n` TRADE rows; False, with the part so far of no use, where ids go back."""
         at = 0
         while True:
-            status, at = self._add(rows, at, n, self._work)
-            if status == DONE:
-                return True
-            if status == DISORDER:
-                return False
-            name = {MORE_RUNS: "runs", MORE_CELLS: "cells", MORE_HOLES: "holes"}[status]
-            held = getattr(self._work, name)
-            self._work = self._work._replace(**{name: np.concatenate([held, np.zeros_like(held)])})
+            status, at = self._add(rows, at, n, self.work)
+            if status in (DONE, DISORDER):
+                return bool(status == DONE)
+            self.grow(status)
+
+    def grow(self, status: int) -> None:
+        """Make the room that `status` asks for."""
+        name = {MORE_RUNS: "runs", MORE_CELLS: "cells", MORE_HOLES: "holes"}[status]
+        held = getattr(self.work, name)
+        self.work = self.work._replace(**{name: np.concatenate([held, np.zeros_like(held)])})
 
     def part(self) -> Part:
         """What has been added since the last call."""
-        _close_run(self._work)
-        account = self._work.account[0].copy()
-        self._work.account[:] = 0
+        _close_run(self.work)
+        account = self.work.account[0].copy()
+        self.work.account[:] = 0
         runs, cells, holes = (
-            held[: account[name]].copy() for name, held in zip(("runs", "cells", "holes"), self._work[:3], strict=True)
+            held[: account[name]].copy() for name, held in zip(("runs", "cells", "holes"), self.work[:3], strict=True)
         )
         return Part(runs, cells, holes, account)
 

@@ -15,15 +15,14 @@ import hashlib
 import os
 import zipfile
 import zlib
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
-from queue import SimpleQueue
+from threading import Lock
 from typing import IO
 
 import numpy as np
@@ -31,7 +30,7 @@ from numpy.typing import NDArray
 
 from ..compiled import entry
 from ..config import ThresholdsConfig
-from ..flow.history import Adder, History, Part, continues, history
+from ..flow.history import DISORDER, DONE, Adder, History, Part, continues, history
 from ..model.errors import FrameError, OffGridError, UsageError
 from ..model.instrument import Grid, Instrument, Universe, common_grid
 from ..model.tape import LEVEL, ROW, Flag, Kind, Tape
@@ -43,11 +42,13 @@ from ..venues.binance_archive import (
     read_trade,
     symbol_of,
 )
-from ..venues.binance_archive_kernel import DONE, LEFT, read_trades
+from ..venues.binance_archive_kernel import LEFT, read_trades
 from ..venues.scan import PADDING
+from .archive_kernel import LEFT as NOT_READ
+from .archive_kernel import add_lines
 from .stage import Stage
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 1 << 20
 MAX_LINE = 4096
 """No line of an archive is a tenth as long; without a bound a file without line feeds would fill the memory."""
 ROWS = 1 << 11
@@ -139,37 +140,43 @@ class Source:
                 return _member(self.path, archive).file_size
         return self.path.stat().st_size
 
-    def blocks(
-        self, skip_lines: int, buffers: SimpleQueue[bytearray]
-    ) -> Generator[tuple[bytearray, int, int], None, None]:
-        """Whole lines as (buffer, start, end), padded; the taker gives each buffer back to the queue."""
-        with self.open() as file:
-            for _ in range(skip_lines):
-                file.readline(MAX_LINE)
-            rest = b""
-            while True:
-                buffer = buffers.get()
-                n = len(rest)
-                buffer[:n] = rest
-                with memoryview(buffer) as view:
-                    n += _fill(file, view[n:BLOCK_BYTES])
-                if n == BLOCK_BYTES:
-                    end = buffer.rfind(b"\n", 0, n) + 1
-                    if n - end > MAX_LINE or end == 0:
-                        raise UsageError(f"{self.path} has a line of more than {MAX_LINE} bytes")
-                else:
-                    end = n
-                    if n and buffer[n - 1] != ord("\n"):
-                        buffer[n] = ord("\n")
-                        end = n + 1
-                rest = bytes(buffer[end:n])
-                buffer[end : end + PADDING] = bytes(PADDING)
-                if end:
-                    yield buffer, 0, end
-                else:
-                    buffers.put(buffer)
-                if n < BLOCK_BYTES:
-                    return
+
+class _Blocks:
+    """An open source in blocks of whole lines, for one thread at a time."""
+
+    def __init__(self, path: Path, file: IO[bytes], skip_lines: int) -> None:
+        self.ended = False
+        """Nothing is left, or nobody wants it."""
+        self._path, self._file = path, file
+        self._rest = b""
+        for _ in range(skip_lines):
+            file.readline(MAX_LINE)
+
+    def fill(self, buffer: bytearray) -> int:
+        """Put the next lines into the buffer, padded: where they end; 0 behind the last one."""
+        if self.ended:
+            return 0
+        n = len(self._rest)
+        buffer[:n] = self._rest
+        with memoryview(buffer) as view:
+            n += _fill(self._file, view[n:BLOCK_BYTES])
+        if n == BLOCK_BYTES:
+            end = buffer.rfind(b"\n", 0, n) + 1
+            if n - end > MAX_LINE or end == 0:
+                raise UsageError(f"{self._path} has a line of more than {MAX_LINE} bytes")
+        else:
+            self.ended = True
+            end = n
+            if n and buffer[n - 1] != ord("\n"):
+                buffer[n] = ord("\n")
+                end = n + 1
+        self._rest = bytes(buffer[end:n])
+        buffer[end : end + PADDING] = bytes(PADDING)
+        return end
+
+
+def _block_buffer() -> bytearray:
+    return bytearray(BLOCK_BYTES + PADDING + 1)
 
 
 def _fill(file: IO[bytes], view: memoryview) -> int:
@@ -287,55 +294,50 @@ class Archive:
         if self._columns is not None:
             yield from _batches(self._columns, self.instrument.index)
             return
-        reader = _Reader(self.layout.product, self.instrument, TAPE_ROWS)
-        buffers: SimpleQueue[bytearray] = SimpleQueue()
-        buffers.put(bytearray(BLOCK_BYTES + PADDING + 1))
+        reader, buffer = _Reader(self.layout.product, self.instrument, TAPE_ROWS), _block_buffer()
         levels = np.zeros(0, LEVEL)
-        for buffer, start, end in self.source.blocks(int(self.layout.header), buffers):
-            for n in reader.read(buffer, start, end):
-                yield Tape(reader.rows[:n], levels)
-            buffers.put(buffer)
+        with self.source.open() as file:
+            blocks = _Blocks(self.path, file, int(self.layout.header))
+            while end := blocks.fill(buffer):
+                for n in reader.read(buffer, 0, end):
+                    yield Tape(reader.rows[:n], levels)
 
     def _in_parallel(
-        self, work: Callable[[_Reader, bytearray, int, int], _Piece], progress: Progress | None
-    ) -> Iterator[_Piece]:
-        """Do `work` on every block, as many at a time as there are cores; the pieces come in order of the file."""
-        threads = _cores()
-        buffers: SimpleQueue[bytearray] = SimpleQueue()
-        readers: SimpleQueue[_Reader] = SimpleQueue()
-        for _ in range(threads):
-            readers.put(_Reader(self.layout.product, self.instrument, ROWS))
-        for _ in range(2 * threads):
-            buffers.put(bytearray(BLOCK_BYTES + PADDING + 1))
-        total = self.source.size
-        done = 0
+        self, work: Callable[[_Reader, bytearray, int, _Piece], None], progress: Progress | None
+    ) -> list[_Piece]:
+        """Do `work` on every block, as many at a time as there are cores; the pieces are in order of the file.
 
-        def one(buffer: bytearray, start: int, end: int) -> _Piece:
-            reader = readers.get()
-            try:
-                return work(reader, buffer, start, end)
-            finally:
-                readers.put(reader)
-                buffers.put(buffer)
+        A thread reads each of its blocks itself, when it is its turn: then the lines are in its core's cache.
+        """
+        threads, turn = _cores(), Lock()
+        total, done = self.source.size, 0
+        pieces: list[_Piece] = []
 
-        with (
-            ThreadPoolExecutor(threads, "archive") as pool,
-            closing(self.source.blocks(int(self.layout.header), buffers)) as blocks,
-        ):
-            waiting: deque[Future[_Piece]] = deque()
-            try:
-                for buffer, start, end in blocks:
-                    waiting.append(pool.submit(one, buffer, start, end))
-                    done += end - start
-                    if len(waiting) > 2 * threads:
-                        yield waiting.popleft().result()
+        def go_through(blocks: _Blocks) -> None:
+            nonlocal done
+            reader, buffer = _Reader(self.layout.product, self.instrument, ROWS), _block_buffer()
+            while True:
+                with turn:
+                    end = blocks.fill(buffer)
+                    if not end:
+                        return
+                    piece = _Piece()
+                    pieces.append(piece)
+                    done += end
                     if progress:
                         progress(min(done, total), total)
-                while waiting:
-                    yield waiting.popleft().result()
+                work(reader, buffer, end, piece)
+
+        with self.source.open() as file, ThreadPoolExecutor(threads, "archive") as pool:
+            blocks = _Blocks(self.path, file, int(self.layout.header))
+            running = [pool.submit(go_through, blocks) for _ in range(threads)]
+            try:
+                wait(running, return_when=FIRST_EXCEPTION)
             finally:
-                for future in waiting:
-                    future.cancel()
+                blocks.ended = True
+            for future in running:
+                future.result()
+        return pieces
 
 
 def _cores() -> int:
@@ -345,9 +347,9 @@ def _cores() -> int:
 
 @dataclass(slots=True)
 class _Piece:
-    """What came of one block."""
+    """What comes of one block; its part is None where ids go back."""
 
-    account: Account
+    account: Account = field(default_factory=Account)
     part: Part | None = None
     columns: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, COLUMNS))
 
@@ -363,31 +365,34 @@ class _Reader:
         self._grid = np.array(
             [instrument.tick.units, instrument.tick.decimals, instrument.lot.units, instrument.lot.decimals], np.int64
         )
+        self._widths = np.zeros(3, np.int64)
         self._adder = Adder()
         self._aggregate = product is Product.AGG_TRADES
         empty = np.zeros(0, np.uint8)
-        self._read = entry(read_trades, empty, 0, 0, self._aggregate, 0, self._grid, self.rows)
+        self._read = entry(read_trades, empty, 0, 0, self._aggregate, 0, self._grid, self._widths, self.rows)
+        self._add = entry(add_lines, empty, 0, 0, self._aggregate, self._grid, self._widths, self._adder.work)
 
     def read(self, buffer: bytearray, start: int, end: int) -> Iterator[int]:
         """Read lines into `rows`; yields how many are there, again and again."""
-        self.account = Account()
         data = np.frombuffer(buffer, np.uint8)
-        at = start
-        while at < end:
-            status, at, n = self._read(data, at, end, self._aggregate, self._instrument.index, self._grid, self.rows)
+        index = self._instrument.index
+        while start < end:
+            status, start, n = self._read(data, start, end, self._aggregate, index, self._grid, self._widths, self.rows)
             self.account.lines += n
             if n:
                 yield n
-            if status == DONE:
-                return
             if status == LEFT:
-                stop = buffer.index(b"\n", at) + 1
-                if self._left(bytes(buffer[at:stop])):
+                left, start = self._left(buffer, start)
+                if left:
                     yield 1
-                at = stop
 
-    def _left(self, line: bytes) -> bool:
-        """Read one line with the general reader into the first row; False when it is blank or wrong."""
+    def _left(self, buffer: bytearray, start: int) -> tuple[bool, int]:
+        """Read the line at `start` with the general reader: whether it is in the first row now, and where it ends."""
+        end = buffer.index(b"\n", start) + 1
+        return self._read_generally(bytes(buffer[start:end])), end
+
+    def _read_generally(self, line: bytes) -> bool:
+        """False when the line is blank or wrong."""
         self.account.lines += 1
         if not line.strip():
             return False
@@ -407,23 +412,36 @@ class _Reader:
         row["price"], row["qty"], row["qty2"] = ticks, lots, lots
         return True
 
-    def add(self, buffer: bytearray, start: int, end: int) -> _Piece:
-        """Add a block up; its part is None where ids go back."""
-        in_order = True
-        for n in self.read(buffer, start, end):
-            in_order = in_order and self._adder.add(self.rows, n)
-        part = self._adder.part()
-        return _Piece(self.account, part if in_order else None)
+    def add(self, buffer: bytearray, end: int, piece: _Piece) -> None:
+        """Add a block up."""
+        self.account = piece.account
+        data, at = np.frombuffer(buffer, np.uint8), 0
+        adder, in_order = self._adder, True
+        while at < end and in_order:
+            outcome, at, n = self._add(data, at, end, self._aggregate, self._grid, self._widths, adder.work)
+            self.account.lines += n
+            if outcome == NOT_READ:
+                left, at = self._left(buffer, at)
+                in_order = not left or adder.add(self.rows, 1)
+            elif outcome == DISORDER:
+                in_order = False
+            elif outcome != DONE:
+                adder.grow(outcome)
+        for _ in self.read(buffer, at, end):
+            pass  # the lines behind are counted, and judged, all the same
+        part = adder.part()
+        piece.part = part if in_order else None
 
-    def keep(self, buffer: bytearray, start: int, end: int) -> _Piece:
-        """The block's rows as columns."""
+    def keep(self, buffer: bytearray, end: int, piece: _Piece) -> None:
+        """Keep the block's rows as columns."""
+        self.account = piece.account
         kept = [np.zeros(0, COLUMNS)]
-        for n in self.read(buffer, start, end):
+        for n in self.read(buffer, 0, end):
             columns = np.zeros(n, COLUMNS)
             for name in COLUMNS.names or ():
                 columns[name] = self.rows[name][:n]
             kept.append(columns)
-        return _Piece(self.account, columns=np.concatenate(kept))
+        piece.columns = np.concatenate(kept)
 
 
 def _batches(columns: NDArray[np.void], instrument: int) -> Iterator[Tape]:

@@ -6,13 +6,15 @@ The buffer ends with a line feed and is followed by `scan.PADDING` zero bytes.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled import kernel, leaf
 from ..model.tape import Flag
 from .binance_usdm_fields import EARLIEST_MS, LATEST_MS, MAX_TICKS, MAX_UNITS
-from .scan import FAIL, read_int, read_number
+from .scan import FAIL, read_int, read_trimmed
 from .words import WORD, below, byte_at, first, non_digits, times_ten_to, value_of, word_at
 
 MICROSECONDS = 10**14
@@ -28,6 +30,19 @@ _TRADE = 1
 _SELL, _AGGREGATE = int(Flag.SELL), int(Flag.AGGREGATE)
 
 
+class Line(NamedTuple):
+    """What a line says; `end` is the position behind it, or FAIL."""
+
+    end: int
+    id: int
+    first_id: int
+    last_id: int
+    ts_ms: int
+    price: int
+    qty: int
+    sell: bool
+
+
 @kernel
 def read_trades(
     buf: NDArray[np.uint8],
@@ -36,52 +51,64 @@ def read_trades(
     aggregate: bool,
     instrument: int,
     grid: NDArray[np.int64],
+    widths: NDArray[np.int64],
     rows: NDArray[np.void],
 ) -> tuple[int, int, int]:
     """Read lines from `start` into zeroed or formerly used trade `rows`: (status, position, rows read).
 
-    `grid` is tick units, tick decimals, lot units, lot decimals. DONE at the end, FULL when the rows are; LEFT means
-    that the line at the position is for the general reader.
+    `grid` and `widths` are those of `read_line`. DONE at the end, FULL when the rows are; LEFT means that the line at
+    the position is for the general reader.
     """
     p = np.int64(start)
     n = 0
     while p < end:
         if n == len(rows):
             return FULL, p, n
-        q, number = read_int(buf, p)
-        q, price = _decimal(buf, _comma(buf, q), grid[1])
-        q, qty = _decimal(buf, q, grid[3])
-        first_id = last_id = number
-        if aggregate:
-            q, first_id = _int(buf, q)
-            q, last_id = _int(buf, _comma(buf, q))
-        else:
-            q = _skip_decimal(buf, q)
-        q, ts_ms = _time(buf, _comma(buf, q))
-        q, sell = _flag(buf, _comma(buf, q))
-        q = _line_end(buf, q)
-        q, price = _in_units(q, price, grid[0])
-        q, qty = _in_units(q, qty, grid[2])
-        if q == FAIL:
-            return LEFT, p, n
-        sound = EARLIEST_MS < ts_ms < LATEST_MS and 0 < price <= MAX_TICKS and qty > 0 and first_id <= last_id
-        if not sound or np.float64(price) * np.float64(qty) >= MAX_UNITS / 2:
+        line = read_line(buf, p, aggregate, grid, widths)
+        if line.end == FAIL:
             return LEFT, p, n
         row = rows[n]
         row.kind = _TRADE
-        row.flags = (_SELL if sell else 0) | (_AGGREGATE if aggregate else 0)
+        row.flags = (_SELL if line.sell else 0) | (_AGGREGATE if aggregate else 0)
         row.instrument = instrument
-        row.event_ms = ts_ms
-        row.ts_ms = ts_ms
-        row.id = number
-        row.first_id = first_id
-        row.last_id = last_id
-        row.price = price
-        row.qty = qty
-        row.qty2 = qty
+        row.event_ms = line.ts_ms
+        row.ts_ms = line.ts_ms
+        row.id = line.id
+        row.first_id = line.first_id
+        row.last_id = line.last_id
+        row.price = line.price
+        row.qty = line.qty
+        row.qty2 = line.qty
         n += 1
-        p = q
+        p = line.end
     return DONE, p, n
+
+
+@leaf
+def read_line(
+    buf: NDArray[np.uint8], p: int, aggregate: bool, grid: NDArray[np.int64], widths: NDArray[np.int64]
+) -> Line:
+    """The line at `p`. `grid` is tick units, tick decimals, lot units, lot decimals; `widths` the digits of the three
+    ids in the line before: a processor that need not wait for their end reads the next field meanwhile.
+    """
+    q, number = _int(buf, p, widths, 0)
+    q, price = _decimal(buf, _comma(buf, q), grid[1])
+    q, qty = _decimal(buf, q, grid[3])
+    first_id = last_id = number
+    if aggregate:
+        q, first_id = _int(buf, q, widths, 1)
+        q, last_id = _int(buf, _comma(buf, q), widths, 2)
+    else:
+        q = _skip_decimal(buf, q)
+    q, ts_ms = _time(buf, _comma(buf, q))
+    q, sell = _flag(buf, _comma(buf, q))
+    q = _line_end(buf, q)
+    q, price = _in_units(q, price, grid[0])
+    q, qty = _in_units(q, qty, grid[2])
+    sound = EARLIEST_MS < ts_ms < LATEST_MS and 0 < price <= MAX_TICKS and qty > 0 and first_id <= last_id
+    if not sound or np.float64(price) * np.float64(qty) >= MAX_UNITS / 2:
+        q = np.int64(FAIL)
+    return Line(q, number, first_id, last_id, ts_ms, price, qty, sell)
 
 
 @leaf
@@ -99,14 +126,24 @@ def _comma(buf: NDArray[np.uint8], p: int) -> int:
 
 
 @leaf
-def _int(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
-    return read_int(buf, p) if p != FAIL else (FAIL, np.int64(0))
+def _int(buf: NDArray[np.uint8], p: int, widths: NDArray[np.int64], column: int) -> tuple[int, int]:
+    """A whole number, most likely of as many digits as before."""
+    if p == FAIL:
+        return FAIL, np.int64(0)
+    more = widths[column] - WORD
+    head, tail = word_at(buf, p), word_at(buf, p + WORD)
+    as_before = (first(non_digits(head)) == WORD) & (first(non_digits(tail)) == more)
+    if as_before and more > 0 and byte_at(buf, p) != _ZERO:
+        return p + WORD + more, times_ten_to(value_of(head, WORD), more) + value_of(tail, more)
+    q, value = read_int(buf, p)
+    widths[column] = min(q - p, 2 * WORD - 1)
+    return q, value
 
 
 @leaf
 def _decimal(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
     """A decimal and the comma behind it."""
-    return read_number(buf, p, decimals, _COMMA) if p != FAIL else (FAIL, np.int64(0))
+    return read_trimmed(buf, p, decimals, _COMMA) if p != FAIL else (FAIL, np.int64(0))
 
 
 @leaf

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..compiled import kernel, leaf
 from ..model.instrument import Instrument
 from .words import (
+    SPAN,
     WORD,
     below,
     byte_at,
@@ -27,7 +28,7 @@ from .words import (
     matches,
     no_zeros,
     non_digits,
-    special_bytes,
+    plain_bytes,
     text,
     times_ten_to,
     value_of,
@@ -43,6 +44,7 @@ NAME_BYTES = 64
 _QUOTE, _ZERO, _NINE = ord('"'), ord("0"), ord("9")
 _DOT, _MINUS = ord("."), ord("-")
 _e, _E = ord("e"), ord("E")
+_ALL, _NONE = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0)
 _TRUE, _FALSE, _NULL = text("true"), text("false"), text("null")
 _HASH_1, _HASH_2, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(32)
 MAX_NUMBER_BYTES = 40
@@ -56,9 +58,9 @@ def skip_string(buf: NDArray[np.uint8], p: int, end: int) -> int:
         return FAIL
     p += 1
     while p < end:
-        step = first(special_bytes(word_at(buf, p)))
+        step = plain_bytes(buf, p)
         p += step
-        if step == WORD:
+        if step == SPAN:
             continue
         c = byte_at(buf, p)
         if c == _QUOTE:
@@ -226,6 +228,24 @@ def read_long_number(buf: NDArray[np.uint8], p: int, decimals: int, ending: int)
 
 
 @leaf
+def read_trimmed(buf: NDArray[np.uint8], p: int, decimals: int, ending: int) -> tuple[int, int]:
+    """As `read_digits`, by the word: for numbers without the zeros at their end, up to eight digits of them."""
+    word = word_at(buf, p)
+    length = first(equal_bytes(word, ending))
+    length += first(equal_bytes(word_at(buf, p + WORD), ending)) if length == WORD else 0
+    whole = min(first(equal_bytes(word, _DOT)), length)
+    n = length - (whole < length)
+    low = np.uint64(8 * (whole & (WORD - 1)))
+    pointed = (word & ~(_ALL << low)) | (word_at(buf, p + whole + 1) << low)
+    digits = pointed if whole < length else word
+    left = decimals - (n - whole)
+    short = (whole > 0) & (n <= WORD) & (left >= 0) & (whole + decimals <= MAX_DIGITS)
+    if short & (first(non_digits(digits)) >= n):
+        return p + 1 + length, times_ten_to(value_of(digits, n), left)
+    return read_digits(buf, p, decimals, ending)
+
+
+@leaf
 def read_digits(buf: NDArray[np.uint8], p: int, decimals: int, ending: int) -> tuple[int, int]:
     """A plain decimal that goes up to the byte `ending`: (behind that, whole number of 10**-decimals)."""
     start = p
@@ -354,10 +374,10 @@ def find_symbol(table: Symbols, buf: NDArray[np.uint8], start: int, stop: int) -
 
 @leaf
 def _is_named(table: Symbols, i: int, buf: NDArray[np.uint8], start: int, length: int) -> bool:
-    k = np.int64(0)
-    while length > 0:
-        if head_of(word_at(buf, start + k * WORD), min(length, WORD)) != table.names[i, k]:
-            return False
-        k += 1
-        length -= WORD
-    return True
+    """Whether instrument `i` has this name: two words of it at once, since symbols differ in length."""
+    name = table.names[i]
+    strange = (word_at(buf, start) ^ name[0]) & below(min(length, WORD))
+    strange |= (word_at(buf, start + WORD) ^ name[1]) & (below(min(length - WORD, WORD)) if length > WORD else _NONE)
+    for k in range(2, (length + WORD - 1) // WORD):
+        strange |= (word_at(buf, start + k * WORD) ^ name[k]) & below(min(length - k * WORD, WORD))
+    return bool(strange == 0)

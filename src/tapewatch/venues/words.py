@@ -20,15 +20,13 @@ intrinsic: Any = _intrinsic
 """Its decorator is made at run time, out of sight of a type checker."""
 
 WORD = 8
+SPAN = 32
 MAX_TEXT = 2 * WORD
 
 _ONES = np.uint64(0x0101010101010101)
 _HIGHS = np.uint64(0x8080808080808080)
 _LOWS = np.uint64(0x7F7F7F7F7F7F7F7F)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-_QUOTES = np.uint64(ord('"')) * _ONES
-_BACKSLASHES = np.uint64(ord("\\")) * _ONES
-_SPACES = np.uint64(ord(" ")) * _ONES
 _ZEROS = np.uint64(ord("0")) * _ONES
 _ABOVE_NINE = np.uint64(0x76) * _ONES
 _TEN, _BYTE, _TWO_BYTES, _HALF = np.uint64(10), np.uint64(8), np.uint64(16), np.uint64(32)
@@ -77,6 +75,27 @@ def byte_at(_: Any, buf: Any, p: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, args[0])
         return builder.zext(builder.load(builder.gep(array.data, [args[1]])), ir.IntType(64))
+
+    return numba.int64(buf, numba.int64), generate
+
+
+@intrinsic
+def plain_bytes(_: Any, buf: Any, p: Any) -> Any:
+    """How many of the `SPAN` bytes from `p` stand before the first that ends a JSON string or makes it less than plain:
+    quote, backslash, control and non-ASCII bytes.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        kind = ir.VectorType(ir.IntType(8), SPAN)
+        address = builder.bitcast(builder.gep(array.data, [args[1]]), kind.as_pointer())
+        these = builder.load(address, align=1)
+        special = builder.icmp_signed("<", these, ir.Constant(kind, [ord(" ")] * SPAN))
+        for byte in b'"\\':
+            special = builder.or_(special, builder.icmp_unsigned("==", these, ir.Constant(kind, [byte] * SPAN)))
+        mask = builder.zext(builder.bitcast(special, ir.IntType(SPAN)), ir.IntType(64))
+        beyond = builder.or_(mask, ir.Constant(ir.IntType(64), 1 << SPAN))
+        return builder.cttz(beyond, ir.Constant(ir.IntType(1), 1))
 
     return numba.int64(buf, numba.int64), generate
 
@@ -136,13 +155,6 @@ def equal_bytes(word: int, byte: int) -> int:
 def _equal_bytes(word: int, wanted: int) -> int:
     x = word ^ wanted
     return (x - _ONES) & ~x & _HIGHS
-
-
-@leaf
-def special_bytes(word: int) -> int:
-    """Mask of what ends a JSON string or makes it less than plain: quote, backslash, control and non-ASCII bytes."""
-    control = (word - _SPACES) & ~word & _HIGHS
-    return _equal_bytes(word, _QUOTES) | _equal_bytes(word, _BACKSLASHES) | control | (word & _HIGHS)
 
 
 @leaf
