@@ -28,10 +28,10 @@ OURS = report.OURS
 LIVE = ("cryptofeed", "ccxt", "nautilus_trader")
 SETS: dict[str, tuple[int, tuple[str, ...]]] = {
     # set: how many frames of it, and who is on it
-    "trades": (30_000, LIVE),
-    "depth20": (10_000, (*LIVE, "python-binance")),
-    "mix550": (40_000, LIVE),
-    "btc+eth 2024": (40_000, ("cryptofeed",)),
+    "trades": (150_000, LIVE),
+    "depth20": (20_000, (*LIVE, "python-binance")),
+    "mix550": (80_000, LIVE),
+    "btc+eth 2024": (80_000, ("cryptofeed",)),
     "btc 2024": (20_000, ("hftbacktest",)),
 }
 WHOLE = {"btc 2024"}

@@ -1,6 +1,6 @@
 """Contenders timed side by side: the same slices in turn, so that slow phases of the machine hit all alike.
 
-A set is cut into slices of a dozen socket reads. Slice by slice every contender does its work on it, in rotating
+A set is cut into slices of 64 socket reads. Slice by slice every contender does its work on it, in rotating
 order, on CPU time. The whole set is played several times from a fresh start; the cost of a contender is the sum over
 slices of its fastest round, and beside it of its median round. The first tenth of a set is not timed: there books go
 live, memory is touched for the first time and machine code is loaded.

@@ -16,8 +16,11 @@ READ_BYTES = 1 << 16
 """Frames of one socket read travel together; this is what a busy socket gives at once."""
 PADDING = 64
 """Zero bytes that the feed puts behind the last frame of a read."""
-SLICE_READS = 12
-"""Reads in a timed slice: long enough for the clock, short enough that a slow phase of the machine hits everybody."""
+SLICE_READS = 64
+"""Reads in a timed slice, 4 MB or some milliseconds of our path: long enough that what the others left in the
+processor's caches is soon gone, short enough that a slow phase of the machine hits everybody."""
+FEWEST_SLICES = 10
+"""Small sets are cut finer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ class Workload:
     def slices(self) -> list[list[Read]]:
         """The whole set as slices of socket reads."""
         reads = list(_reads(self.frames))
-        return [reads[at : at + SLICE_READS] for at in range(0, len(reads), SLICE_READS)]
+        size = max(1, min(SLICE_READS, len(reads) // FEWEST_SLICES))
+        return [reads[at : at + size] for at in range(0, len(reads), size)]
 
     def head(self, frames: int) -> Workload:
         """The same set cut off after `frames` frames."""

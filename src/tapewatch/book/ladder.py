@@ -77,7 +77,7 @@ kept."""
 
 NO_PAGE = -1
 ENTRY = np.dtype([("key", np.int64), ("page", np.int32), ("used", np.int32)])
-"""A page in the hash table: which ticks of which instrument (NO_PAGE: none), its place in `lots`, its standing levels."""
+"""A page in the hash table: which ticks of which instrument (NO_PAGE: none), its place in `lots`, levels standing."""
 
 
 class Ladders(NamedTuple):

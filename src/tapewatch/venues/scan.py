@@ -197,14 +197,15 @@ def read_quantity(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, i
 
 @leaf
 def read_number(buf: NDArray[np.uint8], p: int, decimals: int, ending: int) -> tuple[int, int]:
-    """As `read_digits`, by the word: for numbers that differ in length."""
+    """As `read_digits`, by the word: for numbers that differ in length, and in decimals between instruments."""
     word = word_at(buf, p)
     length = first(equal_bytes(word, ending))
-    digits, n, pointed = word, length, decimals == 0
     whole = length - 1 - decimals
-    if decimals != 0 and whole > 0:
-        digits, n, pointed = without(word, whole), length - 1, byte_at(buf, p + whole) == _DOT
-    if pointed and length > 0 and first(non_digits(digits)) >= n and byte_at(buf, p + length) == ending:
+    n = length - (decimals != 0)
+    without_point = without(word, whole)
+    digits = word if decimals == 0 else without_point
+    pointed = (decimals == 0) | ((whole > 0) & (byte_at(buf, p + whole) == _DOT))
+    if pointed & (n > 0) & (first(non_digits(digits)) >= n) & (byte_at(buf, p + length) == ending):
         return p + 1 + length, value_of(digits, n)
     return read_long_number(buf, p, decimals, ending)
 

@@ -114,10 +114,8 @@ def first(_: Any, mask: Any) -> Any:
 @leaf
 def matches(buf: NDArray[np.uint8], p: int, wanted: Text) -> bool:
     """Whether `wanted` stands at `p`."""
-    return bool(
-        (word_at(buf, p) ^ wanted.head) & wanted.mask == 0
-        and (word_at(buf, p + wanted.tail_at) ^ wanted.tail) & wanted.mask == 0
-    )
+    other = (word_at(buf, p) ^ wanted.head) | (word_at(buf, p + wanted.tail_at) ^ wanted.tail)
+    return bool(other & wanted.mask == 0)
 
 
 @leaf
@@ -140,9 +138,9 @@ def no_zeros(word: int) -> int:
 
 @leaf
 def without(word: int, at: int) -> int:
-    """The word with byte number `at`, 1 to 6, taken out; what then stands in the last place means nothing."""
-    low = np.uint64(8 * at)
-    return (word & ~(_ALL << low)) | ((word >> (low + _BYTE)) << low)
+    """The word with byte number `at`, 0 to 7, taken out; what then stands in the last place is zero."""
+    low = np.uint64(8 * (at & (WORD - 1)))
+    return (word & ~(_ALL << low)) | (word >> low >> _BYTE << low)
 
 
 @leaf
