@@ -286,8 +286,10 @@ class Engine:
 
     def _keep(self, tape: Tape) -> None:
         """Keep the diffs that the loop noted down."""
-        for at in self._kept[1 : 1 + self._kept[0]].tolist():
-            self.sync.keep(int(tape.rows[at]["instrument"]), _copy(tape, at))
+        kept = tape.rows[self._kept[1 : 1 + self._kept[0]]]
+        columns = kept["instrument"].tolist(), kept["level_at"].tolist(), (kept["bids"] + kept["asks"]).tolist()
+        for row, i, start, n in zip(kept, *columns, strict=True):
+            self.sync.keep(i, Diff(row, tape.levels[start : start + n].copy()))
         self._kept[0] = 0
 
     def _attend(self, tape: Tape, at: int) -> list[Need]:
