@@ -284,9 +284,10 @@ def set_levels(s: Ladders, i: int, levels: NDArray[np.void], start: int, bids: i
         # A deletion of a level that we never had, or of the other side's, is none. As likely as not: no branch.
         lots = old if (lots == 0) & (old * side < 0) else lots
         s.lots[at] = lots
-        used += (lots != 0) - (old != 0)
-        n_bids += (lots > 0) - (old > 0)
-        n_asks += (lots < 0) - (old < 0)
+        more_bids, more_asks = (lots > 0) - (old > 0), (lots < 0) - (old < 0)
+        n_bids += more_bids
+        n_asks += more_asks
+        used += more_bids + more_asks
         # One rare condition stands before all others: what most levels have in common is one branch.
         if (tick >= best_bid if side > 0 else tick <= best_ask) | (old * side < 0):
             if lots > 0 and tick > best_bid:

@@ -195,14 +195,14 @@ def _leave(store: Candles, i: int, candle: Record) -> None:
 
 
 @leaf
-def _search(store: Candles, candle: Record, near: int, price: int) -> int:
-    """How many cells of the candle lie below `price`, most likely close to `near`.
+def _search(store: Candles, candle: Record, side: int, price: int) -> int:
+    """How many cells of the candle lie below `price`.
 
     Prints are close to each other, so a few cells around the last one are all looked at: where among them the price
     lies is as good as random, and to count is cheaper than to branch. Only then the others are halved.
     """
     lo, hi = np.int64(0), np.int64(candle.cells)
-    start = max(0, min(near - LOOKED_AT // 2, hi - LOOKED_AT))
+    start = max(0, min(candle.near[side] - LOOKED_AT // 2, hi - LOOKED_AT))
     below = np.int64(0)
     for k in range(LOOKED_AT):
         below += (start + k < hi) & (store.cells[candle.cell_at + start + k].price < price)
@@ -227,7 +227,7 @@ def _cell_of(store: Candles, i: int, slot: int, price: int, side: int) -> int:
     near = np.int64(candle.near[side])
     if near < candle.cells and store.cells[candle.cell_at + near].price == price:
         return candle.cell_at + near
-    lo = _search(store, candle, near, price)
+    lo = _search(store, candle, side, price)
     candle.near[side] = lo
     if lo < candle.cells and store.cells[candle.cell_at + lo].price == price:
         return candle.cell_at + lo

@@ -25,7 +25,7 @@ def add_lines(
     work: Work,
 ) -> tuple[int, int, int]:
     """Add up the lines from `start` to `end`: (outcome, position, lines taken). See `read_line` and `add_print`."""
-    p = np.int64(start)
+    p = start
     n = 0
     while p < end:
         line = read_line(buf, p, aggregate, grid, widths)
