@@ -1,9 +1,8 @@
 """Archive files as their users downloaded them (CSV, or the zip around it): trades to the tape and to whole histories.
 
-A file is read in blocks of whole lines. `Archive.history` hands each block to a thread of its own, where compiled code
-reads the lines and adds them up; `Archive.tapes` yields the same rows, in order of id and without repetitions, for
-whatever takes a tape. A line the compiled reader leaves is read by the general one; what that refuses is kept by line
-number.
+A file is read in blocks of whole lines. In `Archive.history` a thread a core takes one after the other, and compiled
+code adds the lines up; `Archive.tapes` yields them as rows, in order of id and without repetitions, for whatever takes
+a tape. A line the compiled reader leaves is read by the general one; what that refuses is kept by line number.
 
 The increments of an instrument are those it is listed with, if it is, refined where the file holds finer numbers; of an
 unlisted one they are the powers of ten that hold every number of the file.
