@@ -289,8 +289,8 @@ def soak_report(results: Results) -> str:
     rows = [
         ["minutes", f"{results['minutes']:g}"],
         ["books asked for: live, resynchronising", " / ".join(f"{n:,}" for n in results["books"].values())],
-        ["came back, median, longest s", f"{back['times']:,} times, {back['median']}, {back['longest']}"],
-        ["did not come back by the end", ", ".join(back["not_back"]) or "none"],
+        ["came back, median s, longest", f"{back['times']:,} times, {back['median']}, {_waits(back['longest'][:1])}"],
+        ["resynchronising at the end", _waits((wait, name) for name, wait in back["not_back"].items()) or "none"],
         ["resident memory settled, end, most MB", f"{memory['settled']:,}, {memory['end']:,}, {memory['most']:,}"],
         ["MB an hour", f"{results['rss_mb_per_hour']:+,.1f}"],
     ]
@@ -299,6 +299,10 @@ def soak_report(results: Results) -> str:
     missing = [f"- {name}: {why}" for name, why in results["missing"].items() if why]
     parts = [machine_line(results["machine"]), "", table(["", ""], rows), "", table(head, venues)]
     return "\n".join([*parts, "", "Missing at the end:", *missing, "", "Findings:", *lines])
+
+
+def _waits(waits: Iterable[tuple[float, str]]) -> str:
+    return ", ".join(f"{name} for {wait:g} s" for wait, name in waits)
 
 
 def _pair(best_and_median: list[float], form: str) -> str:

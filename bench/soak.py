@@ -16,7 +16,7 @@ import asyncio
 import os
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from itertools import pairwise
 from typing import Any
 
@@ -24,17 +24,19 @@ import aiohttp
 import numpy as np
 
 from . import report
-from .live import SETTLED_SHARE, first_line, program, usage
+from .live import first_line, program, usage
 
 FAULTS = (
-    "drop:0.001,duplicate:0.001,reorder:0.001,garble:0.0005,disconnect:45,slow:300,snapshot-late:1000,snapshot-stale:2000,"
-    "http-429:0.02,http-418:0.0005,http-5xx:0.03,clock-skew:1500,symbol-listed:60,symbol-delisted:90,"
+    "drop:0.0003,duplicate:0.001,reorder:0.0003,garble:0.0003,disconnect:60,slow:300,snapshot-late:1000,"
+    "snapshot-stale:2000,http-429:0.003,http-418:0.0002,http-5xx:0.03,clock-skew:1500,symbol-listed:60,symbol-delisted:90,"
     "tick-size-change:120,restart:240,notice:600"
 )
 """All but `stall` (a stream that never comes back is an outage, not a repair) and those that only make more of it."""
 WATCHED = 5
 """Symbols of each venue, the first ones listed that trade."""
 EVERY_S = 1.0
+SETTLED_SHARE = 0.6
+"""The first part of a run is not judged for memory: rings of seconds are full after 17 minutes."""
 
 
 class Watch:
@@ -43,8 +45,8 @@ class Watch:
     def __init__(self) -> None:
         self.findings: list[str] = []
         self.books: Counter[str] = Counter()
-        self.waits: dict[str, list[float]] = defaultdict(list)
-        """Seconds in a row for which a book was not served, by instrument."""
+        self.waits: list[tuple[float, str]] = []
+        """Seconds in a row for which a book was resynchronising, and whose."""
         self.rss: list[tuple[float, float]] = []
 
     def book(self, name: str, status: int, told: dict[str, Any]) -> None:
@@ -84,16 +86,16 @@ async def watch(url: str, pid: int, minutes: float) -> report.Results:
                     name = f"{venue}:{symbol}"
                     status, told = await _get(http, "/api/book", exchange=venue, symbol=symbol, depth=50)
                     seen.book(name, status, told)
-                    if status != 200:
+                    if status == 503:
                         down_since.setdefault(name, now)
                     elif name in down_since:
-                        seen.waits[name].append(now - down_since.pop(name))
+                        seen.waits.append((now - down_since.pop(name), name))
             _, health = await _get(http, "/health")
             seen.health(health)
             seen.rss.append((now, usage(pid)[1]))
             await asyncio.sleep(max(0.0, EVERY_S - (time.monotonic() - now)))
         missing = {venue: await _unaccounted(http, venue, seen) for venue in symbols}
-    return _summary(seen, health, missing, down_since)
+    return _summary(seen, health, missing, {name: now - since for name, since in down_since.items()})
 
 
 async def _ready(http: aiohttp.ClientSession) -> dict[str, Any]:
@@ -136,7 +138,7 @@ def _summary(
 ) -> report.Results:
     settled = seen.rss[int(len(seen.rss) * SETTLED_SHARE) :]
     hours, rss = np.array(settled).T / [[3600], [1]]
-    waits = [wait for many in seen.waits.values() for wait in many]
+    waits = [wait for wait, _ in seen.waits]
     figures = ("frames", "reconnects", "resyncs", "depth_gaps", "gaps_found", "gaps_filled", "missing", "dropped")
     return {
         "minutes": round((seen.rss[-1][0] - seen.rss[0][0]) / 60, 1),
@@ -145,8 +147,8 @@ def _summary(
         "resync_s": {
             "times": len(waits),
             "median": round(float(np.median(waits)), 1) if waits else None,
-            "longest": round(max(waits), 1) if waits else None,
-            "not_back": sorted(down),
+            "longest": [(round(wait, 1), name) for wait, name in sorted(seen.waits, reverse=True)[:5]],
+            "not_back": {name: round(wait, 1) for name, wait in sorted(down.items())},
         },
         "rss_mb": {"settled": round(rss[0]), "end": round(rss[-1]), "most": round(rss.max())},
         "rss_mb_per_hour": round(float(np.polyfit(hours, rss, 1)[0]), 1),

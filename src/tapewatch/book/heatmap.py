@@ -19,7 +19,7 @@ COLUMNS = 720
 """Three minutes."""
 BINS = 256
 REACH_BPS = 40
-"""The bins span about this much of the price, or 256 ticks where that is more."""
+"""The bins span about this much of the price, 25 to 63 as steps are rounded, or 256 ticks where that is more."""
 
 COLUMN = np.dtype(
     [
@@ -61,7 +61,7 @@ def add_column(h: Heatmap, s: Ladders, i: int, ts_ms: int) -> None:
         return
     mid = (book.best_bid + book.best_ask) // 2
     if h.meta[1] == 0:
-        h.meta[1] = round_step(mid * REACH_BPS // (10_000 * BINS))
+        h.meta[1] = round_step(mid * REACH_BPS / (10_000 * BINS))
     step = h.meta[1]
     column.step = step
     column.base = max(0, (mid // step - BINS // 2) * step)
@@ -82,14 +82,13 @@ def add_column(h: Heatmap, s: Ladders, i: int, ts_ms: int) -> None:
 
 
 @kernel
-def round_step(ticks: int) -> int:
-    """The largest of 1, 2, 5, 10, 20, 50 … ticks that is not above `ticks`, at least 1."""
-    scale = 1
-    while scale * 10 <= ticks:
-        scale *= 10
-    if scale * 5 <= ticks:
-        return scale * 5
-    return scale * 2 if scale * 2 <= ticks else scale
+def round_step(ticks: float) -> int:
+    """The one of 1, 2, 5, 10, 20, 50 … ticks that is nearest to `ticks`, by ratio."""
+    step, above, k = 1, 2, 0
+    while ticks * ticks >= step * above:
+        k += 1
+        step, above = above, above * 5 // 2 if k % 3 == 1 else above * 2
+    return step
 
 
 def newest(h: Heatmap, after: int = 0) -> NDArray[np.void]:

@@ -116,18 +116,29 @@ test('prints of one side in one stretch of time are one bubble at their average 
 test('the price axis rests while the price is in its middle and time follows the newest column until it is dragged', () => {
   const view = new View();
   [view.width, view.height] = [900, 500];
-  view.advance(T0, 20_000, 5, 256);
+  view.advance(T0, 2_000_000, 5, 256);
   const { top } = view;
-  view.advance(T0 + 250, 20_200, 5, 256);
+  view.advance(T0 + 250, 2_000_200, 5, 256);
   expect([view.top, view.right]).toEqual([top, T0 + 250]);
-  view.advance(T0 + 500, 21_200, 5, 256);
+  view.advance(T0 + 500, 2_001_200, 5, 256);
   expect(view.top).toBeGreaterThan(top);
-  expect(view.priceAt(view.y(10_555))).toBeCloseTo(10_555, 6);
+  expect(view.priceAt(view.y(1_000_555))).toBeCloseTo(1_000_555, 6);
   view.pan(100, 0, T0 - 600_000);
-  view.advance(T0 + 750, 21_200, 5, 256);
+  view.advance(T0 + 750, 2_001_200, 5, 256);
   expect([view.following, view.right]).toEqual([false, T0 + 500 - 20_000]);
   view.pan(-1000, 0, T0 - 600_000);
   expect([view.following, view.right]).toEqual([true, T0 + 750]);
+});
+
+test('each symbol shows as much of its book at first, a coarse tick more', () => {
+  const shown = (mid: number, step: number): number => {
+    const view = new View();
+    [view.width, view.height] = [900, 500];
+    view.advance(T0, 2 * mid, step, 256);
+    return Math.round((view.height / view.perTick / mid) * 1e4);
+  };
+  expect([shown(617_000, 10), shown(312_345, 5), shown(48_211, 1)]).toEqual([24, 24, 24]);
+  expect(shown(900, 1)).toBe(533); // 48 bins
 });
 
 test('triangles that share an edge cover each pixel once and leave none out', () => {
@@ -162,7 +173,7 @@ test('the surface holds the largest size of each cell, is drawn from afar, and t
   const columns = Array.from({ length: 2 * MOMENTS }, (_, number) => ({ number, lots: [NaN, 1, 2, 3, -4, -5 - (number % 2), -6, NaN] }));
   data.onFrame(heat('snapshot', columns));
   const mesh = new Mesh();
-  mesh.build(data, 2 * MOMENTS * 250, 1);
+  mesh.build(data, 2 * MOMENTS * 250);
   const bin = (k: number): number => 1000 / 5 + k - mesh.firstBin;
   expect([1, 2, 3, 4, 5, 6].map((k) => mesh.at(5, bin(k)))).toEqual([1, 2, 3, 4, 6, 6]);
   expect([mesh.at(5, bin(0)), mesh.at(5, bin(7))]).toEqual([NaN, NaN]);

@@ -18,7 +18,7 @@ const COLUMNS: GridColumn[] = [
   { id: 'symbol', title: 'symbol', width: 76, grow: 1, align: 'left', drop: 4 },
   { id: 'kind', title: 'detector', width: 92, align: 'left' },
   { id: 'side', title: 'side', width: 52, align: 'left' },
-  { id: 'price', title: 'price', width: 76, grow: 1, align: 'right' },
+  { id: 'price', title: 'price', width: 118, grow: 1, align: 'right' },
   { id: 'size', title: 'size', width: 60, grow: 1, align: 'right' },
   { id: 'notional', title: 'notional', width: 66, grow: 1, align: 'right', drop: 3 },
   { id: 'confidence', title: 'confid.', width: 58, align: 'right', bar: 'share' },

@@ -24,6 +24,9 @@ const COLUMNS: GridColumn[] = [
 
 const ASK_EVERY_MS = 2_000;
 const TEXT_PX = 430;
+/** A column of text where there are two: the wider it may be, the more of it can be read. */
+const [COLUMN_PX, WIDE_COLUMN_PX] = [330, 430];
+const LEAST_LIST_PX = 480;
 const BESIDE_FROM_PX = 860;
 const LINE_PX = 16;
 const PAD = 8;
@@ -103,12 +106,19 @@ export class DiagnosticsPanel extends GridPanel {
     if (symbol) show(symbol);
   }
 
-  #text(): Box {
-    const beside = this.width >= BESIDE_FROM_PX;
-    const height = Math.min(this.height * 0.5, LINE_PX * 14);
-    return beside
-      ? { x: this.width - TEXT_PX, y: 0, width: TEXT_PX, height: this.height }
-      : { x: 0, y: Math.round(this.height - height), width: this.width, height: Math.round(height) };
+  /** Where the text stands, and in how many columns: beside the list, or under it in a narrow panel. */
+  #text(): Box & { columns: number } {
+    const lines = this.#lines().length;
+    if (this.width >= BESIDE_FROM_PX) {
+      const columns = lines > rowsIn(this.height) ? 2 : 1;
+      const room = Math.max(COLUMN_PX, Math.min(WIDE_COLUMN_PX, (this.width - LEAST_LIST_PX) / 2));
+      const width = columns === 1 ? TEXT_PX : Math.round(room * 2);
+      return { x: this.width - width, y: 0, width, height: this.height, columns };
+    }
+    const columns = Math.max(1, Math.floor(this.width / COLUMN_PX));
+    // One line more: a heading does not stay alone at the foot of a column.
+    const height = Math.round(Math.min(this.height * 0.6, LINE_PX * (Math.ceil(lines / columns) + (columns > 1 ? 1 : 0)) + 8));
+    return { x: 0, y: this.height - height, width: this.width, height, columns };
   }
 
   protected override gridSize(): { width: number; height: number } {
@@ -124,12 +134,14 @@ export class DiagnosticsPanel extends GridPanel {
     context.fillRect(box.x, box.y, box.width, box.height);
     context.fillStyle = border;
     context.fillRect(box.x, box.y, box.x > 0 ? 1 : box.width, box.x > 0 ? box.height : 1);
-    const column = Math.min(150, box.width * 0.42);
-    this.#lines().slice(0, Math.floor((box.height - 6) / LINE_PX)).forEach(({ label, value, warn }, k) => {
-      const y = box.y + 4 + k * LINE_PX + 12;
-      paintText(context, label, box.x + PAD, y, value === '' ? box.width - 2 * PAD : column, 11, value === '' ? text : muted, value === '' ? 600 : 400);
-      paintText(context, value, box.x + PAD + column, y, box.width - column - 2 * PAD, 11, warn ? neutral : text);
-    });
+    const width = box.width / box.columns;
+    const labels = Math.min(150, width * 0.42);
+    for (const [line, column, row] of flow(this.#lines(), rowsIn(box.height), box.columns)) {
+      const { label, value, warn } = line;
+      const [x, y] = [box.x + column * width + PAD, box.y + 4 + row * LINE_PX + 12];
+      paintText(context, label, x, y, value === '' ? width - 2 * PAD : labels, 11, value === '' ? text : muted, value === '' ? 600 : 400);
+      paintText(context, value, x + labels, y, width - labels - 2 * PAD, 11, warn ? neutral : text);
+    }
   }
 
   #lines(): Line[] {
@@ -157,6 +169,19 @@ export class DiagnosticsPanel extends GridPanel {
 
   override snapshot(): ReturnType<GridPanel['snapshot']> {
     return { ...super.snapshot(), lines: this.#lines().map(({ label, value }) => [label, value]), at: clockSeconds(this.#monitor.serverMs) };
+  }
+}
+
+const rowsIn = (height: number): number => Math.floor((height - 6) / LINE_PX);
+
+/** Each line with its column and row; a heading goes to the next column with what it heads. */
+function* flow(lines: readonly Line[], rows: number, columns: number): Generator<[Line, number, number]> {
+  let [column, row] = [0, 0];
+  for (const line of lines) {
+    if (row >= rows || (line.value === '' && row === rows - 1)) [column, row] = [column + 1, 0];
+    if (column >= columns) return;
+    yield [line, column, row];
+    row += 1;
   }
 }
 

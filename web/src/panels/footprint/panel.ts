@@ -16,7 +16,7 @@ import { venueNow } from '../../data/status';
 import { axisWidth, type AxisFrame, paintLastPrice, paintPriceAxis, paintPriceGrid, paintTimeAxis, TIME_AXIS_PX } from './axes';
 import { type Auction, paintAuctions, unfinishedAuctions } from './auctions';
 import { autoBins, autoMultiple, binFor, binLabel, chooseAutoBin, isBinChosen, neighbour } from './bins';
-import type { Look } from './candle';
+import { extentOf, type Look } from './candle';
 import { tooltipLines } from './crosshair';
 import { type Detail, detailFor } from './lod';
 import { paintMarks } from './marks';
@@ -172,6 +172,13 @@ export class FootprintPanel extends CanvasPanel {
         context: this.#over, theme: theme.get(), plot: this.#plot, height: this.#view.height, candleWidth: this.#view.candleWidth,
         x: (ms) => this.#view.x(Math.floor((ms - this.#newestMs) / head.timeframeMs)),
         y: (tick) => this.#view.y(tick + 0.5),
+        edges: (ms) => {
+          const open = Math.floor(ms / head.timeframeMs) * head.timeframeMs;
+          const candle = this.#data.candles.find(({ openMs }) => openMs === open);
+          if (!candle) return undefined;
+          const { high, low } = extentOf(candle, head.stepTicks);
+          return { top: this.#view.y(high), bottom: this.#view.y(low) };
+        },
       },
       events,
     );

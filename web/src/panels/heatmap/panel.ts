@@ -78,7 +78,10 @@ export class HeatmapPanel extends BookPanel {
     const { head } = this.#data;
     if (!head) return '';
     const bin = toText(head.step, head.tick);
-    return `${Math.round(this.#view.spanMs / 1000)} s · ${head.columnMs} ms columns · bin ${bin} · ${this.unit()}`;
+    const { perTick, height, top } = this.#view;
+    const half = height / perTick / 2;
+    const reach = perTick > 0 && top > half ? ` · ±${((half / (top - half)) * 1e4).toFixed(0)} bps` : '';
+    return `${Math.round(this.#view.spanMs / 1000)} s${reach} · ${head.columnMs} ms columns · bin ${bin} · ${this.unit()}`;
   }
 
   /** Newest column at the right, mid price in the middle. */

@@ -9,6 +9,17 @@ const MOST_SPAN_MS = 600_000;
 const CALM = 0.6;
 const LEAST_BIN_PX = 0.5;
 const MOST_BIN_PX = 40;
+/** Breadth of the book that is shown at first, of every symbol alike: columns hold at least this much. */
+const BREADTH = 24e-4;
+/** A coarse tick shows more than that, so that there is something to see. */
+const LEAST_BINS = 48;
+const MOST_SHARE = 0.9;
+
+const clamp = (value: number, low: number, high: number): number => Math.min(high, Math.max(low, value));
+
+/** Bins around the mid price (ticks) that are shown at first. */
+export const breadth = (mid: number, step: number, bins: number): number =>
+  Math.round(clamp((mid * BREADTH) / step, LEAST_BINS, bins * MOST_SHARE));
 
 export class View implements Movable {
   width = 0;
@@ -100,11 +111,9 @@ export class View implements Movable {
 
   #hold(mid: number, bins: number): void {
     const first = this.perTick === 0;
-    if (first) this.perTick = this.height / (bins * 0.8 * this.#step);
+    if (first) this.perTick = this.height / (breadth(mid, this.#step, bins) * this.#step);
     const y = this.y(mid) / this.height;
     const calm = y >= (1 - CALM) / 2 && y <= (1 + CALM) / 2;
     if (first || (this.auto && !calm)) this.top = Math.round((mid + this.height / 2 / this.perTick) / this.#step) * this.#step;
   }
 }
-
-const clamp = (value: number, low: number, high: number): number => Math.min(high, Math.max(low, value));

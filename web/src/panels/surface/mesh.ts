@@ -1,6 +1,7 @@
 /** The height field of the surface, decimated from heatmap columns: the largest size of the bins and moments of a cell. */
 
 import { type HeatmapData, KEPT } from '../../data/heatmap';
+import { breadth } from '../heatmap/view';
 
 export const MOMENTS = 72;
 export const PRICES = 64;
@@ -14,11 +15,11 @@ export class Mesh {
   firstColumn = 0;
   firstBin = 0;
 
-  /** Take the newest `spanMs` and, around the mid price, `share` of the bins. */
-  build(data: HeatmapData, spanMs: number, share: number): void {
+  /** Take the newest `spanMs` and, around the mid price, as much of the book as the heatmap shows at first. */
+  build(data: HeatmapData, spanMs: number): void {
     const head = data.head!;
     this.columns = Math.max(1, Math.round(spanMs / head.columnMs / MOMENTS));
-    this.bins = Math.max(1, Math.round((head.bins * share) / PRICES));
+    this.bins = Math.max(1, Math.round(breadth(this.#mid(data), head.step, head.bins) / PRICES));
     // Whole groups of columns, so that a moment does not change its content as time goes on.
     const end = Math.floor((data.newest + 1) / this.columns) * this.columns;
     this.firstColumn = end - MOMENTS * this.columns;
@@ -34,11 +35,14 @@ export class Mesh {
   }
 
   #centre(data: HeatmapData): number {
+    const group = Math.max(1, this.bins);
+    return Math.round(this.#mid(data) / data.head!.step / group) * group;
+  }
+
+  /** The newest mid price, in ticks; 0 where none is known. */
+  #mid(data: HeatmapData): number {
     for (let number = data.newest; number >= data.oldest; number--) {
-      if (!data.has(number)) continue;
-      const slot = number % KEPT;
-      const group = Math.max(1, this.bins);
-      return Math.round((data.bid[slot]! + data.ask[slot]!) / 2 / data.head!.step / group) * group;
+      if (data.has(number)) return (data.bid[number % KEPT]! + data.ask[number % KEPT]!) / 2;
     }
     return 0;
   }

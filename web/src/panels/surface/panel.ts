@@ -17,8 +17,6 @@ import { Mesh, MOMENTS, PRICES, topSize } from './mesh';
 import { Raster } from './raster';
 
 export const SPANS_S = [60, 180, 600] as const;
-/** Share of the heatmap's bins that is shown: those around the mid price. */
-const SHARE = 0.75;
 const TOP_RANK = 0.995;
 /** Beyond this many pixels the surface is drawn smaller and enlarged. */
 const MOST_PIXELS = 520_000;
@@ -127,7 +125,7 @@ export class SurfacePanel extends BookPanel {
       return;
     }
     if (this.#stale && !this.paused.get()) {
-      this.#mesh.build(this.#data, settings.get().surface.span * 1000, SHARE);
+      this.#mesh.build(this.#data, settings.get().surface.span * 1000);
       const top = topSize(this.#mesh.lots, TOP_RANK);
       if (Math.abs(top - this.#top) > SAME * this.#top) this.#top = top;
       this.#turned = true;
