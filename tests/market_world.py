@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 
 from tapewatch.api import create_app
-from tapewatch.api.view import DeskView, FeedView, HistoryView, Mode, StorageView
+from tapewatch.api.page import STATIC
+from tapewatch.api.view import AlertsView, DeskView, FeedView, HistoryView, Mode, StorageView
 from tapewatch.config import Config
 from tapewatch.feed.status import FeedStatus
 from tapewatch.model.instrument import Grid, Instrument
@@ -194,9 +195,11 @@ class Served:
 
 
 @asynccontextmanager
-async def serve(world: World, token: str = "", static: Path | None = None) -> AsyncIterator[Served]:
+async def serve(
+    world: World, token: str = "", static: Path = STATIC, alerts: AlertsView | None = None
+) -> AsyncIterator[Served]:
     """Serve a world on a free loopback port with the node's own server."""
-    app = create_app(world, token, static=static) if static else create_app(world, token)
+    app = create_app(world, token, static=static, alerts=alerts)
     listener = bind("127.0.0.1", 0)
     server = Server(app, world.config.limits)
     running = asyncio.create_task(server.serve(sockets=[listener]))

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from market_world import T0, World, serve
+from tapewatch.alerts.readings import Health
+from tapewatch.derivs.derivs import Derivs
 from tapewatch.hub.hub import Hub
 from tapewatch.hub.requests import PARAMS, Catalogue
 from tapewatch.hub.wire import decode
+from tapewatch.node.alerting import Alerting
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "stream.md"
 
@@ -49,7 +52,9 @@ def test_every_topic_parameter_and_column_is_documented(topic: str, tmp_path: Pa
         assert f"`{name}`" in section
     world = World(tmp_path)
     client = Hub().connect()
-    asked = Catalogue(world.venues, dict, lambda: T0).request(topic, {})
+    derivs = Derivs(world.venues, world.config.thresholds.of_derivs)
+    alerts = Alerting(world.config, world.venues, derivs, lambda _: Health(), lambda _: T0)
+    asked = Catalogue(world.venues, dict, lambda: T0, alerts=alerts).request(topic, {})
     client.subscribe(1, asked.key, asked.make)
     (payload,) = client.take()
     assert isinstance(payload, bytes)

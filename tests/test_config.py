@@ -89,7 +89,10 @@ def test_unrelated_environment_is_left_alone() -> None:
     [
         ("[server]\nprot = 1\n", "unknown key server.prot ({path}); did you mean server.port?"),
         ("[sever]\nport = 1\n", "unknown key sever ({path}); did you mean server?"),
-        ("port = 1\n", "unknown key port ({path}); allowed here: venues, server, thresholds, limits, store, node"),
+        (
+            "port = 1\n",
+            "unknown key port ({path}); allowed here: venues, server, thresholds, limits, store, alerts, node",
+        ),
         (
             "[venues.kraken]\nenabled = true\n",
             "unknown key venues.kraken ({path}); allowed here: binance, binance-spot, bybit, okx",

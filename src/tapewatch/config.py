@@ -37,10 +37,12 @@ HttpUrl = Annotated[str, Meta(pattern=r"^https?://[^/\s]+(/\S*[^/\s])?$")]
 WsUrl = Annotated[str, Meta(pattern=r"^wss?://[^/\s]+(/\S*[^/\s])?$")]
 Origin = Annotated[str, Meta(pattern=r"^https?://[^/\s]+$")]
 Age = Annotated[str, Meta(pattern=r"^(forever|[1-9]\d{0,4}[hd])$")]
+Network = Annotated[str, Meta(pattern=r"^[0-9a-fA-F:.]+/\d{1,3}$")]
 Symbol = Annotated[str, Meta(min_length=1)]
 PATTERNS = {
     "^http": "an http:// or https:// address",
     "^ws": "a ws:// or wss:// address",
+    "^[0-9a-fA-F:.]": "a network such as 10.0.0.0/8",
     "^(forever": "forever, or hours or days such as 12h or 30d",
 }
 """What texts of a certain shape are called, by the beginning of their pattern."""
@@ -224,6 +226,33 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
         return int(self.retention[:-1]) * {"h": 3_600.0, "d": 86_400.0}[self.retention[-1]]
 
 
+class AlertsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """How alert messages leave. Rules and sinks are set up in the page or by API; see docs/alerts.md."""
+
+    allowed_networks: Annotated[
+        tuple[Network, ...],
+        Meta(
+            description="Private networks that webhooks and mail may be sent to, such as 10.0.0.0/8 or 127.0.0.1/32; "
+            "all other private addresses are refused."
+        ),
+    ] = ()
+    telegram_url: Annotated[
+        HttpUrl, Meta(description="Base address of Telegram's bot API; another one for a server of your own.")
+    ] = "https://api.telegram.org"
+    timeout_s: Annotated[float, Meta(gt=0, le=120, description="Longest that one attempt to deliver may take.")] = 10.0
+    attempts: Annotated[
+        int, Meta(ge=1, le=100, description="Attempts to deliver a message before it is laid aside.")
+    ] = 12
+    retry_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=600,
+            description="Pause after the first attempt in vain; twice as long after each further one, at most 10 min.",
+        ),
+    ] = 2.0
+
+
 class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """The process itself."""
 
@@ -285,6 +314,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     thresholds: ThresholdsConfig = ThresholdsConfig()
     limits: LimitsConfig = LimitsConfig()
     store: StoreConfig = StoreConfig()
+    alerts: AlertsConfig = AlertsConfig()
     node: NodeConfig = NodeConfig()
 
 

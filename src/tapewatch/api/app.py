@@ -22,6 +22,7 @@ from ..hub.requests import Catalogue
 from ..model.errors import UsageError
 from . import metrics, problems, sockets
 from .access import Door
+from .alerts import alerts_routes
 from .analytics import analytics_routes
 from .coverage import coverage_routes
 from .derivs import derivs_routes
@@ -35,7 +36,7 @@ from .page import STATIC, Page
 from .replay import ReplayControl, replay_routes
 from .series import series_routes
 from .transfer import TABLE_BYTES, TABLE_PATH, UPLOAD_BYTES, UPLOAD_PATH, transfer_routes
-from .view import DeskView, NodeView
+from .view import AlertsView, DeskView, NodeView
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ def create_app(
     hub: Hub | None = None,
     static: Path = STATIC,
     replay: ReplayControl | None = None,
+    derivs: Derivs | None = None,
+    alerts: AlertsView | None = None,
 ) -> FastAPI:
     """Build the ASGI application that serves `node`.
 
@@ -59,7 +62,7 @@ def create_app(
     every route and websocket but /health. The publisher of `hub` runs as long as the application's lifespan.
     """
     hub = hub or Hub()
-    derivs = Derivs(node.venues, node.config.thresholds.of_derivs)
+    derivs = derivs or Derivs(node.venues, node.config.thresholds.of_derivs)
     hub.latency = {name: venue.latency for name, venue in node.venues.items()}
     answers: Counter[int] = Counter()
 
@@ -90,17 +93,20 @@ def create_app(
         answers=answers,
     )
     problems.install(app)
-    _own_routes(app, node, hub, answers)
+    _own_routes(app, node, hub, answers, alerts)
     app.include_router(market_routes(node.venues, node.history), dependencies=[Depends(_known_parameters)])
     app.include_router(derivs_routes(node.venues, derivs), dependencies=[Depends(_known_parameters)])
     app.include_router(series_routes(node.venues, node.history), dependencies=[Depends(_known_parameters)])
     app.include_router(coverage_routes(node.venues, node.storage), dependencies=[Depends(_known_parameters)])
     app.include_router(lab_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(analytics_routes(node.venues, node.desk), dependencies=[Depends(_known_parameters)])
+    app.include_router(alerts_routes(node.venues, alerts), dependencies=[Depends(_known_parameters)])
     app.include_router(operations_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(replay_routes(replay))
     status = StatusReader(node, hub, replay)
-    catalogue = Catalogue(node.venues, status, now_ms, status_period_s=status.period_s, derivatives=derivs)
+    catalogue = Catalogue(
+        node.venues, status, now_ms, status_period_s=status.period_s, derivatives=derivs, alerts=alerts
+    )
     app.include_router(transfer_routes(node.config.store, node.venues), dependencies=[Depends(_known_parameters)])
     sockets.install(app, hub, node.venues, catalogue, node.config.limits)
     app.mount("/", Page(static))
@@ -123,9 +129,9 @@ async def _observe(derivs: Derivs, desk: DeskView | None) -> None:
         await asyncio.sleep(1.0)
 
 
-def _own_routes(app: FastAPI, node: NodeView, hub: Hub, answers: Counter[int]) -> None:
+def _own_routes(app: FastAPI, node: NodeView, hub: Hub, answers: Counter[int], alerts: AlertsView | None) -> None:
     """What tells about the program itself."""
-    registry = metrics.registry(node, hub, answers)
+    registry = metrics.registry(node, hub, answers, alerts)
 
     @app.get(
         "/health",

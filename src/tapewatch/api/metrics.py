@@ -21,7 +21,7 @@ from ..hub.hub import Hub
 from ..journal import JournalStatus
 from ..model.latency import STAGES
 from ..model.views import BookState, FeedState
-from .view import NodeView
+from .view import AlertsView, NodeView
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -82,11 +82,31 @@ JOURNAL_COUNTERS: tuple[JournalFigure, ...] = (
 )
 
 
+ALERT_FIGURES = {
+    "rules": "Alert rules.",
+    "firing": "Alerts that have not ended.",
+    "fired_by_rules": "Alerts of the present rules since each began.",
+    "sent_by_rules": "Of them, sent by themselves.",
+    "summarised_by_rules": "Of them, sent in a summary of their rule.",
+    "quiet_by_rules": "Of them, noted in quiet hours.",
+    "cooling_by_rules": "Times that a cooldown kept the present rules from firing.",
+    "outbox_waiting": "Messages on their way.",
+    "delivered_total": "Messages that have arrived.",
+    "attempts_failed_total": "Attempts to deliver in vain.",
+    "dead_letters_total": "Messages laid aside.",
+    "unkept_rows_total": "Rows that found the database away for too long.",
+    "rule_faults_total": "Looks at a rule that raised; above 0 is a defect.",
+    "prices_not_followed_total": "Prices after an alert that were not waited for.",
+    "looks_total": "Looks at the market.",
+}
+
+
 class NodeCollector(Collector):
     """Reads the node at scrape time; nothing is counted twice."""
 
-    def __init__(self, node: NodeView, hub: Hub, requests: Counter[int]) -> None:
+    def __init__(self, node: NodeView, hub: Hub, requests: Counter[int], alerts: AlertsView | None) -> None:
         self._node = node
+        self._alerts = alerts
         self._hub = hub
         self._requests = requests
 
@@ -95,6 +115,7 @@ class NodeCollector(Collector):
         yield from self._feeds()
         yield from self._storage()
         yield from self._serving()
+        yield from self._alerting()
 
     def _engines(self) -> Iterator[Metric]:
         venues = self._node.venues
@@ -187,6 +208,11 @@ class NodeCollector(Collector):
             answers.add_metric([str(status)], count)
         yield answers
 
+    def _alerting(self) -> Iterator[Metric]:
+        for name, value in ({} if self._alerts is None else self._alerts.figures).items():
+            kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+            yield kind(f"tapewatch_alerts_{name.removesuffix('_total')}", ALERT_FIGURES[name], value)
+
 
 def _counter(name: str, words: str, values: dict[str, float] | dict[str, int]) -> Metric:
     family = CounterMetricFamily(f"tapewatch_{name}", words, labels=["venue"])
@@ -202,13 +228,13 @@ def _gauge(name: str, words: str, values: dict[str, float] | dict[str, int]) -> 
     return family
 
 
-def registry(node: NodeView, hub: Hub, requests: Counter[int]) -> CollectorRegistry:
+def registry(node: NodeView, hub: Hub, requests: Counter[int], alerts: AlertsView | None = None) -> CollectorRegistry:
     """A registry of our own: the process-wide default may hold what others registered."""
     own = CollectorRegistry()
     ProcessCollector(registry=own)
     PlatformCollector(registry=own)
     GCCollector(registry=own)
-    own.register(NodeCollector(node, hub, requests))
+    own.register(NodeCollector(node, hub, requests, alerts))
     return own
 
 

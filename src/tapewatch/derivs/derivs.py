@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..engine import Engine
 from ..model.instrument import Instrument
 from ..model.interest import OpenInterest
-from .basis import Limits, Partners, all_mids, basis_row, find_partners, none, read_basis
+from .basis import Basis, Limits, Partners, all_mids, basis_row, find_partners, none, read_basis
 from .clusters import COVERAGE, UNSTATED, Bounds, clusters
 from .cvd import CvdView, Unit, divergences, read_cvd
 from .funding import funding_row, normalised, read_momentum, read_rates
@@ -86,6 +86,11 @@ class Derivs:
         found = find_partners(engines, name, self.limits, self._partners.get(name))
         self._partners[name] = found
         return found
+
+    def read_basis(self, name: str) -> Basis:
+        """Basis and premium of every instrument of a venue at this moment."""
+        engines = self.engines
+        return read_basis(engines, name, all_mids(engines), self._partners_of(engines, name))
 
     # -- rows -------------------------------------------------------------------------------------------------------
 

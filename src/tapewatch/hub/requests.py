@@ -20,6 +20,7 @@ from ..model.errors import NotFoundError, NotReadyError, UsageError
 from ..model.instrument import Instrument
 from ..model.views import TIMEFRAMES_MS
 from . import derivs, lab, topics
+from .alerts import AlertsState, AlertsTopic
 from .columns import Clock, Market
 from .hub import Topic
 
@@ -117,6 +118,10 @@ class CvdParams(_Params, frozen=True):
     unit: Unit = "usd"
 
 
+class AlertsParams(_Params, frozen=True):
+    limit: Limit = 200
+
+
 class FlowParams(_Params, frozen=True):
     exchange: str = "binance"
     symbols: SymbolList = ""
@@ -140,6 +145,7 @@ PARAMS: dict[str, type[_Params]] = {
     "clusters": ClustersParams,
     "cvd": CvdParams,
     "flow": FlowParams,
+    "alerts": AlertsParams,
 }
 STUDIES: dict[str, Callable[[str, Market, str, Clock], Topic]] = {
     "features": lab.Features,
@@ -173,7 +179,9 @@ class Catalogue:
         *,
         status_period_s: float = topics.Status.period_s,
         derivatives: Derivs | None = None,
+        alerts: AlertsState | None = None,
     ) -> None:
+        self._alerts = alerts
         self._markets = markets
         self._derivs = derivatives or Derivs(markets, lambda _: DerivsThresholds())
         self._status = status
@@ -224,6 +232,12 @@ class Catalogue:
                 names = flow_symbols(market, symbols)
                 key = f"flow:{exchange}:{','.join(names)}"
                 return Request(key, lambda: derivs.Flow(key, self._derivs, market, names, self._clock))
+            case AlertsParams(limit):
+                state = self._alerts
+                if state is None:
+                    raise UsageError("alerts are watched in a live program only; this one plays recorded data")
+                key = f"alerts:{limit}"
+                return Request(key, lambda: AlertsTopic(key, state, limit, self._clock))
             case _:
                 return Request(
                     "status", lambda: topics.Status("status", self._status, self._clock, self._status_period_s)

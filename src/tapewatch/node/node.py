@@ -6,19 +6,24 @@ import asyncio
 import contextlib
 import gc
 import logging
+import math
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 
+from ..alerts.readings import Health
 from ..api import create_app
 from ..api.view import Mode
 from ..config import Config
+from ..derivs.derivs import Derivs
 from ..feed.dialects import DIALECTS
 from ..feed.driver import VenueFeed
 from ..hub.hub import Hub
+from ..model.views import FeedState
 from ..venues.registry import PRODUCTS
 from . import log as logs
 from .access import access_token
+from .alerting import Alerting
 from .audit import Audit
 from .desk import Desk
 from .gapbook import keep_gaps
@@ -70,6 +75,10 @@ class Node:
         if self.storage is not None:
             self.storage.sealing = self.sealing
         self.history = Queries(config.store) if config.store.enabled else None
+        self.derivs = Derivs(self.venues, config.thresholds.of_derivs)
+        self.alerts = Alerting(
+            config, self.venues, self.derivs, self._health, lambda name: self.venues[name].venue_ms()
+        )
         self.desk = Desk(self.venues, config.store if config.store.enabled else None)
         for name in PRODUCTS:
             if config.venues.of(name).enabled:
@@ -118,6 +127,7 @@ class Node:
             tasks.create_task(self._keep_refused())
             tasks.create_task(self._books_in_sight())
             tasks.create_task(self._balance())
+            tasks.create_task(self.alerts.run())
             tasks.create_task(self._freeze_when_settled())
             if self.preparing:
                 tasks.create_task(self._ready_lab())
@@ -160,6 +170,17 @@ class Node:
         for venue in self.venues.values():
             venue.prepare_lab("")
         log.info("lab_ready")
+
+    def _health(self, name: str) -> Health:
+        """What the alerts hear of a feed."""
+        status = self.feeds[name].status
+        _, p99 = self.venues[name].latency.total.percentiles()
+        age_ms = status.data_age_ms
+        return Health(
+            down=status.state in (FeedState.CONNECTING, FeedState.STALE, FeedState.DOWN),
+            age_s=math.nan if age_ms is None else age_ms / 1000,
+            lag_ms=math.nan if p99 is None else p99,
+        )
 
     async def _keep_refused(self) -> None:
         """Write refused frames to their files once a second, outside the event loop."""
@@ -232,7 +253,7 @@ async def serve(
     listener = listener or bind(config.server.host, config.server.port)
     token, new = access_token(config)
     node = Node(config, mode)
-    server = Server(create_app(node, token, hub=node.hub), config.limits)
+    server = Server(create_app(node, token, hub=node.hub, derivs=node.derivs, alerts=node.alerts), config.limits)
     async with node.recording(), stop_signals() as stop, asyncio.TaskGroup() as tasks:
         others = [tasks.create_task(node.run()), tasks.create_task(server.stop_when(stop))]
         serving = tasks.create_task(server.serve(sockets=[listener]))

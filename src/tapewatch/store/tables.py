@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -221,4 +222,62 @@ settings = Table(
     metadata,
     Column("key", Text, primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+alert_rules = Table(
+    "alert_rules",
+    metadata,
+    Column("id", Int64, primary_key=True, autoincrement=False),
+    Column("revision", Int64, primary_key=True, autoincrement=False),
+    Column("content", Text, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    _int("created_ms"),
+)
+
+alert_episodes = Table(
+    "alert_episodes",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _int("rule_id"),
+    _int("revision"),
+    *(Column(name, Text, nullable=False) for name in ("name", "severity", "exchange", "symbol")),
+    _int("start_ms"),
+    _int("fired_ms"),
+    Column("value", Double, nullable=False),
+    Column("price", Double),
+    Column("told", Text, nullable=False),
+    Column("ended_ms", Int64),
+    Column("ended_by", Text),
+    Column("acked_ms", Int64),
+    *(Column(name, Double) for name in ("after_1m", "after_5m", "after_15m")),
+    Index(None, "fired_ms"),
+)
+
+alert_outbox = Table(
+    "alert_outbox",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("sink", Text, primary_key=True),
+    _int("number"),
+    _int("rule_id"),
+    Column("content", Text, nullable=False),
+    _int("created_ms"),
+    _int("due_ms"),
+    _int("attempts", Integer),
+    Column("error", Text, nullable=False),
+)
+
+alert_deliveries = Table(
+    "alert_deliveries",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("sink", Text, primary_key=True),
+    _int("rule_id"),
+    Column("outcome", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    _int("attempts", Integer),
+    _int("created_ms"),
+    _int("done_ms"),
+    Column("detail", Text, nullable=False),
+    Index(None, "done_ms"),
 )
