@@ -42,12 +42,12 @@ def run(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedPro
 class Program:
     """A running ``tapewatch``; what it prints is kept."""
 
-    def __init__(self, home: Path, *arguments: str, **settings: str) -> None:
+    def __init__(self, home: Path, *arguments: str, stdin: int = subprocess.PIPE, **settings: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tapewatch", *arguments],
             cwd=home,
             env=environment(home, **settings),
-            stdin=subprocess.PIPE,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -89,9 +89,9 @@ class Program:
 
 
 @contextmanager
-def started(home: Path, *arguments: str, **settings: str) -> Iterator[Program]:
+def started(home: Path, *arguments: str, stdin: int = subprocess.PIPE, **settings: str) -> Iterator[Program]:
     """A program for the length of a block, killed if it is still there afterwards."""
-    program = Program(home, *arguments, **settings)
+    program = Program(home, *arguments, stdin=stdin, **settings)
     try:
         yield program
     finally:

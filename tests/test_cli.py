@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +118,12 @@ def test_a_child_venue_ends_with_its_parent(tmp_path: Path) -> None:
         assert venue.process.stdin is not None
         venue.process.stdin.close()
         assert venue.process.wait(STOP_WITHIN_S) == 0
+
+
+def test_without_a_parent_at_its_standard_input_a_venue_runs_until_it_is_told(tmp_path: Path) -> None:
+    with started(tmp_path, "venue", "--port", "0", "--symbols", "2", "--announce", stdin=subprocess.DEVNULL) as venue:
+        venue.wait_for("rest_url")
+        assert venue.stop(signal.SIGTERM) == 0
 
 
 def test_a_killed_demo_leaves_no_venue_behind(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import stat
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +24,8 @@ async def stop_signals(*, stdin_too: bool = False) -> AsyncIterator[asyncio.Even
     else:
         for number in SIGNALS:
             loop.add_signal_handler(number, stop.set)
-    pipe = await loop.connect_read_pipe(lambda: _UntilEnd(stop), sys.stdin) if stdin_too else None
+    watched = stdin_too and _stdin_is_pipe()
+    pipe = await loop.connect_read_pipe(lambda: _UntilEnd(stop), sys.stdin) if watched else None
     try:
         yield stop
     finally:
@@ -31,6 +34,12 @@ async def stop_signals(*, stdin_too: bool = False) -> AsyncIterator[asyncio.Even
         if sys.platform != "win32":
             for number in SIGNALS:
                 loop.remove_signal_handler(number)
+
+
+def _stdin_is_pipe() -> bool:
+    """Whether a parent holds the other end: not where a service manager or a shell put /dev/null or a file there."""
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 class _UntilEnd(asyncio.Protocol):
