@@ -91,7 +91,7 @@ def test_unrelated_environment_is_left_alone() -> None:
         ("[sever]\nport = 1\n", "unknown key sever ({path}); did you mean server?"),
         (
             "port = 1\n",
-            "unknown key port ({path}); allowed here: venues, server, thresholds, limits, store, alerts, node",
+            "unknown key port ({path}); allowed here: venues, server, thresholds, limits, store, alerts, node, tui",
         ),
         (
             "[venues.kraken]\nenabled = true\n",

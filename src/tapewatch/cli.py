@@ -1,4 +1,4 @@
-"""The command line: ``tapewatch run | demo | replay | import | export | venue | journal | doctor``.
+"""The command line: ``tapewatch run | demo | tui | replay | import | export | venue | journal | doctor``.
 
 Exit codes: 0 done, 2 the command or the configuration is wrong, 1 it could not be done; with one sentence on standard
 error for either, and a traceback only with ``--debug``. Heavy modules are imported by the command that needs them, so
@@ -148,6 +148,36 @@ def demo(
         flags = {"server.host": host, "server.port": port, **_storage(folder, no_store)}
         settings = config.load(config_file, flags=_given(flags))
         _run(demonstration.run(settings, arguments, mode="demo", announce=_announce))
+
+
+@app.command()
+def tui(
+    url: Annotated[str | None, typer.Option("--url", help="Address of a running server (tui.url).")] = None,
+    symbols: Annotated[
+        str | None, typer.Option("--symbols", metavar="LIST", help="Coins or symbols, comma separated (tui.symbols).")
+    ] = None,
+    colours: Annotated[
+        str | None, typer.Option("--colours", help="auto, classic, colour-safe or 16 (tui.colours).")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Print one picture and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --once: the data behind it.")] = False,
+    token: Annotated[str, typer.Option(envvar="TAPEWATCH_SERVER__TOKEN", help="Access token of the server.")] = "",
+    config_file: ConfigOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Show a running server in the terminal: flow, CVD, basis, funding, liquidation clusters, whales."""
+    from .tui import open_dashboard, print_once
+
+    if as_json and not once:
+        raise UsageError("--json prints one picture's data and needs --once")
+    flags: dict[str, Any] = {"tui.url": url and url.rstrip("/"), "tui.colours": colours}
+    if symbols is not None:
+        flags["tui.symbols"] = [name.strip().upper() for name in symbols.split(",") if name.strip()]
+    settings = config.load(config_file, flags=_given(flags)).tui
+    if once:
+        print_once(settings.url, token, settings.symbols, as_data=as_json)
+    else:
+        open_dashboard(settings.url, token, settings.symbols, settings.colours)
 
 
 class Speed(StrEnum):

@@ -269,6 +269,22 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
         return Path(self.state_dir).expanduser() if self.state_dir else platformdirs.user_state_path(APP)
 
 
+class TuiConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """The terminal dashboard."""
+
+    url: Annotated[HttpUrl, Meta(description="Address of the server it shows; no slash at the end.")] = (
+        "http://127.0.0.1:8000"
+    )
+    symbols: Annotated[
+        tuple[Symbol, ...],
+        Meta(min_length=1, max_length=9, description="Coins such as BTC, or symbols as a venue prints them."),
+    ] = ("BTC", "ETH", "SOL")
+    colours: Annotated[
+        Literal["auto", "classic", "colour-safe", "16"],
+        Meta(description="Palette; `auto` is `classic`, or `16` where the terminal has no more colours."),
+    ] = "auto"
+
+
 class SymbolThresholds(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Thresholds of one symbol that differ from those of all others."""
 
@@ -316,6 +332,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreConfig = StoreConfig()
     alerts: AlertsConfig = AlertsConfig()
     node: NodeConfig = NodeConfig()
+    tui: TuiConfig = TuiConfig()
 
 
 @dataclass(frozen=True, slots=True)

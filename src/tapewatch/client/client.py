@@ -101,7 +101,7 @@ class Coverage:
 
 
 class Client:
-    """Questions to one server. Not for several threads at once; close it, or use it in a ``with`` block.
+    """Questions to one server; threads may share it. Close it, or use it in a ``with`` block.
 
     `token` is the access token (else ``TAPEWATCH_SERVER__TOKEN``); `exchange` is what is meant where a call names none.
     An answer that is not ready yet is asked for again, for `patience_s` at most. Raises the errors of
