@@ -84,6 +84,7 @@ TABLES: list[tuple[str, str, tables.Schema, Callable[[Client], pl.DataFrame]]] =
     ("/api/imbalance/history", "points", tables.IMBALANCE_HISTORY, lambda c: c.imbalance_history("BTCUSDT")),
     ("/api/basis", "rows", tables.BASIS, lambda c: c.basis("binance")),
     ("/api/funding", "rows", tables.FUNDING, lambda c: c.funding()),
+    ("/api/interest", "rows", tables.INTEREST, lambda c: c.interest()),
     ("/api/whales", "rows", tables.WHALES, lambda c: c.whales()),
     ("/api/liquidations/clusters", "clusters", tables.CLUSTERS, lambda c: c.clusters("BTCUSDT").levels),
 ]
@@ -117,6 +118,7 @@ async def test_a_frame_holds_the_answer_digit_by_digit(
         (lab_schemas.Detection, tables.DETECTIONS, ("rows",)),
         (derivs_schemas.BasisRow, tables.BASIS, ()),
         (derivs_schemas.FundingRow, tables.FUNDING, ()),
+        (derivs_schemas.InterestRow, tables.INTEREST, ()),
         (derivs_schemas.MinutePoint, tables.MINUTES, ()),
         (derivs_schemas.Whale, tables.WHALES, ()),
         (derivs_schemas.FlowRow, tables.FLOW, ("windows",)),

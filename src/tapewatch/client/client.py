@@ -256,7 +256,7 @@ class Client:
     ) -> pl.DataFrame:  # fmt: skip
         asked: Row = {"exchange": self._of(exchange), "symbol": symbol, "tf": tf}
         tf_ms = TIMEFRAMES_MS[tf]
-        width = step or self._tick(symbol, asked["exchange"])
+        width = step or "x1"
         first, last = _ms(start), _ms(end)
         if last is None:
             last = self._newest_ms(asked) + tf_ms
@@ -388,6 +388,10 @@ class Client:
         asked = {"exchange": self._of(exchange), "symbol": symbol, "minutes": minutes}
         return frame(self.get("/api/funding/history", **asked)["points"], tables.MINUTES)
 
+    def interest(self, exchange: str = "all", symbol: str | None = None) -> pl.DataFrame:
+        """Open interest of every derivative in base units (exact) and dollars, and its change (floats)."""
+        return frame(self.get("/api/interest", exchange=exchange, symbol=symbol)["rows"], tables.INTEREST)
+
     def whales(self, exchange: str = "all", symbol: str | None = None, *, limit: int = ROWS_A_PAGE) -> pl.DataFrame:
         """Parent orders of half a million and more, newest first; `price` (VWAP) and shares are floats."""
         return frame(self.get("/api/whales", exchange=exchange, symbol=symbol, limit=limit)["rows"], tables.WHALES)
@@ -470,11 +474,6 @@ class Client:
         """Open time of the newest candle; a range that is open at its end goes up to it."""
         candles = self.get("/api/candles", **asked)["candles"]
         return int(candles[-1]["open_ts"]) if candles else 0
-
-    def _tick(self, symbol: str, exchange: str) -> str:
-        listed = self.get("/api/symbols", exchange=exchange)["symbols"]
-        ticks = [f"{Decimal(one['tick']):f}" for one in listed if one["symbol"] == symbol]
-        return ticks[0] if ticks else "1"  # an unknown symbol is refused by the question that follows
 
     def _body(self, method: str, path: str, params: Mapping[str, Any]) -> bytes:
         """The body of a good answer; what is not ready yet is asked for again while there is patience."""

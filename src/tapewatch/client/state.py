@@ -13,6 +13,7 @@ Row = dict[str, Any]
 NAMES = {
     "basis": ("exchange", "symbol"),
     "funding": ("exchange", "symbol"),
+    "interest": ("exchange", "symbol"),
     "whales": ("exchange", "id"),
     "flow": ("exchange", "symbol"),
 }

@@ -32,7 +32,7 @@ SYMBOLS: Schema = {
 }  # fmt: skip
 BARS: Schema = {
     "open_ts": TIME, "open": EXACT, "high": EXACT, "low": EXACT, "close": EXACT, "bid": EXACT, "ask": EXACT,
-    "delta": EXACT, "cvd": EXACT, "n": INT, "quote_volume": EXACT, "gaps": INT,
+    "delta": EXACT, "cvd": EXACT, "n": INT, "quote_volume": EXACT, "gaps": INT, "klines": INT,
 }  # fmt: skip
 PROFILED_BARS: Schema = {**BARS, "poc": EXACT, "vah": EXACT, "val": EXACT}
 CELLS: Schema = {"open_ts": TIME, "p": EXACT, "bid": EXACT, "ask": EXACT, "n": INT}
@@ -66,6 +66,10 @@ FUNDING: Schema = {
     "rate_8h_pct": FLOAT, "annual_pct": FLOAT, "payer": TEXT, "next_ts": TIME, "slope_bps_per_h": FLOAT,
     "slope_minutes": INT, "percentile": FLOAT, "percentile_minutes": INT, "extreme": FLAG,
     "extreme_by": pl.List(TEXT), "rate_8h_pct_1h_ago": FLOAT, "rate_8h_pct_24h_ago": FLOAT, "why": TEXT,
+}  # fmt: skip
+INTEREST: Schema = {
+    "exchange": TEXT, "symbol": TEXT, "kind": TEXT, "ts": TIME, "quantity": EXACT, "usd": FLOAT,
+    "change_1h_pct": FLOAT, "change_24h_pct": FLOAT, "why": TEXT,
 }  # fmt: skip
 MINUTES: Schema = {"ts": TIME, "value": FLOAT}
 WHALES: Schema = {
