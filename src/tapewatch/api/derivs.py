@@ -61,12 +61,18 @@ def derivs_routes(venues: Mapping[str, VenueView], derivs: Derivs) -> APIRouter:
     def since(asked: list[tuple[str, str | None]]) -> dict[str, int | None]:
         return {name: derivs.since_ms(name) for name, _ in asked}
 
+    def told(exchange: str, asked: list[tuple[str, str | None]], rows: list[dict[str, Any]]) -> Response:
+        """Rows with from when on they are compared, and whose figures are the past's."""
+        stale = derivs.stale(name for name, _ in asked)
+        head = {"exchange": exchange, "server_ts": now_ms(), "since_ts": since(asked), "stale": stale}
+        return answer_rows(head | {"rows": rows})
+
     @api.get("/basis", responses=returns(schemas.Basis, "One row a derivative."))
     async def basis(exchange: AnyExchange = "binance", symbol: AnySymbol = None) -> Response:
         """Basis against spot from simultaneous mid prices, premium of mark over index; an hour and a day ago."""
         asked = named(exchange, symbol)
         rows = [row for name, one in asked for row in derivs.basis(name, one)]
-        return answer_rows({"exchange": exchange, "server_ts": now_ms(), "since_ts": since(asked), "rows": rows})
+        return told(exchange, asked, rows)
 
     @api.get("/basis/history", responses=returns(schemas.MinuteHistory, "Minutes, oldest first."))
     async def basis_history(
@@ -84,7 +90,7 @@ def derivs_routes(venues: Mapping[str, VenueView], derivs: Derivs) -> APIRouter:
         """Funding: rate, normalised to 8 h and to a year, slope, percentile, next payment and who pays."""
         asked = named(exchange, symbol)
         rows = [row for name, one in asked for row in derivs.funding(name, one)]
-        return answer_rows({"exchange": exchange, "server_ts": now_ms(), "since_ts": since(asked), "rows": rows})
+        return told(exchange, asked, rows)
 
     @api.get("/funding/history", responses=returns(schemas.MinuteHistory, "Minutes, oldest first."))
     async def funding_history(
@@ -99,7 +105,7 @@ def derivs_routes(venues: Mapping[str, VenueView], derivs: Derivs) -> APIRouter:
         """Open interest, counted once: base units, dollars, change over an hour and a day."""
         asked = named(exchange, symbol)
         rows = [row for name, one in asked for row in derivs.interest(name, one)]
-        return answer_rows({"exchange": exchange, "server_ts": now_ms(), "since_ts": since(asked), "rows": rows})
+        return told(exchange, asked, rows)
 
     @api.get("/interest/history", responses=returns(schemas.MinuteHistory, "Minutes, oldest first."))
     async def interest_history(
@@ -146,7 +152,8 @@ def derivs_routes(venues: Mapping[str, VenueView], derivs: Derivs) -> APIRouter:
         venue = find_market(venues, exchange)
         instruments = [venue.engine.universe.get(name) for name in flow_symbols(venue, symbols)]
         rows = derivs.pressure(instruments)
-        head = {"exchange": exchange, "server_ts": now_ms(), "ts": venue.engine.clock_ms}
+        stale = derivs.stale(dict.fromkeys(row["exchange"] for row in rows))
+        head = {"exchange": exchange, "server_ts": now_ms(), "ts": venue.engine.clock_ms, "stale": stale}
         return answer_rows(head | {"rows": rows})
 
     @api.get("/liquidations/clusters", responses=returns(schemas.Clusters, "Buckets from the highest price down."))

@@ -14,6 +14,9 @@ Why = Annotated[str | None, Field(description="Why a figure is null, in one sent
 Since = Annotated[
     dict[str, int | None], Field(description="By venue: from when on minutes are kept. What is older is null.")
 ]
+Stale = Annotated[
+    list[str], Field(description="Venues more than 5 s behind the newest event of all: their figures are their last.")
+]
 
 
 class BasisRow(Answer):
@@ -39,6 +42,7 @@ class Basis(Answer):
     exchange: str
     server_ts: ServerMs
     since_ts: Since
+    stale: Stale
     rows: list[BasisRow]
 
 
@@ -82,6 +86,7 @@ class Funding(Answer):
     exchange: str
     server_ts: ServerMs
     since_ts: Since
+    stale: Stale
     rows: list[FundingRow]
 
 
@@ -101,6 +106,7 @@ class Interest(Answer):
     exchange: str
     server_ts: ServerMs
     since_ts: Since
+    stale: Stale
     rows: list[InterestRow]
 
 
@@ -262,6 +268,7 @@ class Flow(Answer):
     exchange: str
     server_ts: ServerMs
     ts: TimeMs
+    stale: Stale
     rows: list[FlowRow]
 
 

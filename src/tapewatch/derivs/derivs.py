@@ -13,7 +13,7 @@ from ..model.instrument import Instrument
 from ..model.interest import OpenInterest
 from .basis import Basis, Limits, Partners, all_mids, basis_row, find_partners, none, read_basis
 from .clusters import COVERAGE, UNSTATED, Bounds, clusters
-from .cvd import CvdView, Unit, divergences, read_cvd
+from .cvd import BEHIND_MS, CvdView, Unit, divergences, read_cvd
 from .funding import funding_row, normalised, read_momentum, read_rates
 from .history import MINUTE_MS, VenueHistory
 from .interest import Before, interest_row, read_interest
@@ -127,6 +127,16 @@ class Derivs:
         venue = self._venues[name]
         now, before = read_interest(venue.engine, venue.interest), Before.of(self.history(name))
         return [interest_row(name, one, now, before) for one in self._derivatives(name, symbol)]
+
+    def stale(self, names: Iterable[str]) -> list[str]:
+        """Those of the venues that are so far behind the newest event of all that their figures are the past's."""
+        clocks = {name: engine.clock_ms for name, engine in self.engines.items()}
+        newest = max(clocks.values(), default=0)
+        return [name for name in names if newest - clocks[name] > BEHIND_MS]
+
+    def head(self, name: str) -> dict[str, Any]:
+        """What is told with the rows of one venue."""
+        return {"exchange": name, "since_ts": self.since_ms(name), "stale": self.stale([name])}
 
     def since_ms(self, name: str) -> int | None:
         """From when on minutes are kept: what is older than this is not known."""

@@ -69,8 +69,7 @@ class Basis(RowsTopic):
         self._exchange = exchange
 
     def read(self) -> tuple[list[Row], Row]:
-        head = {"exchange": self._exchange, "since_ts": self._derivs.since_ms(self._exchange)}
-        return self._derivs.basis(self._exchange), head
+        return self._derivs.basis(self._exchange), self._derivs.head(self._exchange)
 
     def name(self, row: Row) -> Key:
         return (row["symbol"],)
@@ -84,8 +83,7 @@ class Funding(Basis):
     """A rate moves by minutes, and its percentile is taken over a day of them."""
 
     def read(self) -> tuple[list[Row], Row]:
-        head = {"exchange": self._exchange, "since_ts": self._derivs.since_ms(self._exchange)}
-        return self._derivs.funding(self._exchange), head
+        return self._derivs.funding(self._exchange), self._derivs.head(self._exchange)
 
 
 class Interest(Basis):
@@ -95,8 +93,7 @@ class Interest(Basis):
     period_s = 5.0
 
     def read(self) -> tuple[list[Row], Row]:
-        head = {"exchange": self._exchange, "since_ts": self._derivs.since_ms(self._exchange)}
-        return self._derivs.interest(self._exchange), head
+        return self._derivs.interest(self._exchange), self._derivs.head(self._exchange)
 
 
 class Whales(RowsTopic):
@@ -145,7 +142,9 @@ class Flow(RowsTopic):
     def read(self) -> tuple[list[Row], Row]:
         universe = self._market.engine.universe
         rows = self._derivs.pressure([universe.get(symbol) for symbol in self._symbols])
-        return rows, {"ts": self._market.engine.clock_ms, "order": [[r["exchange"], r["symbol"]] for r in rows]}
+        stale = self._derivs.stale(dict.fromkeys(row["exchange"] for row in rows))
+        order = [[row["exchange"], row["symbol"]] for row in rows]
+        return rows, {"ts": self._market.engine.clock_ms, "order": order, "stale": stale}
 
     def name(self, row: Row) -> Key:
         return row["exchange"], row["symbol"]

@@ -2,7 +2,8 @@
 
 import { CanvasPanel } from './panel';
 import type { PanelSnapshot, Shown } from './panel';
-import type { RowStyle, Sort, TextGrid, WriteRow } from './textgrid';
+import type { Put, RowStyle, Sort, TextGrid, WriteRow } from './textgrid';
+import { lost, status } from '../data/status';
 import { mix, theme } from './theme';
 
 const FLASH_MS = 400;
@@ -73,6 +74,14 @@ export abstract class GridPanel extends CanvasPanel {
     const records = Array.from({ length: this.count() }, (_, row) => cellsOf(this.rawRow(row)));
     const columns = [...new Set(records.flatMap((record) => Object.keys(record)))];
     return { columns, rows: records.map((record) => columns.map((name) => record[name] ?? null)) };
+  }
+
+  /** How a row about a venue is written: in no live colour, and with a word, while nothing comes from there. */
+  protected putOf(exchange: string, put: Put): Put {
+    const venue = status.get().venues[exchange];
+    if (lost(venue) === undefined) return put;
+    const { faint } = theme.get();
+    return (column, text) => put(column, column === 'venue' ? `${text} ${venue!.connected ? 'stale' : 'down'}` : text, faint, NaN);
   }
 
   /** Background of a row: hovered, cursor and just changed, over a tint. */

@@ -2,7 +2,7 @@
 
 import { replay } from '../data/replay';
 import type { Status } from '../data/status';
-import { status, statusAt } from '../data/status';
+import { lost, status, statusAt } from '../data/status';
 import type { Market } from '../data/market';
 import type { Feed } from './feed';
 import { type Health, judge } from './freshness';
@@ -133,13 +133,16 @@ export abstract class CanvasPanel implements Task {
 
   /** Renew the header's state word; called twice a second, and by whatever changes it. */
   judge(): void {
-    const { exchange } = this.look.get();
     const venues: Status['venues'] = status.get().venues;
+    const names = this.venues();
+    const gone = names.filter((name) => lost(venues[name]) !== undefined);
+    const present = names.find((name) => !gone.includes(name));
     const health = judge({
       now: performance.now(),
       link: this.workspace.feed.link.get(),
       statusAt,
-      venue: venues[exchange],
+      venue: venues[present ?? names[0]!],
+      missing: present === undefined ? '' : gone.map((name) => `${name}: ${lost(venues[name])}`).join('; '),
       replay: replay.get(),
       dataAt: this.#dataAt,
       refused: this.#refused,
@@ -148,7 +151,13 @@ export abstract class CanvasPanel implements Task {
     });
     const known = this.health.get();
     if (known.text !== health.text) this.health.set(health);
+    if (known.state !== health.state) this.invalidate(); // what is no longer the present is painted so
     this.root.dataset['state'] = health.state;
+  }
+
+  /** Venues that the panel is about. */
+  protected venues(): readonly string[] {
+    return [this.look.get().exchange];
   }
 
   /** State of the book that the panel shows; undefined where it shows none or it is not known yet. */

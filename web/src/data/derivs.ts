@@ -178,6 +178,9 @@ status.subscribe((told) => {
   if (names.join() !== venues.get().join()) venues.set(names);
 });
 
+/** Names of the venues that run; before the server has told any, of none. */
+export const allVenues = (): readonly string[] => venues.get();
+
 /** Call `enter` for every running venue, now and as they come; what it returns is called when the venue goes, or in the end. */
 export function everyVenue(enter: (exchange: string) => () => void): () => void {
   const open = new Map<string, () => void>();

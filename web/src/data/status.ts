@@ -6,6 +6,8 @@ import { onReplay, type Replay } from './replay';
 
 export interface VenueStatus {
   state: string;
+  /** One sentence while something is wrong. */
+  detail: string;
   connected: boolean;
   lag_ms_p50: number | null;
   lag_ms_p99: number | null;
@@ -56,6 +58,13 @@ export const status = new Store<Status>({
 export function venueNow(serverMs: number, exchange: string): number {
   const venue = status.get().venues[exchange];
   return venue?.mode === 'replay' ? venue.clock_ms : serverMs;
+}
+
+/** Why nothing of a venue is the present; undefined while it delivers, or plays a recording. */
+export function lost(venue: VenueStatus | undefined): string | undefined {
+  if (!venue || venue.mode === 'replay') return undefined;
+  if (venue.connected && venue.state !== 'down' && venue.state !== 'stale') return undefined;
+  return venue.detail || (venue.connected ? 'nothing comes any more' : 'not connected');
 }
 
 /** performance.now() of the newest status frame. */

@@ -7,7 +7,7 @@ import { settings, type Settings } from '../core/settings';
 import { Store } from '../core/store';
 import type { GridColumn, Sort } from '../core/textgrid';
 import { theme } from '../core/theme';
-import { everyVenue, Rows } from '../data/derivs';
+import { allVenues, everyVenue, Rows } from '../data/derivs';
 import { rewound } from '../data/replay';
 import { type Box, type Chart, paintLines } from './lines';
 
@@ -70,9 +70,13 @@ export abstract class DerivTable<T extends Named> extends GridPanel {
     return this.workspace.feed.subscribe(this.topic, { exchange }, {
       onFrame: (frame) => {
         onFrame(frame);
-        this.invalidate();
+        this.touch(performance.now());
       },
     });
+  }
+
+  protected override venues(): readonly string[] {
+    return allVenues();
   }
 
   protected count(): number {

@@ -65,8 +65,9 @@ export class BasisPanel extends DerivTable<BasisRow> {
     };
   }
 
-  protected writeRow: WriteRow = (index, put) => {
+  protected writeRow: WriteRow = (index, plain) => {
     const row = this.at(index);
+    const put = this.putOf(row.exchange, plain);
     const { buy, sell, text, muted, accent, amber, bg } = theme.get();
     const linked = row.symbol === this.look.get().symbol;
     const shade = row.state === null || row.state === 'FLAT' ? muted : row.state.endsWith('CONTANGO') ? buy : sell;

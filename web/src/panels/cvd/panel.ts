@@ -6,6 +6,7 @@ import { settings } from '../../core/settings';
 import { type GridColumn, TextGrid, type WriteRow } from '../../core/textgrid';
 import { mix, theme } from '../../core/theme';
 import { Cvd, type DivergenceCell } from '../../data/cvd';
+import { allVenues } from '../../data/derivs';
 import { type Box, type Line, lineColours, paintLines } from '../lines';
 
 const WINDOWS = ['60s', '5m', '15m', '1h'] as const;
@@ -96,6 +97,10 @@ export class CvdPanel extends GridPanel {
     this.#rows = rows;
     this.context.set(`${meta.symbol} · ${meta.markets.length} of its markets · CVD in ${meta.unit} from the left edge · divergence of price and flow, z in brackets`);
     if (fewer) this.reset();
+  }
+
+  protected override venues(): readonly string[] {
+    return allVenues();
   }
 
   protected count(): number {

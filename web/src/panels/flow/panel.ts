@@ -5,7 +5,7 @@ import { GridPanel } from '../../core/gridpanel';
 import { show } from '../../core/link';
 import { type GridColumn, TextGrid, type WriteRow } from '../../core/textgrid';
 import { mix, theme } from '../../core/theme';
-import { type FlowRow, Rows } from '../../data/derivs';
+import { allVenues, type FlowRow, Rows } from '../../data/derivs';
 
 const WINDOWS = ['10s', '5m', '15m'] as const;
 const COLUMNS: GridColumn[] = [
@@ -81,8 +81,13 @@ export class FlowPanel extends GridPanel {
     if (exchange === this.look.get().exchange) show(symbol);
   }
 
-  protected writeRow: WriteRow = (index, put) => {
+  protected override venues(): readonly string[] {
+    return allVenues();
+  }
+
+  protected writeRow: WriteRow = (index, plain) => {
     const row = this.#rows[index]!;
+    const put = this.putOf(row.exchange, plain);
     const { buy, sell, text, muted, accent, bg } = theme.get();
     const linked = row.symbol === this.look.get().symbol;
     const minute = row.windows['1m']!;

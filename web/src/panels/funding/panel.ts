@@ -76,8 +76,9 @@ export class FundingPanel extends DerivTable<FundingRow> {
     };
   }
 
-  protected writeRow: WriteRow = (index, put) => {
+  protected writeRow: WriteRow = (index, plain) => {
     const row = this.at(index);
+    const put = this.putOf(row.exchange, plain);
     const { buy, sell, text, muted, accent, amber, bg } = theme.get();
     const linked = row.symbol === this.look.get().symbol;
     // Who pays is hurt: longs pay at a positive rate.

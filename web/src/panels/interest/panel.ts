@@ -62,8 +62,9 @@ export class InterestPanel extends DerivTable<InterestRow> {
     };
   }
 
-  protected writeRow: WriteRow = (index, put) => {
+  protected writeRow: WriteRow = (index, plain) => {
     const row = this.at(index);
+    const put = this.putOf(row.exchange, plain);
     const { buy, sell, text, muted, accent, bg } = theme.get();
     const linked = row.symbol === this.look.get().symbol;
     const change = (value: number | null): [string, string] => [value === null ? MISSING : percent(value), value === null || value === 0 ? muted : value > 0 ? buy : sell];

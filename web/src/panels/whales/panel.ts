@@ -6,7 +6,7 @@ import { show } from '../../core/link';
 import { settings } from '../../core/settings';
 import { type GridColumn, TextGrid, type WriteRow } from '../../core/textgrid';
 import { charWidth, font, mix, theme } from '../../core/theme';
-import { Rows, type WhaleFlow, type WhaleHour, type WhaleRow } from '../../data/derivs';
+import { allVenues, Rows, type WhaleFlow, type WhaleHour, type WhaleRow } from '../../data/derivs';
 
 const COLUMNS: GridColumn[] = [
   { id: 'time', title: 'time UTC', width: 90, align: 'left' },
@@ -76,6 +76,10 @@ export class WhalesPanel extends GridPanel {
     this.#rows = [...this.#data.byName.values()]
       .filter((row) => row.notional >= minNotional && (!linkedOnly || row.symbol === symbol))
       .sort((a, b) => b.ts - a.ts || b.id - a.id);
+  }
+
+  protected override venues(): readonly string[] {
+    return allVenues();
   }
 
   protected count(): number {
