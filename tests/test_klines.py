@@ -22,6 +22,7 @@ from tapewatch.engine import MINUTES_KEPT, Engine
 from tapewatch.feed.klines import SETTLED_MS, KlineLoader
 from tapewatch.feed.pages import midnight
 from tapewatch.feed.sink import HistoryEdge
+from tapewatch.flow.klines import lead
 from tapewatch.model.errors import FrameError, OffGridError
 from tapewatch.model.views import KLINE, TIMEFRAMES_MS
 from tapewatch.venues.registry import PRODUCTS
@@ -96,6 +97,21 @@ def test_candles_and_cvd_are_those_of_all_trades_and_older_trades_take_their_pla
         engine.apply(tape(rows[max(0, page) : page + 40]))
         assert views(engine) == views(whole)
     assert engine.footprint(0, MINUTE, 10, 400).candles["klines"].sum() <= 1
+
+
+def test_a_minute_without_trades_between_minutes_that_have_some_is_all_its_kline() -> None:
+    """As after a restart, when trades of the session before are held and those of the pause are not."""
+    rows = [one for one in prints(seed=7) if one.columns["ts_ms"] >= T0 + 10 * MINUTE]
+    paused = next(
+        at for at in range(20, 300) if sum(one.columns["ts_ms"] // MINUTE == T0 // MINUTE + at for one in rows)
+    )
+    held = [one for one in rows if one.columns["ts_ms"] // MINUTE != T0 // MINUTE + paused]
+    engine, klines = engine_from(held, 0), klines_of(rows, paused + 1)
+    view = engine.footprint(0, MINUTE, 10, 400)
+    shown = lead(view, klines, engine.flow.minutes, 400)
+    names = ["open_ms", "open", "high", "low", "close", "n"]
+    (found,) = shown.candles[shown.candles["open_ms"] == T0 + paused * MINUTE][names].tolist()
+    assert found == tuple(klines[-1][name] for name in names)
 
 
 @pytest.mark.parametrize("lookback", [1, 2, 7, 60])

@@ -89,8 +89,9 @@ def lead(view: Footprint, klines: Rows, minutes: Candles, lookback: int) -> Foot
     first = min(opens[0], max(oldest, opens[-1] - (lookback - 1) * view.tf_ms))
     before = np.zeros((opens[0] - first) // view.tf_ms, CANDLE)
     before["open_ms"] = first + view.tf_ms * np.arange(len(before))
-    before["low"] = NEVER
     candles = np.concatenate([before, candles])
+    untold = candles["n"] == 0  # by trades
+    candles["low"][untold] = NEVER
     shown = begins >= first
     at = (begins[shown] - first) // view.tf_ms
     for name in ("bid", "ask", "n"):
@@ -105,6 +106,6 @@ def lead(view: Footprint, klines: Rows, minutes: Candles, lookback: int) -> Foot
     np.maximum.at(candles["high"], at, told["high"])
     np.minimum.at(candles["low"], at, told["low"])
     candles["open"][at[::-1]] = told["open"][::-1]
-    candles["close"][at[at < len(before)]] = told["close"][at < len(before)]
+    candles["close"][at[untold[at]]] = told["close"][untold[at]]
     candles["low"][candles["n"] == 0] = 0
     return replace(view, candles=candles)
