@@ -368,10 +368,24 @@ async def test_downloads_and_uploads_over_http(full: Store, tmp_path: Path) -> N
                 assert sentence in json.loads(await answer.text())["detail"]
 
 
+async def test_an_upload_of_200_mb_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    settings = structs.replace(Config(), store=StoreConfig(path=str(tmp_path / "data")))
+    async with serve(World(tmp_path, settings)) as served:
+        host, port = served.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST /api/ohlc?symbol=MINE HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: {200 << 20}\r\n\r\n"
+        writer.write(head.encode() + b"1780272000,1,2,1,2,3\n")
+        answer = await reader.readuntil(b"}")
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"a request may have 134217728 bytes at most" in answer
+    assert not (tmp_path / "data").exists()
+
+
 async def test_a_table_that_is_shown_becomes_a_file_of_every_format(tmp_path: Path) -> None:
     shown = {
         "name": "pairs-2026",
-        "columns": ["pair", "p", "bars", "=SUM(A1)"],
+        "columns": ["pair, y on x", "p", "bars", "=SUM(A1)"],
         "rows": [["=cmd|' /C calc'!A0", 0.25, 1440, True], ["@b", None, 7, None]],
         "about": {"symbol": "BTCUSDT", "window": 20},
     }
@@ -388,7 +402,7 @@ async def test_a_table_that_is_shown_becomes_a_file_of_every_format(tmp_path: Pa
             rows = list(csv.reader(io.StringIO(archive.read("pairs-2026.csv").decode())))
             about = json.loads(archive.read("pairs-2026.csv.about.json"))
         assert rows == [
-            ["pair", "p", "bars", "'=SUM(A1)"],
+            ["pair, y on x", "p", "bars", "'=SUM(A1)"],
             ["'=cmd|' /C calc'!A0", "0.25", "1440", "true"],
             ["'@b", "", "7", ""],
         ]

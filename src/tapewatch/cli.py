@@ -432,6 +432,7 @@ class ExportKind(StrEnum):
     GAPS = "gaps"
     OHLC = "ohlc"
     FEATURES = "features"
+    DATASET = "dataset"
 
 
 @app.command()

@@ -24,7 +24,8 @@ from ..model.tape import Kind
 from ..store.catalog import FILE_NAME
 from ..store.reader import Reader
 from ..store.writer import Store
-from ..transfer.exporting import FOREVER_MS, What, Wish, export, time_of
+from ..transfer.dataset import dataset
+from ..transfer.exporting import FOREVER_MS, OF_THE_BOOK, What, Wish, export, time_of
 from ..transfer.features import of_memory
 from ..transfer.files import MEDIA_TYPES, SIDECAR, Format, Table, save
 from ..transfer.importing import Importer, understood
@@ -127,7 +128,7 @@ def transfer_routes(config: StoreConfig, venues: Mapping[str, VenueView]) -> API
         path = Path(folder.name) / f"{exchange}-{what}.{format}"
         try:
             with turn(job) as under_way:
-                if what is What.FEATURES:
+                if what in OF_THE_BOOK:
                     table = _features(venues, wish)  # a copy of this moment
                     await run_in_threadpool(save, table, path)
                 else:
@@ -236,4 +237,5 @@ def _features(venues: Mapping[str, VenueView], wish: Wish) -> Table:
     if len(wish.symbols) != 1:
         raise UsageError("features are of one instrument: give one symbol")
     market = find_market(venues, wish.venue)
-    return of_memory(market.engine, find_instrument(market, wish.symbols[0]))
+    features = of_memory(market.engine, find_instrument(market, wish.symbols[0]))
+    return dataset(features) if wish.what is What.DATASET else features

@@ -21,6 +21,7 @@ from ..model.tape import Flag
 from ..model.views import TIMEFRAMES_MS, Footprint
 from ..store import bars as stored_bars
 from ..store.reader import Reader
+from .dataset import dataset
 from .features import of_store
 from .files import About, Table
 
@@ -43,6 +44,11 @@ class What(StrEnum):
     GAPS = "gaps"
     OHLC = "ohlc"
     FEATURES = "features"
+    DATASET = "dataset"
+
+
+OF_THE_BOOK = (What.FEATURES, What.DATASET)
+"""Made by playing order books, or from memory; of one instrument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +86,11 @@ def export(reader: Reader, wish: Wish, progress: Progress | None = None) -> Tabl
         raise UsageError(f"tf {wish.tf!r} is unknown; allowed: {', '.join(TIMEFRAMES_MS)}")
     if wish.start_ms >= wish.end_ms:
         raise UsageError("the range is empty: its start is not before its end")
-    if wish.what is What.FEATURES:
+    if wish.what in OF_THE_BOOK:
         if len(wish.symbols) != 1:
             raise UsageError("features are of one instrument: give one symbol")
-        return of_store(reader, wish.venue, wish.symbols[0], wish.start_ms, wish.end_ms, progress)
+        features = of_store(reader, wish.venue, wish.symbols[0], wish.start_ms, wish.end_ms, progress)
+        return dataset(features) if wish.what is What.DATASET else features
     universe = reader.universe(wish.venue)
     if wish.what is What.OHLC:  # candles of others may be of instruments that nothing else is known of
         known = [universe.get(symbol) for symbol in wish.symbols if symbol in universe]
@@ -168,7 +175,7 @@ class _Job:
                 return table.schema, iter([table])
             case What.OHLC:
                 return OHLC_SCHEMA, self._ohlc()
-            case What.FEATURES:
+            case What.FEATURES | What.DATASET:
                 raise AssertionError("features have a table of their own")
 
     # -- trades -------------------------------------------------------------------------------------------------

@@ -124,7 +124,9 @@ def _guarded_table(batch: pa.Table) -> pa.Table:
 
 class _Csv:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        options = pyarrow.csv.WriteOptions(quoting_style="needed", quoting_header="none")
+        # Arrow quotes all names or none: our own need no quotes, those of a chart hold commas.
+        plain = not any(mark in name for name in schema.names for mark in ',"\r\n')
+        options = pyarrow.csv.WriteOptions(quoting_style="needed", quoting_header="none" if plain else "needed")
         self._writer = pyarrow.csv.CSVWriter(str(path), schema, write_options=options)
 
     def write(self, batch: pa.Table) -> None:

@@ -10,6 +10,7 @@ export const KINDS = [
   { id: 'imbalances', title: 'imbalances', of: 'sold, bought and their balance, a row a candle' },
   { id: 'liquidations', title: 'liquidations', of: 'as the venue reports them: the largest of each second' },
   { id: 'features', title: 'features', of: 'of the book, each second of the last 180, from memory' },
+  { id: 'dataset', title: 'features and targets', of: 'the same with what followed, to learn from' },
   { id: 'gaps', title: 'gaps', of: 'what is missing, since when and why' },
   { id: 'ohlc', title: 'own OHLC', of: 'candles that were uploaded or imported' },
 ] as const;
