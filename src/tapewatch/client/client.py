@@ -33,7 +33,9 @@ Row = dict[str, Any]
 Timeframe = Literal["1s", "1m", "5m", "15m", "1h", "4h", "1d"]
 Window = Literal["10s", "1m", "5m", "15m"]
 Unit = Literal["usd", "base"]
-Question = Literal["stats", "ols", "spread", "zscore", "adf", "cointegration", "correlation", "pair", "hawkes"]
+Question = Literal[
+    "stats", "ols", "spread", "zscore", "adf", "cointegration", "correlation", "pair", "ticks", "bars", "hawkes"
+]
 
 TIMEFRAMES_MS: Mapping[str, int] = {
     "1s": 1_000, "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000, "4h": 14_400_000, "1d": 86_400_000,
@@ -449,10 +451,13 @@ class Client:
 
     def scan(
         self, tf: Timeframe = "1m", bars: int = 1440, *, symbols: int = 600, keep: int = 50,
-        exchange: str | None = None, progress: Callable[[int, int], None] | None = None,
+        uploads: bool = False, exchange: str | None = None, progress: Callable[[int, int], None] | None = None,
     ) -> Row:  # fmt: skip
-        """Test all pairs of an exchange for cointegration and wait for the result; one scan at a time."""
-        asked = {"exchange": self._of(exchange), "tf": tf, "bars": bars, "symbols": symbols, "keep": keep}
+        """Test all pairs of an exchange, or of what was uploaded for it, for cointegration; one scan at a time."""
+        asked = {
+            "exchange": self._of(exchange), "tf": tf, "bars": bars, "symbols": symbols, "keep": keep,
+            "uploads": str(uploads).lower(),
+        }  # fmt: skip
         path = "/api/analytics/scan"
         state = _decoded(_PLAIN, self._body("POST", path, asked), path)
         while state["state"] == "running":
