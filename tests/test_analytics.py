@@ -87,6 +87,13 @@ async def test_longer_bars_and_an_end_in_the_past(room: Room) -> None:
     )
 
 
+async def test_seconds_of_the_past_are_made_from_stored_trades(room: Room) -> None:
+    async with serve(room.world) as served:
+        found = await figures(served, f"bars?tf=1s&bars=3000&end={START + 80 * MINUTE}")
+    assert found["open_ms"] == [START + k * MINUTE for k in range(30, 80)]
+    assert found["close"] == pytest.approx((PRICES[30:80] / 10).tolist())
+
+
 async def test_what_is_not_known_is_said(room: Room) -> None:
     async with serve(room.world) as served:
         for path, status, words in (

@@ -7,21 +7,26 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..model.errors import NotFoundError
 from ..model.tape import Kind
 from ..model.views import Footprint
-from ..research.series import COLUMNS, Bars, Basis, longer
+from ..research.series import COLUMNS, Bars, Basis, Floats, Times, longer
 from ..store.bars import bars as imported
 from ..store.bars import held, newest
-from ..store.reader import Reader
-from .mids import LATEST_MS, MINUTE_MS, of_mids
+from ..store.reader import MAX_SECONDS, Reader
 
 UPLOAD = "upload"
 ONE_BIN = 1 << 40
 """A step wider than any price: candles, no cells."""
+MINUTE_MS = 60_000
 DAY_MS = 86_400_000
-MOST_STORED_DAYS = 45
+MOST_STORED_DAYS = 44
+_STORED_MS = {False: MOST_STORED_DAYS * DAY_MS, True: (MAX_SECONDS - 1) * 1_000}
+"""What is read of the store at once; of seconds, which are made from the trades themselves, an hour."""
+LATEST_MS = 5_000
+"""A minute whose last mid is older than this at its end has a gap: the mid was not known then."""
 MOST_QUOTED_MS = DAY_MS
 """Stored mids are made from every best quote of the range: a day of a busy book is some millions."""
 
@@ -36,6 +41,12 @@ def of_candles(shown: Footprint, name: str) -> Bars | None:
     volume = (candles["bid"] + candles["ask"]) * lot
     times, trades = candles["open_ms"].astype(np.int64), candles["n"].astype(np.int64)
     return Bars(name, shown.tf_ms, times, **prices, volume=volume, trades=trades, gap=candles["gap"] > 0)
+
+
+def of_mids(name: str, tf_ms: int, open_ms: Times, price: Floats, gap: NDArray[np.bool_]) -> Bars:
+    """Bars of one mid each: they have no volume."""
+    none = np.zeros(len(open_ms))
+    return Bars(name, tf_ms, open_ms, price, price, price, price, none, none.astype(np.int64), gap, "mids")
 
 
 def with_stored(
@@ -54,28 +65,28 @@ def with_stored(
         end_ms = 0 if span is None else span[1]
     end_ms = end_ms // tf_ms * tf_ms
     held_from_ms = end_ms if live is None else int(live.open_ms[0])
-    most_ms = MOST_QUOTED_MS if basis == "mids" else MOST_STORED_DAYS * DAY_MS
+    most_ms = MOST_QUOTED_MS if basis == "mids" else _STORED_MS[tf_ms < MINUTE_MS]
     start_ms = max(end_ms - count * tf_ms, held_from_ms - most_ms)
     stored = None
     if reader.universe(venue).find(symbol) is not None and start_ms < held_from_ms:
         if basis == "mids":
             stored = quoted(reader, name, tf_ms, start_ms, held_from_ms)
-        elif tf_ms >= MINUTE_MS:
+        else:
             stored = of_candles(reader.footprint(venue, symbol, tf_ms, ONE_BIN, start_ms, held_from_ms), name)
     parts = [part for part in (stored, live) if part is not None]
     if not parts:
-        raise NotFoundError(why_none(name, tf_ms, basis, stored=True))
+        raise NotFoundError(why_none(name, basis, stored=True))
     return joined(parts).last(count)
 
 
-def why_none(name: str, tf_ms: int, basis: Basis, *, stored: bool) -> str:
+def why_none(name: str, basis: Basis, *, stored: bool) -> str:
     """The sentence where a live series has no bars."""
     told = f"there are no bars of {name}"
     if not stored:
         return f"{told}{' on mids' if basis == 'mids' else ''} yet; nothing is stored here"
     if basis == "mids":
         return f"{told} on mids: the mids of live books are kept for a day, and no quotes are stored (store.record)"
-    return f"{told}, neither live nor stored" + ("" if tf_ms >= MINUTE_MS else "; seconds are live only")
+    return f"{told}, neither live nor stored"
 
 
 def quoted(reader: Reader, name: str, tf_ms: int, start_ms: int, end_ms: int) -> Bars | None:

@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from ..derivs.mids import read_mids
 from ..engine import Engine
 from ..research.series import Bars, Floats, Times, longer
+from .bars import LATEST_MS, MINUTE_MS, of_mids
 
 SECOND_MS = 1_000
-MINUTE_MS = 60_000
 SECONDS = 1_020
 """Kept, as of candles on trades: 17 minutes."""
 MINUTES = 1_500
 """Kept: a day and an hour. With the seconds 22 kB an instrument."""
-LATEST_MS = 5_000
-"""A minute whose last mid is older than this at its end has a gap: the mid was not known then."""
 
 
 class VenueMids:
@@ -77,9 +75,3 @@ class VenueMids:
         unit_ms = min(tf_ms, MINUTE_MS)
         bars = of_mids(name, unit_ms, number[order] * unit_ms, price[order], gap[order])
         return bars if tf_ms == unit_ms else longer(bars, tf_ms)
-
-
-def of_mids(name: str, tf_ms: int, open_ms: Times, price: Floats, gap: NDArray[np.bool_]) -> Bars:
-    """Bars of one mid each: they have no volume."""
-    none = np.zeros(len(open_ms))
-    return Bars(name, tf_ms, open_ms, price, price, price, price, none, none.astype(np.int64), gap, "mids")

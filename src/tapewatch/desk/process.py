@@ -67,7 +67,7 @@ def _series(reader: Reader | None, ask: Ask, name: str, live: Mapping[str, Bars]
     held = live.get(name)
     if reader is None:
         if held is None:
-            raise NotFoundError(why_none(name, ask.tf_ms, ask.prices, stored=False))
+            raise NotFoundError(why_none(name, ask.prices, stored=False))
         return held.last(ask.count)
     venue, _, symbol = name.partition(":")
     if venue == UPLOAD:
@@ -94,11 +94,11 @@ def _trades(reader: Reader | None, ask: Ask, name: str) -> _Trades:
     start_ms = end_ms - ask.count * ask.tf_ms
     universe = None if reader is None else reader.universe(venue)
     if reader is None or universe is None or universe.find(symbol) is None:
-        raise NotFoundError(f"no trades of {name} are stored")
+        raise NotFoundError(f"no trades of {name} are stored yet; the newest follow within minutes")
     tick = float(universe.get(symbol).tick.value)
     rows = [tape.rows for tape in reader.tapes(venue, start_ms, end_ms, [symbol], (Kind.TRADE,), universe)]
     if not rows:
-        raise NotFoundError(f"no trades of {name} are stored for this time")
+        raise NotFoundError(f"no trades of {name} are stored for this time; the newest follow within minutes")
     return _Trades(
         np.concatenate([one["ts_ms"] for one in rows]),
         np.concatenate([one["price"] for one in rows]) * tick,

@@ -48,7 +48,7 @@ class Desk:
         """Answer one question; raises UsageError with the sentence that says why there is no answer."""
         # Where no trades are stored, the last trades of live seconds are the nearest there is to ticks.
         seconds = msgspec.structs.replace(ask, tf_ms=SECOND_MS, count=MAX_LOOKBACK) if ask.kind == "ticks" else ask
-        live = await self._live(ask.series, seconds)
+        live = {} if ask.kind == "hawkes" else await self._live(ask.series, seconds)  # which is of stored trades
         answer: dict[str, Any] = await self._child.ask("ask", ask, live, progress=progress)
         return answer
 

@@ -10,7 +10,10 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-import statsmodels.api as sm
+from statsmodels.regression.linear_model import OLS
+from statsmodels.robust.norms import HuberT
+from statsmodels.robust.robust_linear_model import RLM
+from statsmodels.tools.tools import add_constant
 
 from .series import Floats, Pair, Sample, usable
 
@@ -61,7 +64,7 @@ def both_directions(pair: Pair, method: Method = "ols") -> tuple[Fit, Fit]:
 
 
 def _ols(pair: Pair, x: Floats, y: Floats) -> Fit:
-    found = sm.OLS(y, sm.add_constant(x)).fit()
+    found = OLS(y, add_constant(x)).fit()
     (alpha, beta), (alpha_se, beta_se) = found.params, found.bse
     note = "standard errors take residuals for independent; those of price levels are not"
     return _fit(pair, "ols", alpha, beta, alpha_se=alpha_se, beta_se=beta_se, r2=found.rsquared, note=note)
@@ -70,7 +73,7 @@ def _ols(pair: Pair, x: Floats, y: Floats) -> Fit:
 def _huber(pair: Pair, x: Floats, y: Floats) -> Fit:
     # In units of its own: the search ends where the loss moves by less than an absolute amount.
     (x_middle, y_middle), (x_unit, y_unit) = (x.mean(), y.mean()), (x.std(), y.std())
-    model = sm.RLM((y - y_middle) / y_unit, sm.add_constant((x - x_middle) / x_unit), M=sm.robust.norms.HuberT(HUBER_K))
+    model = RLM((y - y_middle) / y_unit, add_constant((x - x_middle) / x_unit), M=HuberT(HUBER_K))
     found = model.fit(maxiter=MAX_HUBER_ROUNDS)
     beta, beta_se = found.params[1] * y_unit / x_unit, found.bse[1] * y_unit / x_unit
     alpha = y_middle + found.params[0] * y_unit - beta * x_middle

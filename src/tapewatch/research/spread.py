@@ -6,8 +6,9 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-import statsmodels.api as sm
 from numpy.lib.stride_tricks import sliding_window_view
+from statsmodels.regression.linear_model import OLS
+from statsmodels.tools.tools import add_constant
 
 from ..model.errors import UsageError
 from .hedge import Fit, Method, fit
@@ -164,7 +165,7 @@ def half_life(values: Floats) -> HalfLife:
     """Half-life of mean reversion in bars."""
     values = usable(values, "the spread")
     before, step = values[:-1], np.diff(values)
-    found = sm.OLS(step, sm.add_constant(before)).fit()
+    found = OLS(step, add_constant(before)).fit()
     b, b_se = float(found.params[1]), float(found.bse[1])
     bars = _bars(b)
     if bars is None:

@@ -10,8 +10,9 @@ import warnings
 
 import msgspec
 import numpy as np
-import statsmodels.api as sm
+from statsmodels.regression.linear_model import OLS
 from statsmodels.tools.sm_exceptions import CollinearityWarning
+from statsmodels.tools.tools import add_constant
 from statsmodels.tsa.stattools import adfuller, coint
 from statsmodels.tsa.vector_ar.vecm import coint_johansen
 
@@ -88,7 +89,7 @@ def engle_granger(pair: Pair) -> UnitRoot:
         warnings.simplefilter("error", CollinearityWarning)
         try:
             statistic, p, critical = coint(y, x, trend="c", maxlag=longest, autolag="bic")
-            residual = sm.OLS(y, sm.add_constant(x)).fit().resid
+            residual = OLS(y, add_constant(x)).fit().resid
             lags = int(adfuller(residual, maxlag=longest, regression="n", autolag="BIC", result_object=True).lags)
         except CollinearityWarning:
             raise UsageError(

@@ -2,7 +2,7 @@
 
 import { mount, unmount } from 'svelte';
 import { element, type Shown } from '../../core/panel';
-import { charWidth, font, mix, theme } from '../../core/theme';
+import { charWidth, mix, theme } from '../../core/theme';
 import { type PairAnswer, study, type Wish } from '../../data/study';
 import StudyForm from '../../ui/StudyForm.svelte';
 import { type Box, paintText } from '../features/paint';
@@ -16,8 +16,10 @@ const HEAD_PX = 20;
 const PAD = 8;
 const WHEEL_PX = 40;
 /** Columns of figures at the right end of a row. */
-const CELL_CHARS = 11;
+const CELL_CHARS = 12;
 const MOST_CELLS = 6;
+/** Of a figure, as in 10,976,447. */
+const LONGEST_CHARS = 10;
 const PX = 11;
 
 export class AnalyticsPanel extends ResearchPanel {
@@ -101,10 +103,10 @@ export class AnalyticsPanel extends ResearchPanel {
       paintText(context, row.cells[1]!, PAD + room * 0.56, base, room * 0.44, PX, muted);
       return height;
     }
-    context.font = font(PX);
+    // One size for all figures, whichever the longest ones need.
+    const px = Math.max(9, Math.min(PX, Math.floor((width - 4) / (LONGEST_CHARS * charWidth(1)))));
     row.cells.forEach((cell, k) => {
       const right = PAD + room - (row.cells.length - 1 - k) * width;
-      const px = cell.length * charWidth(PX) > width - 4 ? 9 : PX;
       paintText(context, cell, right - Math.min(cell.length * charWidth(px), width - 3), base, width - 2, px, row.kind === 'head' ? muted : row.tone === 'good' ? text : colour);
     });
     return height;

@@ -35,7 +35,7 @@ interface Answer {
 /** Minutes of stored trades that are asked for; the newest 20,000 of them are fitted. */
 const MINUTES = 60;
 const ASK_EVERY_MS = 60_000;
-const TEXT_PX = 236;
+const TEXT_PX = 270;
 const LINE_PX = 15;
 
 export class HawkesPanel extends CanvasPanel {

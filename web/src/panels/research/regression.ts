@@ -147,7 +147,6 @@ export class RegressionPanel extends ResearchPanel {
   /** The line, told as y of x, of each method; that of x on y is another line where errors are in y only. */
   #lines(pair: PairAnswer): { name: string; alpha: number; beta: number; colour: string; dash: number[] }[] {
     const { accent, amber, buy, sell } = theme.get();
-    const { x, y } = namesOf(pair);
     if (!known(pair.lines)) return [];
     const one = (fit: Fit): { alpha: number; beta: number } => (fit.y === pair.y ? fit : { alpha: -fit.alpha / fit.beta, beta: 1 / fit.beta });
     const styles = { ols: { name: 'OLS', colour: amber }, huber: { name: 'Huber', colour: buy }, tls: { name: 'TLS', colour: sell } };
@@ -156,7 +155,7 @@ export class RegressionPanel extends ResearchPanel {
       .map((fit) => {
         const { name, colour } = styles[fit.method];
         const reverse = fit.y !== pair.y;
-        const told = fit.method === 'ols' ? `${name} ${reverse ? `${x} on ${y}` : `${y} on ${x}`}` : name;
+        const told = fit.method === 'ols' ? `${name} ${reverse ? 'x on y' : 'y on x'}` : name;
         return { ...one(fit), name: told, colour: reverse ? accent : colour, dash: reverse ? [6, 3] : fit.method === 'ols' ? [] : [2, 2] };
       });
   }

@@ -93,7 +93,7 @@ function lines(pair: PairAnswer, wish: Wish): Row[] {
 
 function tests(pair: PairAnswer): Row[] {
   const { x, y } = namesOf(pair);
-  const title = head('unit root and cointegration', 'statistic', 'p', '1 %', '5 %', '10 %', 'lags');
+  const title = head('roots and cointegration', 'statistic', 'p', '1 %', '5 %', '10 %', 'lags');
   const of = (label: string, test: UnitRoot): Row =>
     row(
       label,

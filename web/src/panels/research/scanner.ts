@@ -18,7 +18,7 @@ const COLUMNS: GridColumn[] = [
   { id: 'p_corrected', title: 'p corr.', width: 62, align: 'right', sortable: true },
   { id: 'z', title: 'z now', width: 50, align: 'right', sortable: true },
   { id: 'half_life', title: 'half-life', width: 74, align: 'right', sortable: true },
-  { id: 'hold_out', title: 'hold-out p', width: 80, align: 'right', sortable: true },
+  { id: 'hold_out', title: 'hold-out p', width: 80, align: 'right', sortable: true, drop: 1 },
   { id: 'drift', title: 'β drift %', width: 74, align: 'right', sortable: true, drop: 2 },
   { id: 'beta', title: 'β', width: 62, align: 'right', sortable: true, drop: 3 },
   { id: 'correlation', title: 'r', width: 46, align: 'right', sortable: true, drop: 4 },

@@ -34,7 +34,7 @@ export class SpreadPanel extends StackPanel {
           print: (value) => value.toFixed(2),
         },
         {
-          title: found ? `hedged, ${unit}: ${y} − ${found.fit.beta.toPrecision(4)} ${x} ${found.fit.alpha < 0 ? '+' : '−'} ${Math.abs(found.fit.alpha).toPrecision(4)}` : 'hedged spread',
+          title: found ? `hedged, ${unit}: ${y} ${less(found.fit.beta)} ${x} ${less(found.fit.alpha)}` : 'hedged spread',
           weight: 3,
           traces: [{ name: '', colour: text, values: found?.values ?? [] }],
           levels: [{ value: 0, name: '' }],
@@ -70,6 +70,9 @@ export class SpreadPanel extends StackPanel {
     return super.foot(pair, wish) + fitted;
   }
 }
+
+/** A term that is subtracted, with its own sign. */
+const less = (value: number): string => `${value < 0 ? '+' : '−'} ${Math.abs(value).toPrecision(4)}`;
 
 const sinceFirst = (values: readonly number[]): number[] => values.map((value) => (value / values[0]! - 1) * 100);
 
