@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 START_WITHIN_S = 90.0
 """A cold start compiles kernels; with them kept it takes two seconds."""
@@ -42,7 +43,7 @@ def run(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedPro
 class Program:
     """A running ``tapewatch``; what it prints is kept."""
 
-    def __init__(self, home: Path, *arguments: str, stdin: int = subprocess.PIPE, **settings: str) -> None:
+    def __init__(self, home: Path, *arguments: str, stdin: Any = subprocess.PIPE, **settings: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tapewatch", *arguments],
             cwd=home,
@@ -89,7 +90,7 @@ class Program:
 
 
 @contextmanager
-def started(home: Path, *arguments: str, stdin: int = subprocess.PIPE, **settings: str) -> Iterator[Program]:
+def started(home: Path, *arguments: str, stdin: Any = subprocess.PIPE, **settings: str) -> Iterator[Program]:
     """A program for the length of a block, killed if it is still there afterwards."""
     program = Program(home, *arguments, stdin=stdin, **settings)
     try:
