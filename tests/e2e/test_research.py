@@ -127,9 +127,9 @@ def test_every_figure_of_a_pair_is_the_apis(page: Page, library: str) -> None:
         for part in (f"n {sample['n']:,}", "1m closes of uploads", "missing 0", "gaps 0"):
             assert part in foot, (name, foot)
     lines = {line["name"]: line["beta"] for line in shown(page, "regression")["lines"]}
-    assert lines["OLS y on x"] == ols["beta"]
+    assert lines["OLS y|x"] == ols["beta"]
     back = next(line for line in told["lines"] if line["method"] == "ols" and line["y"] == PAIR["x"])
-    assert lines["OLS x on y"] == pytest.approx(1 / back["beta"])
+    assert lines["OLS x|y"] == pytest.approx(1 / back["beta"])
 
 
 def test_charts_draw_what_the_api_says_and_are_zoomed_moved_and_pointed_at(page: Page, library: str) -> None:
@@ -269,7 +269,7 @@ def test_a_journal_entry_says_in_itself_what_it_shows(page: Page, library: str) 
     assert waiting.value.suggested_filename.startswith("tapewatch-2")
     texts, width, height = read_png(Path(waiting.value.path()).read_bytes())
     assert texts["Comment"] == "Stretched; waiting for −2.\nSmall size."
-    assert texts["Title"] == "Spread BTCUSDT"
+    assert texts["Title"] == "Spread ETHUSDT on BTCUSDT"
     assert "x upload:binance:BTCUSDT · y upload:binance:ETHUSDT · tf 1m" in texts["Description"]
     assert texts["Creation Time"].endswith("Z")
     box = page.locator("[data-panel=spread] canvas").bounding_box()

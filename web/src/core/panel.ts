@@ -172,6 +172,11 @@ export abstract class CanvasPanel implements Task {
     return undefined;
   }
 
+  /** What the panel is about, as the name of a file or of a journal entry has it. */
+  get subject(): string {
+    return this.look.get().symbol;
+  }
+
   /** What is on the panel at this moment, and by which parameters, for a journal. */
   picture(): { canvas: HTMLCanvasElement; parameters: Record<string, string> } {
     this.draw(performance.now());

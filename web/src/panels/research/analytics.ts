@@ -18,7 +18,7 @@ const WHEEL_PX = 40;
 /** Columns of figures at the right end of a row. */
 const CELL_CHARS = 12;
 const MOST_CELLS = 6;
-/** Of a figure, as in 10,976,447. */
+/** Of a figure, as in -0.0123456. */
 const LONGEST_CHARS = 10;
 const PX = 11;
 

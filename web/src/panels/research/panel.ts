@@ -35,6 +35,11 @@ export abstract class ResearchPanel extends CanvasPanel {
     this.invalidate(true);
   }
 
+  override get subject(): string {
+    const { x, y } = namesOf(study.get().wish);
+    return `${y} on ${x}`;
+  }
+
   /** Something new is known of the pair. */
   protected arrived(_pair: PairAnswer, _wish: Wish): void {}
 

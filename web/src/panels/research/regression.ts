@@ -155,7 +155,7 @@ export class RegressionPanel extends ResearchPanel {
       .map((fit) => {
         const { name, colour } = styles[fit.method];
         const reverse = fit.y !== pair.y;
-        const told = fit.method === 'ols' ? `${name} ${reverse ? 'x on y' : 'y on x'}` : name;
+        const told = fit.method === 'ols' ? `${name} ${reverse ? 'x|y' : 'y|x'}` : name;
         return { ...one(fit), name: told, colour: reverse ? accent : colour, dash: reverse ? [6, 3] : fit.method === 'ols' ? [] : [2, 2] };
       });
   }
@@ -236,7 +236,7 @@ export class RegressionPanel extends ResearchPanel {
       context.font = font(10, 600);
       context.fillStyle = line.colour;
       context.fillText(text, x, box.y + 13);
-      x += text.length * charWidth(10) + 12;
+      x += text.length * charWidth(10) + 9;
     }
   }
 

@@ -141,5 +141,5 @@ function togetherness(pair: PairAnswer, ticks: TickCorrelation | Unknown | undef
 function significant(value: number): string {
   const size = Math.abs(value);
   if (value === 0) return '0';
-  return size < 1e-2 || size >= 1e9 ? value.toExponential(3) : size >= 1e5 ? Math.round(value).toLocaleString('en') : value.toPrecision(6);
+  return size < 1e-2 || size >= 1e7 ? value.toExponential(3) : size >= 1e5 ? Math.round(value).toLocaleString('en') : value.toPrecision(6);
 }
