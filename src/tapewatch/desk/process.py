@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.errors import NotFoundError, TapewatchError, UsageError
-from ..model.tape import Flag, Kind
+from ..model.tape import ROW, Flag, Kind
 from ..research.series import Bars, Ticks
 from ..store.query import Place, Progress, Refusal, receive, send
 from ..store.reader import Reader
@@ -21,6 +21,7 @@ from .bars import UPLOAD, kept, uploaded, why_none, with_stored
 from .questions import Ask, answer, arrivals, together
 
 NICENESS = 5
+HOUR_MS = 3_600_000
 MOST_TICKS = 300_000
 """Of one series, the newest."""
 
@@ -85,24 +86,27 @@ class _Trades:
 
 
 def _trades(reader: Reader | None, ask: Ask, name: str) -> _Trades:
-    """Stored trades of a series over the span of the bars asked for."""
+    """Stored market trades of a series over the span of the bars asked for: the newest `MOST_TICKS` or some more."""
     venue, _, symbol = name.partition(":")
     if venue == UPLOAD:
         raise UsageError("arrivals are fitted to trades; an upload has bars only")
     span = None if reader is None else reader.span(venue, kind=Kind.TRADE)
     end_ms = ask.end_ms or (span[1] + 1 if span else 0)
-    start_ms = end_ms - ask.count * ask.tf_ms
     universe = None if reader is None else reader.universe(venue)
-    if reader is None or universe is None or universe.find(symbol) is None:
+    if reader is None or span is None or universe is None or universe.find(symbol) is None:
         raise NotFoundError(f"no trades of {name} are stored yet; the newest follow within minutes")
-    tick = float(universe.get(symbol).tick.value)
-    rows = [tape.rows for tape in reader.tapes(venue, start_ms, end_ms, [symbol], (Kind.TRADE,), universe)]
-    if not rows:
+    start_ms, stop_ms = max(span[0], end_ms - ask.count * ask.tf_ms), min(end_ms, span[1] + 1)
+    found: list[NDArray[np.void]] = []
+    while stop_ms > start_ms and sum(map(len, found)) < MOST_TICKS:  # an hour at a time, from the newest back
+        begin_ms = max(start_ms, stop_ms - HOUR_MS)
+        tapes = reader.tapes(venue, begin_ms, stop_ms, [symbol], (Kind.TRADE,), universe)
+        found[:0] = [tape.rows[tape.rows["flags"] & Flag.OFF_BOOK == 0] for tape in tapes]
+        stop_ms = begin_ms
+    rows = np.concatenate([np.zeros(0, ROW), *found])
+    if not len(rows):
         raise NotFoundError(f"no trades of {name} are stored for this time; the newest follow within minutes")
     return _Trades(
-        np.concatenate([one["ts_ms"] for one in rows]),
-        np.concatenate([one["price"] for one in rows]) * tick,
-        np.concatenate([one["flags"] & Flag.SELL != 0 for one in rows]),
+        rows["ts_ms"], rows["price"] * float(universe.get(symbol).tick.value), rows["flags"] & Flag.SELL != 0
     )
 
 
