@@ -22,8 +22,8 @@ from ..state import Level, State
 from ..workload import Read, Workload
 
 STEP_NS = 1_000_000_000
-ROI = 2.0
-"""Prices up to this many times the first best one are kept: the vector's length."""
+HIGHEST = 800_000.0
+"""Prices up to here are kept, the vector's length: somebody asks 638,891 for a bitcoin."""
 
 
 @numba.njit  # type: ignore[misc]
@@ -72,12 +72,12 @@ class Backtest:
             .tick_size(self._tick)
             .lot_size(self._lot)
             .roi_lb(0.0)
-            .roi_ub(self._ticks() * self._tick)
+            .roi_ub(HIGHEST)
         )
         return ROIVectorMarketDepthBacktest([asset])
 
     def _ticks(self) -> int:
-        return int(ROI * 100_000 / self._tick)
+        return int(HIGHEST / self._tick)
 
     def run(self, _: list[Read]) -> None:
         self._end = None  # before the events it reads are let go
