@@ -2,8 +2,8 @@
 
 The very path of a frame is walked once with a market of one instrument, so that every signature that live data uses is
 ready. Compilation must never happen inside the event loop, and not in a thread beside it: the compiler holds the
-interpreter's lock for seconds. `compile_apart` does it in processes: the decoder, and the engine with its views,
-side by side; what the lab of studied instruments needs comes when data already flows.
+interpreter's lock for seconds. `compile_apart` does it in two processes with as much to do each: the decoder and
+footprints, and the engine. What the lab of studied instruments needs comes when data already flows.
 
     python -m tapewatch.node.warm decoder|engine|lab        one of them
 """
@@ -101,6 +101,7 @@ def warm_up(*, lab: bool = True, decoders: Iterable[str] = ()) -> float:
     began = time.perf_counter()
     tapes = _use_decoder(kernel=True)
     _look_at(_use_engine(tapes))
+    _draw_footprints()
     _remember(LIVE)
     for name in decoders:
         _use_sample(name)
@@ -160,10 +161,17 @@ def _use_engine(tapes: list[Tape]) -> Engine:
 
 
 def _look_at(engine: Engine) -> None:
-    """Take the views of an engine."""
+    """Take the views of an engine that are no footprints."""
     engine.imbalance()
     engine.book(0)
     engine.top10_ofi(0)
+
+
+def _draw_footprints() -> None:
+    """Draw footprints, of an engine that nothing has been applied to: that would take all of it to be compiled."""
+    engine = Engine(_universe(), Thresholds())
+    for candles in (engine.flow.seconds, engine.flow.minutes):
+        candles.newest[0] = candles.oldest[0] = 1  # as if something had traded: nothing is drawn before
     for tf_ms in (1_000, 60_000, 300_000):
         shown = engine.footprint(0, tf_ms, 5, 30)
         level_texts(shown, np.arange(len(shown.candles)))
@@ -204,6 +212,7 @@ def _remember(part: str) -> None:
 def _main(part: str) -> None:
     if part == "decoder":
         _use_decoder(kernel=True)
+        _draw_footprints()
     elif part in PRODUCTS:
         _use_sample(part)
     elif part == "engine":
