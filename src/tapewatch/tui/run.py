@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -55,8 +54,7 @@ def print_once(url: str, token: str, coins: tuple[str, ...], *, as_data: bool) -
         sys.stdout.write(json_of(shown).decode())
         return
     size = shutil.get_terminal_size((120, 40))
-    columns = int(os.environ.get("COLUMNS", size.columns))
-    sys.stdout.write(text_of(screen(shown, View(), columns, size.lines)))
+    sys.stdout.write(text_of(screen(shown, View(), size.columns, size.lines)))
 
 
 async def one_moment(client: Client, stream: Stream, coins: tuple[str, ...]) -> Shown:

@@ -18,8 +18,8 @@ def basis(shown: Shown, width: int, height: int) -> list[Line]:
     columns = [
         Column("symbol", "symbol", 13, "left", grow=1),
         Column("venue", "venue", 7, "left"),
-        Column("basis", f"basis {unit}", 9),
-        Column("state", "state", 14, "left", grow=6),
+        Column("basis", "basis", 8),
+        Column("state", "state", 15, "left", grow=6),
         Column("premium", "mark/idx", 8, drop=1),
         Column("ago", f"{ago} ago", 7, drop=2),
         Column("mid", "mid", 10, drop=4),
@@ -49,7 +49,7 @@ def _row(shown: Shown, row: Row, ago: str, unit: str) -> dict[str, Cell]:
     figure = "basis" if row["basis_bps"] is not None else "premium"
     cells: dict[str, Cell] = market_cells(shown, row) | {
         "basis": (told(row["basis_bps"]), role),
-        "state": (f"{'◆ ' if steep else ''}{state}" if state else MISSING, "caution" if steep else role),
+        "state": (f"{'◆' if steep else ''}{state}" if state else MISSING, "caution" if steep else role),
         "premium": (told(row["premium_bps"]), "text"),
         "ago": (told(row[f"{figure}_bps_{ago}_ago"]), "muted"),
         "mid": (exact(row["mid"], shown.decimals(row["exchange"], row["symbol"]) + 1), "text"),
