@@ -17,6 +17,8 @@ const COLUMNS: GridColumn[] = [
   ...WINDOWS.map((window, k): GridColumn => ({ id: window, title: window, width: 110, grow: 1, align: 'left', ...(k === 2 ? { drop: 1 } : k === 3 ? { drop: 2 } : {}) })),
 ];
 const ROWS_SHOWN = 7;
+/** Room that the charts keep, where there is any. */
+const CHARTS_PX = 150;
 
 interface Row {
   /** Position of the market, or undefined for a sum or a pair. */
@@ -122,7 +124,8 @@ export class CvdPanel extends GridPanel {
   }
 
   protected override gridSize(): { width: number; height: number } {
-    const rows = Math.max(2, Math.min(ROWS_SHOWN, this.#rows.length));
+    const room = Math.floor((this.height - CHARTS_PX - this.grid.headerHeight) / this.grid.rowHeight);
+    const rows = Math.max(2, Math.min(ROWS_SHOWN, this.#rows.length, room));
     return { width: this.width, height: Math.min(this.height, this.grid.headerHeight + rows * this.grid.rowHeight + 2) };
   }
 
@@ -130,6 +133,8 @@ export class CvdPanel extends GridPanel {
     super.paint(context, now);
     const { height } = this.gridSize();
     const rest = this.height - height;
+    context.fillStyle = theme.get().bg;
+    context.fillRect(0, height, this.width, rest);
     if (rest < 60) return;
     const upper = Math.round(rest * 0.45);
     const prices: Box = { x: 0, y: height, width: this.width, height: upper };
