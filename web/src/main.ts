@@ -16,6 +16,7 @@ import * as perf from './core/perf';
 import { scheduler } from './core/scheduler';
 import { loadSettings, settings } from './core/settings';
 import { applyTheme, loadFonts } from './core/theme';
+import { alerts, onAlertsFrame } from './data/alerts';
 import { Market } from './data/market';
 import { replay } from './data/replay';
 import { onStatusFrame } from './data/status';
@@ -59,6 +60,7 @@ function listen({ feed, market }: Workspace, dock: Dock): void {
   feed.link.onChange(judge);
   replay.onChange(judge);
   setInterval(judge, AGE_EVERY_MS);
+  feed.subscribe('alerts', {}, { onFrame: onAlertsFrame, onRefused: (refused) => alerts.update({ refused }) });
   feed.subscribe('status', {}, { onFrame: (frame) => onStatusFrame(frame, performance.now()) });
   let universe = 0;
   feed.subscribe('imbalance', { exchange: link.get().exchange }, {

@@ -95,6 +95,4 @@ def _described(metric: Metric) -> dict[str, Any]:
         "windows": list(metric.windows),
         "scope": metric.scope,
         "decimals": metric.decimals,
-        "history": bool(metric.history),
-        "no_history": None if metric.history else metric.no_history,
     }

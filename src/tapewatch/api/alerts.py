@@ -1,4 +1,4 @@
-"""/api/alerts: rules, what fired, figures that can be watched, sinks, dry runs; docs/alerts.md."""
+"""/api/alerts: rules, what fired, figures that can be watched, sinks; docs/alerts.md."""
 
 from __future__ import annotations
 

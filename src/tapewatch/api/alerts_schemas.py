@@ -168,8 +168,6 @@ class Metric(Answer):
         Field(description="instrument: of all at once; named: of at most 16; pair: of two; venue: one figure."),
     ]
     decimals: int
-    history: Annotated[bool, Field(description="Whether a dry run can look back.")]
-    no_history: Annotated[str | None, Field(description="Why it cannot.")]
     values: Annotated[dict[str, float | None], Field(description='By window; "" where it has none.')]
 
 

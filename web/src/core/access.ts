@@ -30,9 +30,14 @@ export function getJson<T>(path: string, params: Record<string, string>): Promis
 }
 
 /** POST a JSON document; fails with the server's own sentence. */
-export function postJson<T>(path: string, body: unknown): Promise<T> {
-  const headers = { 'Content-Type': 'application/json' };
-  return ask<T>(new URL(path, location.href), { method: 'POST', body: JSON.stringify(body), headers });
+export const postJson = <T>(path: string, body: unknown): Promise<T> => sendJson('POST', path, body);
+
+/** Send a JSON document, or nothing; fails with the server's own sentence. */
+export function sendJson<T>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown, params: Record<string, string> = {}): Promise<T> {
+  const url = new URL(path, location.href);
+  for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
+  if (body === undefined) return ask<T>(url, { method });
+  return ask<T>(url, { method, body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } });
 }
 
 async function ask<T>(url: URL, request: RequestInit): Promise<T> {

@@ -9,6 +9,7 @@ export type Overlay =
   | { kind: 'symbols'; text: string; panel?: CanvasPanel }
   | { kind: 'help' }
   | { kind: 'data'; what: string }
+  | { kind: 'alerts'; tab: 'rule' | 'sinks'; rule?: number }
   | { kind: 'journal'; panel: CanvasPanel; title: string };
 
 export const overlay = new Store<Overlay>({ kind: 'none' });

@@ -49,6 +49,8 @@ export interface Settings {
     log: boolean;
     prices: 'trades' | 'mids';
   };
+  /** `shown`: rules, or what they fired. */
+  alerts: { shown: 'rules' | 'log'; sound: boolean };
   scanner: { symbols: number; uploads: boolean; sort: string; descending: boolean };
 }
 
@@ -85,6 +87,7 @@ export const DEFAULTS: Settings = {
     log: true,
     prices: 'trades',
   },
+  alerts: { shown: 'rules', sound: true },
   scanner: { symbols: 600, uploads: false, sort: 'p_corrected', descending: false },
 };
 

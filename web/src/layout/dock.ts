@@ -63,6 +63,13 @@ export class Dock {
     else addBeside(this.#api, id);
   }
 
+  /** Open a panel, or bring the open one to the front. */
+  reveal(id: string): void {
+    const panel = this.#api.getPanel(id);
+    if (panel) panel.api.setActive();
+    else this.toggle(id);
+  }
+
   /** The panel with this id, or else the first of that kind. */
   panel(id: string): CanvasPanel | undefined {
     return this.panels.get(id) ?? [...this.panels.values()].find((panel) => panel.id === id);

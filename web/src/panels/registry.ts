@@ -3,6 +3,7 @@
 import type { Component } from 'svelte';
 import type { CanvasPanel, Seat } from '../core/panel';
 import { readInstance } from '../layout/instance';
+import AlertTools from '../ui/AlertTools.svelte';
 import BigFlowTools from '../ui/BigFlowTools.svelte';
 import ClusterTools from '../ui/ClusterTools.svelte';
 import CvdTools from '../ui/CvdTools.svelte';
@@ -19,6 +20,7 @@ import NoTools from '../ui/NoTools.svelte';
 import ScannerTools from '../ui/ScannerTools.svelte';
 import SurfaceTools from '../ui/SurfaceTools.svelte';
 import WhaleTools from '../ui/WhaleTools.svelte';
+import { AlertsPanel } from './alerts/panel';
 import { BasisPanel } from './basis/panel';
 import { BigFlowPanel } from './bigflow/panel';
 import { CandlesPanel } from './candles/panel';
@@ -77,6 +79,7 @@ export const PANELS: readonly PanelKind[] = [
   { id: 'detections', title: 'Detections', make: (seat) => new DetectionsPanel(seat), tools: DetectionTools, bySymbol: true },
   { id: 'impact', title: 'Impact', make: (seat) => new ImpactPanel(seat), tools: NoTools, bySymbol: true },
   { id: 'diagnostics', title: 'Diagnostics', make: (seat) => new DiagnosticsPanel(seat), tools: NoTools },
+  { id: 'alerts', title: 'Alerts', make: (seat) => new AlertsPanel(seat), tools: AlertTools },
   { id: 'analytics', title: 'Pair', make: (seat) => new AnalyticsPanel(seat), tools: NoTools },
   { id: 'spread', title: 'Spread', make: (seat) => new SpreadPanel(seat), tools: NoTools },
   { id: 'regression', title: 'Regression', make: (seat) => new RegressionPanel(seat), tools: NoTools },

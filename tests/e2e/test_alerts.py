@@ -1,0 +1,113 @@
+"""Alerts in a real Chromium: a rule is made, fires, is shown and acknowledged; the page tells what the API tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from e2e.screen import opened, shown, wait_until
+from program import started
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    home = tmp_path_factory.mktemp("alerts")
+    settings = {"TAPEWATCH_ALERTS__ALLOWED_NETWORKS": "10.0.0.0/8"}
+    with started(
+        home, "demo", "--port", "0", "--symbols", "4", "--data", str(Path(home) / "data"), **settings
+    ) as program:
+        url = program.url()
+        wait_until(lambda: httpx.get(f"{url}api/alerts/metrics").status_code == 200, lambda: "no instruments")
+        yield url
+        assert program.stop() == 0
+
+
+def told(demo: str, path: str = "") -> dict[str, Any]:
+    answer: dict[str, Any] = httpx.get(f"{demo}api/alerts{path}").json()
+    return answer
+
+
+def new_rule(page: Page) -> Locator:
+    page.get_by_role("button", name="+ rule").click()
+    return page.get_by_role("dialog", name="Alerts")
+
+
+def test_a_rule_is_made_fires_is_shown_and_acknowledged(page: Page, demo: str) -> None:
+    opened(page, f"{demo}?panels=imbalance,alerts&symbol=BTCUSDT")
+    assert shown(page, "alerts")["rows"] == []
+    sheet = new_rule(page)
+    sheet.locator("#rule-metric option").nth(5).wait_for(state="attached")
+    sheet.locator("#rule-metric").select_option("price")
+    expect(sheet.locator("[data-now]")).to_contain_text("BTCUSDT now ")
+    sheet.get_by_label("Comparison").select_option("above")
+    sheet.locator("#rule-threshold").fill("1")
+    sheet.locator("#rule-name").fill("BTC is there")
+    sheet.locator("#rule-severity").select_option("critical")
+    sheet.get_by_role("button", name="Watch it").click()
+    expect(sheet).to_have_count(0)
+
+    toast = page.locator("[data-toast]")
+    expect(toast).to_contain_text("BTC is there · BTCUSDT ")
+    (rule,) = told(demo)["rules"]
+    (episode,) = told(demo)["episodes"]
+    assert (rule["name"], rule["state"], rule["sinks"]) == ("BTC is there", "firing", ["page", "sound"])
+    assert (episode["symbol"], episode["acked_ts"], episode["severity"]) == ("BTCUSDT", None, "critical")
+    assert toast.get_attribute("data-toast") == episode["key"]
+    expect(page.locator("[data-bell]")).to_have_attribute("data-bell", "1")
+    row = dict(zip(shown(page, "alerts")["columns"], shown(page, "alerts")["rows"][0], strict=True))
+    assert (row["state"], row["name"], row["fired"]) == ("● firing", "BTC is there", "1")
+    assert row["condition"] == rule["condition"] == "Last price is at or above 1"
+
+    toast.get_by_role("button", name="seen").click()
+    expect(page.locator("[data-bell]")).to_have_attribute("data-bell", "0")
+    expect(toast).to_have_count(0)
+    assert told(demo)["episodes"][0]["acked_ts"] is not None
+
+    page.locator("[data-bell]").click()
+    wait_until(lambda: shown(page, "alerts")["shown"] == "log", lambda: shown(page, "alerts"))
+    wait_until(lambda: len(shown(page, "alerts")["rows"]) == 1, lambda: shown(page, "alerts"))
+    log = dict(zip(shown(page, "alerts")["columns"], shown(page, "alerts")["rows"][0], strict=True))
+    assert (log["seen"], log["symbol"], log["ended"]) == ("", "BTCUSDT", "open")
+    assert log["value"] == log["price"] == str(episode["price"])
+
+
+def test_a_rule_is_changed_and_deleted(page: Page, demo: str) -> None:
+    opened(page, f"{demo}?panels=imbalance,alerts&symbol=BTCUSDT")
+    page.get_by_role("button", name="rules ").click()
+    wait_until(lambda: len(shown(page, "alerts")["rows"]) == 1, lambda: shown(page, "alerts"))
+    canvas = page.locator("[data-panel=alerts] canvas")
+    canvas.click(position={"x": 100, "y": 32})
+    sheet = page.get_by_role("dialog", name="Alerts")
+    expect(sheet.locator("#rule-name")).to_have_value("BTC is there")
+    sheet.locator("#rule-threshold").fill("9,999,999")
+    sheet.get_by_role("button", name="Save").click()
+    expect(sheet).to_have_count(0)
+    (rule,) = told(demo)["rules"]
+    assert (rule["revision"], rule["threshold"], rule["state"]) == (2, 9_999_999, "watching")
+    assert told(demo)["episodes"][0]["ended_by"] == "edited"
+    wait_until(lambda: [one["revision"] for one in shown(page, "alerts")["raw"]] == [2], lambda: shown(page, "alerts"))
+    canvas.click(position={"x": 100, "y": 32})
+    sheet.get_by_role("button", name="Delete").click()
+    expect(sheet).to_have_count(0)
+    wait_until(lambda: shown(page, "alerts")["count"] == 0, lambda: shown(page, "alerts"))
+    assert told(demo)["rules"] == []
+
+
+def test_sinks_are_kept_and_never_shown_again(page: Page, demo: str) -> None:
+    opened(page, f"{demo}?panels=imbalance,alerts&symbol=BTCUSDT")
+    page.get_by_role("button", name="sinks", exact=True).click()
+    sheet = page.get_by_role("dialog", name="Alerts")
+    sheet.get_by_label("Name of the sink").fill("ops")
+    sheet.locator("#sink-url").fill("http://10.9.8.7/secret-path")
+    sheet.get_by_role("button", name="Keep").click()
+    expect(sheet.locator("[data-sink=ops]")).to_contain_text("ops")
+    assert "secret-path" not in httpx.get(f"{demo}api/alerts/sinks").text
+    (ops,) = [one for one in told(demo, "/sinks")["sinks"] if one["name"] == "ops"]
+    assert ops["target"] == "http://10.9.8.7/…"
+    sheet.locator("[data-sink=ops]").get_by_role("button", name="Delete").click()
+    expect(sheet.locator("[data-sink=ops]")).to_have_count(0)
