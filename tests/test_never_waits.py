@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,12 +19,14 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from journals import read_all
 from market_world import INSTRUMENTS
 from postgres import ADVICE, Server, find_postgres
 from postgres import started as started_postgres
 from program import Program, started
 from tapes import tape, trade
 from tapewatch.model.instrument import Universe
+from tapewatch.node.aside import aside
 from tapewatch.store.writer import Store
 
 DAY_MS = 86_400_000
@@ -159,3 +163,50 @@ def test_a_store_that_is_read_without_pause_holds_up_nobody(tmp_path: Path) -> N
             enough.set()
         assert sum(one.result(120) for one in reading) >= READERS
         nothing_was_held_up(live, before)
+
+
+def test_a_stalled_database_does_not_keep_the_program_from_ending(tmp_path: Path, postgres: Server) -> None:
+    """It ends in its time with 0, and what was acknowledged before is in journal and store, once, at the next start."""
+    url = postgres.new_database()
+    with recording(tmp_path, url) as live:
+        live.wait_for_records(WAITED_RECORDS)
+        try:
+            postgres.signal(signal.SIGSTOP)
+            with ThreadPoolExecutor(1) as asking:
+                question = asking.submit(live.ask)  # somebody waits, too
+                live.wait_for_records(WAITED_RECORDS, unless=question)
+                acknowledged = live.records()
+                assert live.program.stop() == 0, "".join(live.program.output)
+                assert question.exception(30) or question.result() == 503
+        finally:
+            postgres.signal(signal.SIGCONT)
+    records, damage = read_all(tmp_path / "stored" / "journal" / "binance")
+    assert not damage
+    assert records[-1].sequence + 1 >= acknowledged
+
+
+UNANSWERED = """
+import asyncio, threading
+from tapewatch.node.aside import aside
+
+async def ask():
+    async with asyncio.timeout(0.2):
+        await aside(threading.Event().wait)
+
+try:
+    asyncio.run(ask())
+except TimeoutError:
+    print("gave up")
+"""
+
+
+def test_a_program_ends_although_something_it_asked_for_never_comes(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", UNANSWERED]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (0, "gave up\n")
+
+
+async def test_what_is_done_aside_comes_back_as_it_was_returned_or_raised() -> None:
+    assert await aside(divmod, 7, 2) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        await aside(divmod, 7, 0)

@@ -189,10 +189,15 @@ def _model_band(engine: Engine, walked: Impact) -> dict[str, Any]:
 
 
 def daily_volatility(engine: Engine, instrument: Instrument) -> float | None:
-    """Volatility of a day as a fraction, from the newest one-minute closes; None where too few are held."""
+    """Volatility of a day as a fraction, from the newest one-minute closes; None where too few are held.
+
+    A minute without a trade ends where the one before it did: its return is zero.
+    """
     # One wide bin: only the closes are wanted.
-    shown = engine.footprint(instrument.index, 60_000, 1 << 40, VOLATILITY_MINUTES + 1)
-    traded = shown.candles[shown.candles["n"] > 0]["close"].astype(np.float64)
+    candles = engine.footprint(instrument.index, 60_000, 1 << 40, VOLATILITY_MINUTES + 1).candles
+    traded = np.flatnonzero(candles["n"])
     if len(traded) <= VOLATILITY_MIN_RETURNS:
         return None
-    return float(np.std(np.diff(np.log(traded)))) * math.sqrt(MINUTES_A_DAY)
+    newest = traded[np.searchsorted(traded, np.arange(traded[0], len(candles)), side="right") - 1]
+    returns = np.diff(np.log(candles["close"][newest].astype(np.float64)))
+    return float(np.std(returns)) * math.sqrt(MINUTES_A_DAY)

@@ -25,6 +25,7 @@ from ..model.rules import TradeIds
 from ..store.audit import DayCounts, Held, Ids, day_counts, unstored
 from ..store.catalog import Catalog, GapRow
 from ..store.reader import without
+from .aside import aside
 from .recorder import Recorder
 from .sealing import Sealing
 from .venue import VenueNode
@@ -157,7 +158,7 @@ class Audit:
     async def compare(self, name: str, noted: _Pending) -> Account:
         """Look up what was held when it was noted; raises where the database does not answer."""
         account = self.accounts[name]
-        absent, day = await asyncio.to_thread(self._look_up, name, noted)
+        absent, day = await aside(self._look_up, name, noted)
         fresh = {
             symbol: [run for first, last in runs for run in without(first, last, self._known.get((name, symbol), []))]
             for symbol, runs in absent.items()
@@ -176,7 +177,7 @@ class Audit:
         if lost:
             account.excused = account.excused and self._was_told(name)
             log.error("store_lacks_trades venue=%s ids=%d told=%s", name, lost, account.excused)
-            await asyncio.to_thread(self._put, self._gap_rows(name, fresh, noted))
+            await aside(self._put, self._gap_rows(name, fresh, noted))
         if not day.agree:
             log.error("store_contradicts_itself venue=%s what=%r", name, str(day))
         return account

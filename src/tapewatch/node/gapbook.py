@@ -13,6 +13,7 @@ from ..config import StoreConfig
 from ..model.errors import TapewatchError
 from ..model.gaps import Cause, Fate
 from ..store.catalog import Catalog, GapRow
+from .aside import aside
 from .sealing import Sealing
 from .venue import VenueNode
 
@@ -32,7 +33,7 @@ async def keep_gaps(venues: Mapping[str, VenueNode], config: StoreConfig, sealin
                 continue
             rows = gap_rows(venue, gaps)
             try:
-                await asyncio.to_thread(_put, config, rows)
+                await aside(_put, config, rows)
             except (TapewatchError, OSError) as error:
                 venue.ledger.decided(gaps)
                 log.warning("gaps_not_stored venue=%s gaps=%d reason=%r", venue.name, len(gaps), str(error))

@@ -18,6 +18,7 @@ from ..model.gaps import Cause
 from ..model.instrument import Universe
 from ..model.tape import Kind
 from ..store.reader import Reader
+from .aside import aside
 from .sealing import Sealing
 from .venue import VenueNode
 
@@ -52,7 +53,7 @@ async def load_stored_day(venues: Mapping[str, VenueNode], config: StoreConfig, 
 
 
 async def _load(venue: VenueNode, config: StoreConfig) -> int:
-    reader = await asyncio.to_thread(Reader, config.data_path, config.url)
+    reader = await aside(Reader, config.data_path, config.url)
     try:
         now_ms = venue.venue_ms()
         silent = {one.index for one in venue.universe if venue.engine.counted_since_ms(one.index) is None}
@@ -72,14 +73,14 @@ async def _load(venue: VenueNode, config: StoreConfig) -> int:
                 venue.engine.expect_gap(i, Cause.PROCESS_DOWN)
         return taken
     finally:
-        await asyncio.to_thread(reader.close)
+        await aside(reader.close)
 
 
 async def _apply(venue: VenueNode, reader: Reader, universe: Universe, now_ms: int) -> int:
     """Read in a thread, apply in the event loop; end early when the grids are no longer those of `universe`."""
     tapes = reader.tapes(venue.name, midnight(now_ms), now_ms, kinds=(Kind.TRADE,), universe=universe)
     taken = 0
-    while (tape := await asyncio.to_thread(next, tapes, None)) is not None:
+    while (tape := await aside(next, tapes, None)) is not None:
         for at in range(0, len(tape), ROWS_AT_A_TIME):
             if list(universe) != list(venue.universe):
                 return taken

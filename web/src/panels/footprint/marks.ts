@@ -34,6 +34,7 @@ export function paintMarks(frame: MarksFrame, events: readonly Detection[]): num
   if (candleWidth < LEAST_CANDLE_PX) return 0;
   const room = Math.floor((candleWidth - GAP_PX) / (MARK_PX + 1));
   const placed = new Map<string, number>();
+  let painted = 0;
   for (const event of events) {
     const left = frame.x(event.startMs);
     const edges = frame.edges(event.startMs);
@@ -50,8 +51,10 @@ export function paintMarks(frame: MarksFrame, events: readonly Detection[]): num
     if (row >= ROWS) continue; // the log has them all
     const away = GAP_PX + MARK_PX / 2 + row * (MARK_PX + 1);
     const y = event.side > 0 ? edges.bottom + away : edges.top - HEADER_PX - away;
+    if (y < MARK_PX / 2 || y > frame.height - MARK_PX / 2) continue; // pushed back, it would lie on the figures
+    painted += 1;
     const x = left + candleWidth - MARK_PX / 2 - 1 - (at % room) * (MARK_PX + 1);
-    paintMark(context, event, x, Math.min(frame.height - MARK_PX, Math.max(MARK_PX, y)), theme);
+    paintMark(context, event, x, y, theme);
   }
-  return [...placed.values()].reduce((sum, n) => sum + Math.min(n, room * ROWS), 0);
+  return painted;
 }
