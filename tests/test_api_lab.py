@@ -35,8 +35,8 @@ async def test_features_are_those_of_the_book_and_of_the_second_before(world: Wo
     assert status == 200
     (row,) = told["features"]
     assert row["ts"] == T0 + 1_000
-    bids, asks = (sum(Fraction(size) for _, size in side) for side in (BIDS, ASKS))
-    bids, asks = bids + 2, asks - Fraction("1.5")
+    bids = 2 + sum(Fraction(size) for _, size in BIDS)
+    asks = sum(Fraction(size) for _, size in ASKS) - Fraction("1.5")
     by_hand = {
         "mid_price": MID,
         "spread": Fraction("0.2"),

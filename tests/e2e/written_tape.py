@@ -52,9 +52,13 @@ BOOKS = {
 }
 
 
-def write_tape(path: Path) -> Path:
-    """Write the recording in the form `<receive s>: <frame>` and `<url> -> <receive s>: <body>`."""
-    events = [*_klines(), *_books(), *_trades(), *_liquidations(), *_every_second()]
+def write_tape(path: Path, lost: int | None = None) -> Path:
+    """Write the recording in the form `<receive s>: <frame>` and `<url> -> <receive s>: <body>`.
+
+    The trade of BTCUSDT at position `lost` never came.
+    """
+    trades = [line for k, line in enumerate(_trades()) if k != lost]
+    events = [*_klines(), *_books(), *trades, *_liquidations(), *_every_second()]
     events.sort(key=lambda event: event[0])
     with gzip.open(path, "wt", encoding="utf-8") as file:
         file.writelines(line.format(s=f"{(START_MS + ms) / 1000:.6f}") + "\n" for ms, line in events)

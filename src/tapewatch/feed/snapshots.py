@@ -13,8 +13,9 @@ SETTLE_S = 1.0
 from before the first kept diff would be useless."""
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 60.0
-STABLE_S = 30.0
-"""A book that breaks again sooner after its snapshot goes on with the back-off it had."""
+STABLE_S = 5.0
+"""A book that breaks again sooner after its snapshot goes on with the back-off it had; whoever looks at one that stands
+longer must not wait for it. What all of them may ask for together, the weight budget says."""
 
 
 @dataclass(slots=True)
