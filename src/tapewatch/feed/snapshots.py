@@ -12,7 +12,7 @@ SETTLE_S = 1.0
 """From the acknowledgement of a depth stream to the first snapshot: a snapshot is up to half a second old, and one
 from before the first kept diff would be useless."""
 FIRST_RETRY_S = 0.5
-LONGEST_RETRY_S = 60.0
+LONGEST_RETRY_S = 15.0
 STABLE_S = 5.0
 """A book that breaks again sooner after its snapshot goes on with the back-off it had; whoever looks at one that stands
 longer must not wait for it. What all of them may ask for together, the weight budget says."""
