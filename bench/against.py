@@ -1,8 +1,9 @@
 """`make bench-peers`: our path and well-known feed handlers on the same bytes, each in its own environment.
 
-Everybody is a process (`peers/worker.py`) that has loaded the set and waits to be told which slice to do; slices go
-round in rotating order, so that slow phases of the machine hit all alike. Peers are slow: sets are cut to what they do
-in seconds, and everybody does the same. Otherwise the rules are those of `slices`.
+Everybody is a process (`peers/worker.py`) that has loaded the set and waits to be told which slice to do. In each round
+everybody plays the whole set, one after the other in rotating order: slice by slice, as in `slices`, the seconds
+that a peer takes would empty the caches of all others every time. Peers are slow: sets are cut to what they do in
+seconds, and everybody does the same. Otherwise the rules are those of `slices`.
 """
 
 from __future__ import annotations
@@ -108,28 +109,17 @@ def _measure(
     messages = sum(sizes[untimed:])
     spent: dict[str, list[list[int]]] = {worker.name: [] for worker in workers}
     digests: dict[str, dict[str, str]] = {}
-    alive = list(workers)
-
-    def told(word: str | int, turn: int = 0) -> list[tuple[str, str]]:
-        """Tell everybody alive, one after the other, and what they answer. Who ends is named, and out."""
-        answers = []
-        for worker in alive[turn:] + alive[:turn]:
+    for number in range(rounds):
+        for worker in [*workers[number % len(workers) :], *workers[: number % len(workers)]]:
+            if worker.name not in spent:
+                continue
             try:
-                answers.append((worker.name, worker.ask(word)))
+                worker.ask("build")
+                spent[worker.name].append([int(worker.ask(k)) for k in range(len(sizes))])
+                digests[worker.name] = json.loads(worker.ask("state"))
             except Ended as end:
                 remarks.append(f"{workload.name}: {end}")
-                alive.remove(worker)
                 del spent[worker.name]
-        return answers
-
-    for number in range(rounds):
-        for name, _ in told("build"):
-            spent[name].append([])
-        for k in range(len(sizes)):
-            for name, nanoseconds in told(k, (k + number) % len(alive)):
-                spent[name][-1].append(int(nanoseconds))
-        if number == 0:
-            digests = {name: json.loads(answer) for name, answer in told("state")}
     return {
         name: Cost(
             sum(min(times) for times in zip(*(took[untimed:] for took in rounds_), strict=True)) / messages,
