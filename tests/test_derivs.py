@@ -428,6 +428,19 @@ def test_significance_is_against_the_usual_size_of_earlier_windows() -> None:
     assert found["windows"] == (end - 1 - 60) // 60
 
 
+def test_rounding_is_nothing_to_compare_with() -> None:
+    world, prints = Two(), seconds(Random(8), 760, 300)
+    for venue in ("binance", "binance-spot"):
+        # The same flow in both until the last second, apart from how their sums are rounded.
+        last = 10 if venue == "binance" else -10
+        world.trades([*prints, (760_100, 500_000, last), (761_000, 500_000, 1)], venue=venue)
+    told = world.derivs.divergences("binance", world.engine().universe.get("BTCUSDT"), "usd")
+    minute = told["across"][-1]["windows"][0]
+    assert minute["difference"] > 0
+    assert (minute["z"], minute["state"]) == (None, None)
+    assert minute["why"] == "the two did not differ in the windows before"
+
+
 def test_without_enough_history_there_is_no_word_but_a_reason() -> None:
     world = Two()
     world.trades(seconds(Random(1), 200, 10))

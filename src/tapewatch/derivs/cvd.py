@@ -111,12 +111,20 @@ def rolling(values: Floats, length: int) -> Floats:
     return sums[length:] - sums[:-length] if len(values) >= length else values[:0]
 
 
-def usual(past: Floats, length: int) -> tuple[float, int]:
-    """Root mean square of windows of `length` steps, and how many of them fit without overlap; NaN below the least."""
+NOISE = 1e-9
+"""Share of what was traded below which a sum of floats that should be zero may lie."""
+
+
+def usual(past: Floats, length: int, traded: float) -> tuple[float, int]:
+    """Root mean square of windows of `length` steps, and how many of them fit without overlap.
+
+    NaN where these are too few, or where nothing but rounding is left of `traded`, the largest sum there may have been.
+    """
     independent = (len(past) + length - 1) // length
     if independent < LEAST_WINDOWS:
         return np.nan, independent
-    return float(np.sqrt(np.mean(past * past))), independent
+    size = float(np.sqrt(np.mean(past * past)))
+    return size if size > NOISE * traded else np.nan, independent
 
 
 def divergence(series: Series, window: str, limits: DerivsThresholds) -> dict[str, Any]:
@@ -130,15 +138,15 @@ def divergence(series: Series, window: str, limits: DerivsThresholds) -> dict[st
     change = float((series.price[-1] / before - 1) * 1e4)
     sums = rolling(series.net, length)
     net = float(sums[-1])
-    size, windows = usual(sums[:-length], length)
-    z = net / size if size > 0 else np.nan
+    size, windows = usual(sums[:-length], length, float(series.volume.sum()))
+    z = net / size
     state, why = None, None
     if np.isnan(change):
         why = "no trade before the window is held, so its change of price is not known"
     elif windows < LEAST_WINDOWS:
         why = f"significance needs {LEAST_WINDOWS} earlier windows; {windows} are held"
     elif np.isnan(z):
-        why = "nothing has traded in the windows before"
+        why = "the windows before had no net flow to compare with"
     else:
         state = divergence_state(change, z, limits)
     return told | {
@@ -174,11 +182,13 @@ def split(a: Series, b: Series, window: str, limits: DerivsThresholds) -> dict[s
         return told | blank | {"why": "nothing has traded on one side"}
     apart = shares[0] - shares[1]
     past = apart[:-length]
-    size, windows = usual(past[~np.isnan(past)], length)
-    z = (now[0] - now[1]) / size if size > 0 else np.nan
+    size, windows = usual(past[~np.isnan(past)], length, 1.0)
+    z = (now[0] - now[1]) / size
     state, why = None, None
-    if np.isnan(z):
+    if windows < LEAST_WINDOWS:
         why = f"significance needs {LEAST_WINDOWS} earlier windows; {windows} are held"
+    elif np.isnan(z):
+        why = "the two did not differ in the windows before"
     elif abs(z) < limits.divergence_z:
         state = "NEUTRAL"
     else:
