@@ -66,7 +66,7 @@ class Taker:
     def on_followed(self, _asked: frozenset[str]) -> list[Need]:
         raise AssertionError
 
-    def on_klines(self, _symbol: str, _bodies: Sequence[bytes]) -> None:
+    def on_klines(self, _symbol: str, _bodies: Sequence[bytes]) -> int:
         raise AssertionError
 
     def on_adv(self, symbol: str, quote_volume: Decimal, days: int) -> None:

@@ -19,6 +19,7 @@ from feed_api import Api, Clock, client, used
 from feed_peer import until
 from tapes import T0, Row, tape, trade, universe
 from tapewatch.engine import MINUTES_KEPT, Engine
+from tapewatch.feed import klines as klines_module
 from tapewatch.feed.klines import SETTLED_MS, KlineLoader
 from tapewatch.feed.pages import midnight
 from tapewatch.feed.sink import HistoryEdge
@@ -199,6 +200,10 @@ def test_an_answer_is_read_exactly() -> None:
         [row(T0), row(T0 + 2 * MINUTE)],
         [[T0, "1"]],
         [row(T0, "NaN", "0")],
+        [[*row(T0)[:8], 2**63, *row(T0)[9:]]],
+        [[*row(T0)[:8], -1, *row(T0)[9:]]],
+        [[*row(T0)[:7], "1e999999", *row(T0)[8:]]],
+        [[2**64 - 2**64 % MINUTE, *row(T0)[1:]]],
         {"code": -1121},
     ],
 )
@@ -226,8 +231,10 @@ class KlineTaker(Taker):
         self.oldest = oldest
         self.came: list[tuple[str, int]] = []
 
-    def on_klines(self, symbol: str, bodies: Sequence[bytes]) -> None:
-        self.came.append((symbol, sum(len(json.loads(body)) for body in bodies)))
+    def on_klines(self, symbol: str, bodies: Sequence[bytes]) -> int:
+        rows = [row for body in bodies for row in json.loads(body)]
+        self.came.append((symbol, len(rows)))
+        return rows[-1][0] + MINUTE if rows else 0
 
     def history_edges(self) -> list[HistoryEdge]:
         return [HistoryEdge(symbol, 1, ms, ms + 9) for symbol, ms in self.oldest.items()]
@@ -281,6 +288,30 @@ async def test_others_wait_while_the_minute_is_half_used_up_and_those_in_sight_d
             await until(lambda: len(taker.came) == 1)
             await asyncio.sleep(0)
     assert taker.came == [("SEEN", 700)]
+
+
+async def test_klines_that_end_too_early_are_asked_for_again_and_so_are_those_of_a_chain_that_begins_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The venue may be late with the newest minute; an answer without it leads nothing."""
+    for name in ("FIRST_RETRY_S", "LOOK_EVERY_S"):
+        monkeypatch.setattr(klines_module, name, 0.005)
+    clock = Clock()
+    today = midnight(clock.ns // 1_000_000)
+    clock.ns = (today + 700 * MINUTE + 30_000) * 1_000_000
+    taker = KlineTaker({"SEEN": today + 699 * MINUTE})
+    late = used(10, json.dumps([row(today + k * MINUTE) for k in range(699)]))
+    whole = klines_api().answers[0]
+    async with client(Api(late, used(10, "[]"), whole), clock) as rest:
+        loader = KlineLoader(VENUE, rest, taker, lambda _: True, Random(1))
+        async with running(loader.run()):
+            await until(lambda: loader.progress() == (1, 1))
+            assert taker.came == [("SEEN", 699), ("SEEN", 0), ("SEEN", 700)]
+            taker.oldest["SEEN"] = today + 705 * MINUTE
+            assert loader.progress() == (1, 0)
+            clock.ns = (today + 706 * MINUTE + SETTLED_MS) * 1_000_000
+            await until(lambda: loader.progress() == (1, 1))
+    assert taker.came[-1] == ("SEEN", 706)
 
 
 async def test_a_venue_whose_klines_do_not_tell_who_bought_is_not_asked() -> None:

@@ -44,7 +44,7 @@ class KlineLoader:
         self.rates: Mapping[str, float] = {}
         """Expected trades a second by symbol: the busiest go first, their history is the longest to load."""
         self.loaded: dict[str, int] = {}
-        """00:00 UTC of the day whose klines were taken, by symbol."""
+        """Until when there are klines, ms, by symbol."""
         self._product = product
         self._rest = rest
         self._sink = sink
@@ -58,7 +58,11 @@ class KlineLoader:
             return 0, 0
         today = midnight(self._rest.venue_ms())
         edges = [edge for edge in self._sink.history_edges() if edge.first_ms >= today]
-        return len(edges), sum(self.loaded.get(edge.symbol) == today for edge in edges)
+        return len(edges), sum(self._is_led(edge) for edge in edges)
+
+    def _is_led(self, edge: HistoryEdge) -> bool:
+        """Whether klines reach its oldest trade, which is another one where ids have begun anew."""
+        return self.loaded.get(edge.symbol, 0) > edge.first_ms
 
     async def run(self) -> None:
         """Load, for ever; nothing where the venue's klines do not tell who bought."""
@@ -70,7 +74,7 @@ class KlineLoader:
                 await asyncio.sleep(LOOK_EVERY_S)
                 continue
             try:
-                await self._load(edge.symbol)
+                await self._load(edge)
             except (RestError, FrameError) as error:
                 log.warning("klines_failed symbol=%s reason=%r", edge.symbol, str(error))
                 if isinstance(error, RefusedError):
@@ -90,7 +94,7 @@ class KlineLoader:
             for edge in self._sink.history_edges()
             if edge.first_ms >= today
             and room[self._is_first(edge.symbol)] >= ROOM
-            and self.loaded.get(edge.symbol) != today
+            and not self._is_led(edge)
             and self._failed[edge.symbol] < TRIES
             and now_ms >= (edge.first_ms // MINUTE_MS + 1) * MINUTE_MS + SETTLED_MS
         ]
@@ -99,10 +103,12 @@ class KlineLoader:
     def _urgency(self, edge: HistoryEdge) -> tuple[bool, float]:
         return not self._is_first(edge.symbol), -self.rates.get(edge.symbol, 0.0)
 
-    async def _load(self, symbol: str) -> None:
+    async def _load(self, edge: HistoryEdge) -> None:
+        symbol = edge.symbol
         now_ms = self._rest.venue_ms()
         start_ms = midnight(now_ms)
         end_ms = (now_ms - SETTLED_MS) // MINUTE_MS * MINUTE_MS
         bodies = await self._rest.minute_klines(symbol, start_ms, end_ms, PRIORITY[self._is_first(symbol)])
-        self._sink.on_klines(symbol, bodies)
-        self.loaded[symbol] = start_ms
+        self.loaded[symbol] = self._sink.on_klines(symbol, bodies)
+        if not self._is_led(edge):
+            raise FrameError("bad_klines", f"those of {symbol} end before its oldest trade")

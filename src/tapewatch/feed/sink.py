@@ -69,8 +69,11 @@ class Sink(Protocol):
     def on_trades(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
         """A REST aggTrades answer that fills a hole or goes before the oldest trade."""
 
-    def on_klines(self, symbol: str, bodies: Sequence[bytes]) -> None:
-        """Today's one-minute klines from 00:00 UTC on, in answers that follow each other; raises FrameError."""
+    def on_klines(self, symbol: str, bodies: Sequence[bytes]) -> int:
+        """Today's one-minute klines from 00:00 UTC on, in answers that follow each other: when they end, 0 of none.
+
+        Raises FrameError.
+        """
 
     def on_disconnect(self, symbols: Sequence[str], channel: str) -> list[Need]:
         """Streams of these symbols were interrupted."""

@@ -14,6 +14,7 @@ import numpy as np
 from ..config import ThresholdsConfig, VenueConfig
 from ..engine import Engine, Need
 from ..feed.sink import HistoryEdge, TradeHole, TradeTail
+from ..flow.candles import MINUTE_MS
 from ..flow.trades import EMPTY
 from ..ledger import Ledger
 from ..model.channel import Channel
@@ -61,8 +62,9 @@ class VenueNode:
         """Today's stored trades are being read: nothing that they may hold is asked of the venue."""
         self._lab_preparing = ""
         self.tickers: dict[str, Ticker] = {}
-        self.interest: dict[str, OpenInterest] = {}
         """Newest 24 h figures by symbol."""
+        self.interest: dict[str, OpenInterest] = {}
+        """Newest open interest by symbol."""
         self.latency = Latency()
         self.frames = 0
         self.foreign = 0
@@ -291,13 +293,14 @@ class VenueNode:
         tape = self._refining(lambda: self.codec.trades(symbol, body, received_ns), needs)
         return needs + self.engine.apply(tape)
 
-    def on_klines(self, symbol: str, bodies: Sequence[bytes]) -> None:
-        """Take today's one-minute klines: where trades begin late, CVD begins with them."""
+    def on_klines(self, symbol: str, bodies: Sequence[bytes]) -> int:
+        """Take today's one-minute klines: where trades begin late, CVD begins with them. Returns when they end."""
         read = self.product.minute_klines
         if read is None:
             raise RuntimeError(f"klines of {self.name} were asked for")
         rows = self._refining(lambda: read(bodies, self.universe.get(symbol)), self._owed)
         self.engine.set_klines(self.universe.get(symbol).index, rows)
+        return int(rows["open_ms"][-1]) + MINUTE_MS if len(rows) else 0
 
     def refine(self, error: OffGridError) -> bool:
         """Move an instrument to a grid on which `error` lies; False where that is not done.

@@ -9,31 +9,35 @@ Open time, open, high, low, close, volume, close time, quote volume, trades, tak
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Annotated
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from ..model.errors import FrameError
 from ..model.instrument import Instrument
 from ..model.views import KLINE
-from .checks import of_instrument
+from .checks import of_instrument, read_json
 from .decimals import MAX_INT, count_in
 
 MINUTE_MS = 60_000
 
+Count = Annotated[int, Meta(ge=0, lt=2**53)]
+
 
 class _Row(msgspec.Struct, array_like=True):
-    open_ms: int
+    open_ms: Count
     open: str
     high: str
     low: str
     close: str
     volume: str
-    close_ms: int
+    close_ms: Count
     quote: str
-    trades: int
+    trades: Count
     bought: str
     bought_quote: str
 
@@ -43,10 +47,7 @@ _rows = msgspec.json.Decoder(list[_Row])
 
 def minute_klines(bodies: Sequence[bytes], instrument: Instrument) -> NDArray[np.void]:
     """See `Product.minute_klines`. Sums of money are rounded to a tick x lot, half even."""
-    try:
-        rows = [row for body in bodies for row in _rows.decode(body)]
-    except msgspec.MsgspecError as error:
-        raise FrameError("bad_klines", str(error)) from error
+    rows: list[_Row] = [row for body in bodies for row in read_json(_rows, body)]
     out = np.zeros(len(rows), KLINE)
     with of_instrument(instrument):
         for at, row in enumerate(rows):
@@ -69,5 +70,5 @@ def _units(text: str, on: Instrument) -> int:
     """Money as ticks x lots."""
     try:
         return int((Decimal(text) / (on.tick.value * on.lot.value)).to_integral_value(ROUND_HALF_EVEN))
-    except (InvalidOperation, OverflowError, ValueError) as error:
+    except (ArithmeticError, ValueError) as error:
         raise FrameError("bad_klines", f"{text[:40]!r} is no sum of money") from error
