@@ -154,6 +154,30 @@ def test_open_interest_is_counted_once() -> None:
     assert old.control == [OpenInterest("BTCUSDT", Decimal("50.25"), NOW)]
 
 
+def test_open_interest_that_a_delta_leaves_out_is_the_present_one() -> None:
+    """Of a quiet market it does not change for hours; what the stream says of it is no older than the stream."""
+    codec = Codec(universe())
+    later = ticker("delta", {"lastPrice": "66666.60"}) | {"ts": NOW + 1_000}
+    told = decode(codec, ticker("snapshot", {"singleOpenInterest": "5"}), later)
+    assert told.control == [OpenInterest("BTCUSDT", Decimal(5), ms) for ms in (NOW, NOW + 1_000)]
+
+
+@pytest.mark.parametrize("number", ["sNaN", "NaN", "Infinity", "-5", "9e999999"])
+@pytest.mark.parametrize("field", ["openInterest", "singleOpenInterest"])
+def test_open_interest_that_is_no_number_is_refused(field: str, number: str) -> None:
+    found = decode(Codec(universe()), ticker("snapshot", {field: number}))
+    assert not found.control
+    assert [one.reason for one in found.rejected] == ["number_range"]
+
+
+@pytest.mark.parametrize("number", ["sNaN", "NaN", "Infinity", "9e999999"])
+def test_24_h_figures_that_are_no_numbers_are_refused(number: str) -> None:
+    whole = dict.fromkeys(("lastPrice", "highPrice24h", "lowPrice24h", "price24hPcnt", "volume24h", "turnover24h"), "1")
+    found = decode(Codec(universe()), ticker("snapshot", whole | {"price24hPcnt": number}))
+    assert not found.control
+    assert [one.reason for one in found.rejected] == ["number_range"]
+
+
 def test_a_dated_contract_has_no_funding() -> None:
     tape = decode(
         Codec(universe()), ticker("snapshot", {"markPrice": "1", "fundingRate": "", "nextFundingTime": ""})

@@ -18,6 +18,7 @@ from ..model.rules import BookRule, TradeRule
 from .binance_klines import minute_klines
 from .binance_usdm_codec import Codec
 from .binance_usdm_messages import DEPTH_LIMITS
+from .checks import read_json
 from .product import Product, Volume
 
 VENUE = "binance"
@@ -195,10 +196,7 @@ _interest = msgspec.json.Decoder(_OpenInterest)
 
 def read_interest(body: bytes) -> OpenInterest:
     """See `Product.interest`."""
-    try:
-        told = _interest.decode(body)
-    except msgspec.MsgspecError as error:
-        raise FrameError("bad_open_interest", str(error)) from error
+    told: _OpenInterest = read_json(_interest, body)
     return OpenInterest(told.symbol, told.openInterest, told.time)
 
 

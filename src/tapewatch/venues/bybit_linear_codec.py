@@ -148,7 +148,8 @@ _rest_trade = msgspec.json.Decoder(RestTrade)
 _MARK_FIELDS = ("markPrice", "indexPrice", "fundingRate", "nextFundingTime")
 _QUOTE_FIELDS = ("bid1Price", "bid1Size", "ask1Price", "ask1Size")
 _DAY_FIELDS = ("lastPrice", "highPrice24h", "lowPrice24h", "price24hPcnt", "volume24h", "turnover24h")
-_INTEREST_FIELDS = ("openInterest", "singleOpenInterest")
+MAX_ADJUSTED = 24
+"""Decimal exponent that no price, quantity or turnover reaches."""
 
 
 class Codec(GeneralCodec):
@@ -246,7 +247,8 @@ class Codec(GeneralCodec):
                 _quote(rows, instrument, recv_ns, envelope, now)
         if _any(told, _DAY_FIELDS) and (day := _day(now)) is not None:
             decoded.control.append(day)
-        if _any(told, _INTEREST_FIELDS) and (interest := _interest(now, envelope.ts)) is not None:
+        # What a delta leaves out has not changed: told again, or a quiet market's figure would seem to be an old one.
+        if (interest := _interest(now, envelope.ts)) is not None:
             decoded.control.append(interest)
         self._tickers[told.symbol] = now
 
@@ -374,10 +376,14 @@ def _merged(held: Ticker, told: Ticker) -> Ticker:
 
 
 def _decimal(text: str) -> Decimal:
+    """A number that can be calculated with; not NaN, whose signaling kind every sum or quotient raises at."""
     try:
-        return Decimal(text)
+        value = Decimal(text)
     except ArithmeticError as error:
         raise FrameError("number_range", text[:40]) from error
+    if not value.is_finite() or value.adjusted() > MAX_ADJUSTED:
+        raise FrameError("number_range", text[:40])
+    return value
 
 
 def _mark(rows: Rows, instrument: Instrument, recv_ns: int, ts_ms: int, now: Ticker) -> None:
