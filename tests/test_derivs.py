@@ -202,6 +202,18 @@ def test_open_interest_is_worth_its_mark_and_compared_by_quantity() -> None:
     assert row(world.derivs.interest("binance"), "ETHUSDT")["why"] == "the venue has not told it yet"
 
 
+def test_open_interest_that_has_not_changed_has_not_changed() -> None:
+    """Minutes keep seven digits: what is beyond them is neither printed nor taken for a change."""
+    world = Two()
+    for ms in (T0, T0 + HOUR_MS):
+        world.venues["binance"].interest["BTCUSDT"] = OpenInterest("BTCUSDT", Decimal("22161.1301"), ms)
+        world.hear([mark(ms, 60_000 * 10**8, 60_000 * 10**8, 0, 0)])
+        world.derivs.observe()
+    found = row(world.derivs.interest("binance"), "BTCUSDT")
+    assert (found["quantity"], repr(found["change_1h_pct"])) == (22161.1301, "0.0")
+    assert world.derivs.minutes("binance", world.engine().universe[0], "interest", 1)[-1][1] == 22161.13
+
+
 # -- funding ----------------------------------------------------------------------------------------------------------
 
 

@@ -155,9 +155,9 @@ class Derivs:
         known = np.flatnonzero(~np.isnan(column))
         if not len(known):
             return []
-        digits = {"rate": 6, "interest": 8}.get(figure, 4)
+        shape = {"rate": ".6f", "interest": ".7g"}.get(figure, ".4f")  # no more digits than are kept
         return [
-            ((int(number) + 1) * MINUTE_MS, none(round(float(value), digits)))
+            ((int(number) + 1) * MINUTE_MS, none(float(format(value, shape))))
             for number, value in zip(numbers[known[0] :], column[known[0] :], strict=True)
         ]
 

@@ -86,4 +86,4 @@ def interest_row(name: str, instrument: Instrument, now: Interest, before: Befor
 
 def change_percent(now: float, then: float) -> float | None:
     """From then to now; None where either is unknown."""
-    return none(round((now / then - 1) * 100, 2)) if then > 0 else None
+    return none(round((now / then - 1) * 100, 2) + 0.0) if then > 0 else None  # what is minus zero is zero
