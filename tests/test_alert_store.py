@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from postgres import Server
 from tapes import T0
 from tapewatch.alerts.episode import Episode
+from tapewatch.config import StoreConfig
+from tapewatch.node.alertstore import AlertWriter
 from tapewatch.store.alerts import AlertStore, Batch, Delivery, Outcome, Settled, StoredRule
 from tapewatch.store.catalog import Catalog
 
@@ -101,3 +104,18 @@ def test_old_alerts_are_forgotten_and_open_ones_kept(store: AlertStore) -> None:
     store.write(Batch(settled=[settled(delivery(1))]))
     assert store.forget(T0 + 100) == 2
     assert store.load().episodes == [episode(1)]
+
+
+async def test_rows_that_the_database_refuses_are_counted_and_cost_nobody_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = AlertWriter(StoreConfig(path=str(tmp_path)))
+    await writer.load()
+    running = asyncio.create_task(writer.run())
+    await writer.put(Batch(waiting=[replace(delivery(1), error="\udcee")]))
+    await writer.put(Batch(waiting=[delivery(2)]))
+    assert await writer.read(lambda store: [one.key for one in store.load().waiting]) == ["key2"]
+    assert (writer.unkept, running.done()) == (1, False)
+    assert "alerts_refused_by_database rows=1" in caplog.text
+    running.cancel()
+    await writer.close()

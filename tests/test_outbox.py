@@ -118,6 +118,11 @@ async def test_an_answer_that_is_no_success_is_a_failure(status: int, sentence: 
         assert str(await refusal(carrier, Webhook(hook.url))) == sentence
 
 
+def test_what_a_receiver_says_that_is_no_text_is_no_text_of_ours() -> None:
+    said = b"550 Bo\xeete\0 pleine".decode("utf-8", "surrogateescape")  # as a mail server's answer is read
+    assert str(DeliveryError(said)) == "550 Bo?te? pleine"
+
+
 async def test_a_receiver_that_hangs_costs_the_timeout_and_no_more() -> None:
     async with (
         receiver(hanging=True) as hook,
@@ -147,7 +152,7 @@ async def test_nobody_listening_is_said_without_the_address() -> None:
         "127.0.0.1", "10.1.2.3", "192.168.0.7", "172.16.0.1", "169.254.169.254", str(IPv4Address(0)), "[::1]",
         "[fe80::1]", "[fd00::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]",
         "localhost", "224.0.0.1",
-        "100.64.0.1",
+        "100.64.0.1", "①②⑦.⓪.⓪.①", "127。0.0.1", "[::7f00:1]", "[::ffff:0:7f00:1]", "[64:ff9b:1::7f00:1]", "[fec0::1]",
     ],
 )  # fmt: skip
 async def test_private_addresses_are_refused_however_they_are_written(host: str) -> None:
@@ -178,11 +183,13 @@ async def test_a_public_address_passes_and_an_allowed_network_too() -> None:
         guard.check("127.0.0.1", "x")
 
 
-async def test_a_redirect_is_checked_like_the_address_itself() -> None:
+@pytest.mark.parametrize("written", ["127.0.0.1", "①②⑦.⓪.⓪.①"])
+async def test_a_redirect_is_checked_like_the_address_itself(written: str) -> None:
     async with receiver() as inside, carrying(AlertsConfig(allowed_networks=("127.0.0.2/32",))) as carrier:
 
         def redirect(_: int) -> web.Response:
-            return web.Response(status=307, headers={"Location": f"{inside.url}/metadata"})
+            place = f"{inside.url}/metadata".replace("127.0.0.1", written)
+            return web.Response(status=307, headers={"Location": place})
 
         async with receiver(redirect, host="127.0.0.2") as outside:
             error = await refusal(carrier, Webhook(outside.url))
@@ -201,6 +208,8 @@ async def test_a_redirect_is_checked_like_the_address_itself() -> None:
         (302, "/other", "answers 302; a webhook may redirect with 307 or 308 only"),
         (307, "/again", "redirects more than 3 times"),
         (307, "file:///etc/passwd", "redirects to where a message would not be protected"),
+        (307, "http://[bad/", "its address, or where that redirects to, is no address"),
+        (307, f"http://{'a' * 70}.example/", "its address, or where that redirects to, is no address"),
     ],
 )
 async def test_redirects_have_bounds(status: int, place: str, sentence: str) -> None:
@@ -374,6 +383,15 @@ def test_sinks_are_kept_where_only_their_owner_reads(tmp_path: Path) -> None:
     file.path.chmod(0o644)
     with pytest.raises(TapewatchError, match="can be read by others"):
         again.load()
+
+
+@pytest.mark.parametrize(
+    "place", ["https://x:99999/SECRET", "https://[bad/SECRET", f"https://{'a' * 70}.example/SECRET"]
+)
+async def test_a_place_that_is_none_is_refused_without_repeating_it(place: str) -> None:
+    async with carrying() as carrier:
+        with pytest.raises(UsageError, match="its host or port is none"):
+            await carrier.allowed(Webhook(place))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from ..config import StoreConfig
 from ..model.errors import NotReadyError, TapewatchError
 from ..store.alerts import AlertStore, Batch, Loaded
@@ -32,7 +34,7 @@ class AlertWriter:
         self.detail = "" if config.enabled else "alerts live in memory and end with the program: nothing is stored"
         """One sentence while nothing is kept."""
         self.unkept = 0
-        """Rows that found the queue full."""
+        """Rows that found the queue full, or that the database refused."""
         self._rows = 0
         self._writing = Batch()
         """What the thread has in its hands."""
@@ -90,7 +92,11 @@ class AlertWriter:
             self._more.clear()
             while self._queue:
                 self._writing, written = self._taken()
-                await self._until_it_answers(lambda batch=self._writing: self._write(batch))  # type: ignore[misc]
+                try:
+                    await self._until_it_answers(lambda batch=self._writing: self._write(batch))  # type: ignore[misc]
+                except (SQLAlchemyError, ValueError):  # a defect of ours: the market is recorded all the same
+                    log.exception("alerts_refused_by_database rows=%d", len(self._writing))
+                    self.unkept += len(self._writing)
                 self._writing = Batch()
                 self._rows -= sum(size for size, _ in written)
                 for _, done in written:

@@ -1,7 +1,8 @@
 """Where messages may go: never into a private network that nobody has allowed, by whatever name or redirect.
 
 A name is resolved here, each address is checked, and the connection goes to an address that was checked: a name that
-answers otherwise a moment later (DNS rebinding) changes nothing.
+answers otherwise a moment later (DNS rebinding) changes nothing. `socket_to` checks once more as a connection is made,
+for a host may be an address in disguise (``①②⑦.0.0.1``) that nobody asks us to resolve.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
+from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from ..model.errors import UsageError
 
-_NAT64 = IPv6Network("64:ff9b::/96")
+_IPV4_WITHIN = tuple(map(IPv6Network, ("64:ff9b::/96", "::ffff:0:0:0/96", "::/96")))
+"""NAT64, translated and compatible addresses: the last 32 bits are an IPv4 address."""
+_PRIVATE = tuple(map(IPv6Network, ("fec0::/10", "64:ff9b:1::/48")))
+"""Site-local, and the NAT64 of a network of one's own; the standard library calls them global."""
 
 
 class RefusedTargetError(UsageError):
@@ -32,7 +37,7 @@ class Guard(AbstractResolver):
     def check(self, address: str, host: str) -> str:
         """The address, if it may be connected to; `host` is what it was called."""
         target = ip_address(address.partition("%")[0])
-        if not all(one.is_global and not one.is_multicast for one in _meanings(target)) and not any(
+        if not all(map(_is_public, _meanings(target))) and not any(
             one.version == network.version and one in network for one in _meanings(target) for network in self._allowed
         ):
             raise RefusedTargetError(
@@ -40,13 +45,11 @@ class Guard(AbstractResolver):
             )
         return address
 
-    def check_literal(self, host: str) -> None:
-        """Check a host that is an address already: nobody resolves those."""
-        try:
-            ip_address(host.strip("[]").partition("%")[0])
-        except ValueError:
-            return
-        self.check(host.strip("[]"), host)
+    def socket_to(self, place: AddrInfoType) -> socket.socket:
+        """What aiohttp connects with, each time."""
+        family, kind, protocol, _, target = place
+        self.check(str(target[0]), str(target[0]))
+        return socket.socket(family, kind, protocol)
 
     async def addresses(self, host: str, port: int, family: int = socket.AF_UNSPEC) -> list[tuple[int, str]]:
         """(family, address) of a name; raises RefusedTargetError where any of them is refused, OSError for none."""
@@ -70,12 +73,16 @@ class Guard(AbstractResolver):
         """Nothing is kept."""
 
 
+def _is_public(one: IPv4Address | IPv6Address) -> bool:
+    return one.is_global and not one.is_multicast and not any(one in network for network in _PRIVATE)
+
+
 def _meanings(target: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
     """An address and what it leads to: IPv6 has several ways to write an IPv4 address."""
     inside: list[IPv4Address | IPv6Address | None] = []
     if isinstance(target, IPv6Address):
         inside = [target.ipv4_mapped, target.sixtofour, *(target.teredo or ())]
-        if target in _NAT64:
+        if any(target in network for network in _IPV4_WITHIN):
             inside.append(IPv4Address(int(target) & 0xFFFFFFFF))
         if target.ipv4_mapped is not None:
             return [target.ipv4_mapped]

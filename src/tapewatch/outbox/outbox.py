@@ -148,7 +148,8 @@ class Outbox:
         queue = lane.queues[rule_id]
         while queue:
             delivery = queue[0]
-            await asyncio.sleep(max(0.0, (delivery.due_ms - _now_ms()) / 1000))
+            # A clock that was set back must not make a pause longer than any is.
+            await asyncio.sleep(min(max(0.0, (delivery.due_ms - _now_ms()) / 1000), LONGEST_PAUSE_S))
             async with lane.turns:
                 batch = await self._attempt(lane.stats, delivery)
                 if batch.settled:

@@ -87,7 +87,8 @@ class DeliveryError(TapewatchError):
     """An attempt failed. `final`: it would for ever. `after_s`: the receiver asks to be left alone for so long."""
 
     def __init__(self, sentence: str, *, final: bool = False, after_s: float = 0.0) -> None:
-        super().__init__(sentence)
+        # A receiver may answer bytes that are no text; the sentence goes to log, page and database.
+        super().__init__("".join(one if one.isprintable() else "?" for one in sentence))
         self.final = final
         self.after_s = after_s
 
@@ -169,17 +170,23 @@ class Carrier:
             raise DeliveryError(f"mail: {type(error).__name__}") from None
         except (aiohttp.ClientError, OSError) as error:
             # An address is a secret, and these errors name it.
-            why = error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else ""
+            cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+            told = cause is not error or isinstance(error, socket.gaierror)
+            why = cause.strerror if told and isinstance(cause, OSError) else ""
             raise DeliveryError(f"cannot be reached: {why or type(error).__name__}") from None
+        except ValueError:
+            raise DeliveryError("its address, or where that redirects to, is no address", final=True) from None
 
     async def allowed(self, sink: Sink) -> None:
         """Refuse a sink whose address may not be connected to; a name that nobody knows now may be known later."""
-        host, port = self._place(sink)
         try:
+            host, port = self._place(sink)
             async with asyncio.timeout(self._config.timeout_s):
                 await self.guard.addresses(host, port)
         except (OSError, TimeoutError):
             return
+        except ValueError:
+            raise UsageError("the sink is refused: its host or port is none") from None
 
     def _place(self, sink: Sink) -> tuple[str, int]:
         if isinstance(sink, Email):
@@ -192,7 +199,9 @@ class Carrier:
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:
             self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(resolver=self.guard, use_dns_cache=False, limit=32),
+                connector=aiohttp.TCPConnector(
+                    resolver=self.guard, socket_factory=self.guard.socket_to, use_dns_cache=False, limit=32
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 headers={"User-Agent": AGENT, "Content-Type": "application/json"},
@@ -221,7 +230,6 @@ class Carrier:
 
     async def _request(self, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
         """Status, where it redirects to ("": it does not), the beginning of the answer."""
-        self.guard.check_literal(urlsplit(url).hostname or "")
         session = self._session()
         async with session.post(url, data=body, headers=headers, allow_redirects=False, raise_for_status=False) as said:
             answer = await said.content.read(REPLY_BYTES)
