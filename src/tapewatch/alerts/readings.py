@@ -226,11 +226,14 @@ def _closes(engine: Engine, one: Instrument, end: int, bars: int, minutes: int) 
     """Closes of the `bars` - 1 bars before the running one, by the clock, and the newest price."""
     newest = end // minutes * minutes
     ends = newest - minutes * np.arange(bars - 2, -1, -1) - 1
-    only = np.array([one.index])
-    closes = [last_closes(engine.flow.minutes, only, int(number))[0] for number in ends]
+    store, only = engine.flow.minutes, np.array([one.index])
+    rows = store.ring[ends & (len(store.ring) - 1), one.index]
+    closes = np.where((rows["number"] == ends) & (rows["n"] > 0), rows["close"], np.nan)
+    for k in np.flatnonzero(np.isnan(closes)):  # nothing traded in that minute
+        closes[k] = last_closes(store, only, int(ends[k]))[0]
     last = engine.flow.trades[one.index]
-    closes.append(float(last["last_price"]) if last["last_ms"] else nan)
-    return np.array(closes) * one.tick.to_float(1)
+    newest_price = float(last["last_price"]) if last["last_ms"] else nan
+    return np.append(closes, newest_price) * one.tick.to_float(1)
 
 
 def _table(engine: Engine) -> _Table:
