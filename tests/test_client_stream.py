@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from market_world import Served, World, serve
 from tapewatch.client import AccessError, ForeignServerError, Frame, Rows, Steps, Stream, Subscription
-from tapewatch.client.stream import Phase, decode
+from tapewatch.client.stream import LONGEST_RETRY_S, Phase, _pause_s, decode
 
 WITHIN_S = 20
 
@@ -292,3 +292,8 @@ def test_unknown_steps_are_not_zero() -> None:
     columns = {"ts_ms": np.array([1e3, 2e3, 3e3]), "price_0": np.ones(3), "net_0": np.array([np.nan, 2.0, -1.0])}
     steps.apply(Frame("snapshot", 1, None, 0, meta, columns))
     np.testing.assert_array_equal(steps.cvd(0), [np.nan, 2.0, 1.0])
+
+
+def test_a_server_that_is_away_for_days_is_tried_again_for_days() -> None:
+    assert 0.25 <= _pause_s(1) <= 0.5
+    assert LONGEST_RETRY_S / 2 <= _pause_s(20_000) <= LONGEST_RETRY_S

@@ -238,9 +238,7 @@ class Stream:
     async def _wait(self, reason: str) -> None:
         self._attempt += 1
         self.reconnects += 1
-        longest = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (self._attempt - 1))
-        # Half fixed, half random: many clients must not come back in the same instant.
-        wait_s = longest / 2 + random.random() * longest / 2  # noqa: S311 - no secret
+        wait_s = _pause_s(self._attempt)
         self.phase, self.detail, self.retry_at = Phase.DOWN, reason, time.monotonic() + wait_s
         await self._drop()
         await asyncio.sleep(wait_s)
@@ -311,6 +309,12 @@ class Stream:
         subscription.seq = frame.seq
         subscription.frame_at = time.monotonic()
         return True
+
+
+def _pause_s(attempt: int) -> float:
+    """Before the next attempt: twice as long each time, half of it random, so that many do not come in one instant."""
+    longest = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(attempt - 1, 10))  # a night's attempts overflow a float
+    return longest / 2 + random.random() * longest / 2  # noqa: S311 - no secret
 
 
 def _forget(subscription: Subscription) -> None:
