@@ -136,6 +136,9 @@ def test_quiet_hours_pass_midnight_and_follow_summer_time() -> None:
         ({"threshold": "much"}, "the rule is refused: Expected `float`, got `str` - at `$.threshold`"),
         ({"per_minute": 0}, "the rule is refused:"),
         ({"threshold": float("nan")}, "threshold, clear and beta are finite numbers"),
+        ({"symbols": ["BTCUSDT", "BTCUSDT"]}, "symbols names one of them twice"),
+        ({"name": "a\r\nBcc: x"}, "without control characters"),
+        ({"note": "\0"}, "without control characters"),
     ],
 )  # fmt: skip
 def test_a_rule_that_makes_no_sense_is_refused_with_a_sentence(fields: dict[str, Any], sentence: str) -> None:
@@ -274,6 +277,35 @@ def test_an_alert_that_was_open_goes_on_under_its_key_after_a_start(world: Alert
     assert after.price(6_000, 99) == ["cleared BTCUSDT"]
     assert after.episodes[episode.key].ended_ms == T0 + 6_000
     assert after.notices == []
+
+
+def test_a_cooldown_goes_on_after_a_start(world: AlertWorld) -> None:
+    world.rule(cooldown_s=60)
+    world.price(0, 101)
+    world.price(1_000, 99)
+    after = AlertWorld()
+    watch = after.rule(cooldown_s=60)
+    after.restore(world.episodes.values())
+    assert after.price(2_000, 101) == []
+    assert watch.counts.cooling == 1
+    assert after.price(60_000, 101) == ["fired BTCUSDT"]
+
+
+def test_a_window_that_begins_before_the_program_did_neither_ends_an_alert_nor_is_too_small(world: AlertWorld) -> None:
+    big: dict[str, Any] = {"metric": "volume", "window": "1m", "threshold": 1_000.0}
+    world.rule(**big)
+    world.trades([(0, 1_000, 100_000)])
+    assert world.look() == ["fired BTCUSDT"]
+    after = AlertWorld()
+    after.rule(**big)
+    after.rule(2, **big, compare="below")
+    after.restore(world.episodes.values())
+    after.trades([(2_000, 1_000, 1)])
+    assert after.look() == []
+    after.trades([(3_000, 1_000, 100_000)], 1)
+    assert after.look() == ["fired ETHUSDT"]  # what is missing could only make it larger
+    after.trades([(62_000, 1_000, 1)])
+    assert after.look() == ["cleared BTCUSDT", "fired BTCUSDT"]
 
 
 def test_an_alert_of_an_older_revision_ends_at_the_start(world: AlertWorld) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..model.instrument import Instrument
 from .episode import AFTER_MINUTES, Ended, Episode, Notice, key_of, notice, summary
 from .machine import FIRING, PENDING, Machine
+from .metrics import WINDOWS_S
 from .readings import Pair, Readings
 from .rule import WHOLE_VENUE, Rule
 
@@ -67,6 +68,8 @@ class Watch:
     """Index of each place in its universe; -1: not in it."""
     open: dict[str, Episode] = field(default_factory=dict)
     """By symbol."""
+    fired: dict[str, int] = field(default_factory=dict)
+    """When it fired last, by symbol, where the rule has a cooldown."""
     withheld: list[Episode] = field(default_factory=list)
     """Waiting for the summary."""
     minute: int = -1
@@ -89,6 +92,8 @@ class Alerts:
         """Oldest first."""
         self.seq = 0
         """Rises with every change of an episode or of the rules."""
+        self._heard: dict[str, tuple[object, int]] = {}
+        """Engine and first time seen of each venue: windows that begin before it are not wholly held."""
         self.unfollowed = 0
         """Prices after an alert that were not waited for, because too many were."""
         self.faults: deque[tuple[int, Exception]] = deque(maxlen=RULES_AT_MOST)
@@ -129,7 +134,7 @@ class Alerts:
             watch = self.watches.get(episode.rule_id)
             current = watch is not None and watch.revision == episode.revision
             if watch is not None and current:
-                watch.last_fired_ms = max(watch.last_fired_ms or 0, episode.fired_ms)
+                self._remember(watch, episode)
                 if episode.told == "waiting":
                     watch.withheld.append(episode)
             if episode.ended_ms is None:
@@ -177,7 +182,7 @@ class Alerts:
         clock_ms = self._ready(watch)
         if watch.machine is None:
             return
-        values = self._values(watch)
+        values = self._certain(watch, clock_ms, self._values(watch))
         watch.value = float(values[0]) if len(values) == 1 and not isnan(values[0]) else None
         quiet = rule.quiet is not None and rule.quiet.covers(clock_ms)
         if clock_ms // MINUTE_MS != watch.minute:
@@ -210,11 +215,13 @@ class Alerts:
             return 0
         anew = watch.machine is None or watch.engine is not venue.engine or clock_ms < watch.clock_ms
         if anew or watch.version != venue.engine.universe.version:
-            self._place(watch, anew)
+            self._place(watch, anew, clock_ms)
+        if self._heard.get(rule.exchange, (None, 0))[0] is not venue.engine:
+            self._heard[rule.exchange] = venue.engine, venue.engine.clock_ms
         watch.clock_ms, watch.waiting = clock_ms, ""
         return clock_ms
 
-    def _place(self, watch: Watch, anew: bool) -> None:
+    def _place(self, watch: Watch, anew: bool, clock_ms: int) -> None:
         rule, engine = watch.rule, self._readings.venues[watch.rule.exchange].engine
         if rule.of.scope == "venue":
             watch.instruments, watch.places = [], np.zeros(1, np.int64)
@@ -230,7 +237,10 @@ class Alerts:
             places = {_symbol(watch, place): place for place in range(len(watch.places))}
             for symbol, episode in watch.open.items():
                 if symbol in places:
-                    watch.machine.restore(places[symbol], episode.start_ms, episode.fired_ms)
+                    watch.machine.restore(places[symbol], episode.start_ms)
+            for symbol, fired_ms in watch.fired.items():
+                if symbol in places:
+                    watch.machine.cool(places[symbol], min(fired_ms, clock_ms))
         watch.machine.fit(len(watch.places))
         watch.engine, watch.version = engine, engine.universe.version
 
@@ -250,7 +260,23 @@ class Alerts:
         every = np.where(readings.trading(rule.exchange), readings.all(rule.exchange, metric, rule.window), np.nan)
         return every if not rule.symbols else np.where(watch.places >= 0, every[watch.places], np.nan)
 
+    def _certain(self, watch: Watch, clock_ms: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The values, NaN where a window that is not wholly held (just after a start) leaves it open what they are."""
+        rule, metric = watch.rule, watch.rule.of
+        since_ms = self._heard[rule.exchange][1]
+        if not metric.gathers or clock_ms - since_ms >= WINDOWS_S[rule.window] * 1000:
+            return values
+        if metric.only_grows and rule.compare in ("above", "outside", "crosses_above"):
+            return np.where(values >= rule.threshold, values, np.nan)
+        return np.full_like(values, np.nan)
+
     # -- episodes ---------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _remember(watch: Watch, episode: Episode) -> None:
+        watch.last_fired_ms = max(watch.last_fired_ms or 0, episode.fired_ms)
+        if watch.rule.cooldown_s:
+            watch.fired[episode.symbol] = max(watch.fired.get(episode.symbol, 0), episode.fired_ms)
 
     def _fire(self, watch: Watch, place: int, clock_ms: int, value: float, quiet: bool, now_ms: int) -> None:
         rule, machine = watch.rule, watch.machine
@@ -271,7 +297,7 @@ class Alerts:
             price=self._price(rule.exchange, symbol),
         )
         watch.open[symbol] = episode
-        watch.last_fired_ms = clock_ms
+        self._remember(watch, episode)
         watch.counts.fired += 1
         self.recent.append(episode)
         self._follow(episode)

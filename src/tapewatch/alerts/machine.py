@@ -59,12 +59,15 @@ class Machine:
             for name in ("state", "since_ms", "_free_ms", "_held", "_armed"):
                 setattr(self, name, np.concatenate([getattr(self, name), getattr(fresh, name)]))
 
-    def restore(self, place: int, since_ms: int, fired_ms: int) -> None:
-        """Go on firing where an earlier program left off."""
+    def restore(self, place: int, since_ms: int) -> None:
+        """Go on firing where an earlier machine left off."""
         self.state[place] = FIRING
         self.since_ms[place] = since_ms
-        self._free_ms[place] = fired_ms + self._cooldown_ms
         self._armed[place] = self._active = True
+
+    def cool(self, place: int, fired_ms: int) -> None:
+        """Take a cooldown up again that began with an alert of then."""
+        self._free_ms[place] = fired_ms + self._cooldown_ms
 
     def step(self, now_ms: int, values: NDArray[np.float64]) -> Moves:
         """Take the values of this moment, one a place; NaN is not known."""

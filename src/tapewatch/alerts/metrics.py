@@ -40,6 +40,16 @@ class Metric:
     health: bool = False
     """Of the feed: read by our clock, also while the venue says nothing."""
 
+    @property
+    def gathers(self) -> bool:
+        """Whether it is made of what came in its window: until that is wholly held, the figure is not known."""
+        return self.windows in (FLOW_WINDOWS, EVENT_WINDOWS)
+
+    @property
+    def only_grows(self) -> bool:
+        """Whether what is missing of its window could only make it larger."""
+        return self.gathers and self.name not in ("trade_imbalance", "net_flow")
+
 
 def _detection(kind: DetectionKind) -> Metric:
     return Metric(

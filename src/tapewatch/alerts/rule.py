@@ -114,6 +114,10 @@ def checked(rule: Rule) -> Rule:
         raise UsageError(f"{metric.name} wants one symbol, and the other one in against, such as binance:ETHUSDT")
     if metric.scope != "pair" and rule.against:
         raise UsageError(f"against belongs to pairs; {metric.name} has none")
+    if len(set(rule.symbols)) < len(rule.symbols):
+        raise UsageError("symbols names one of them twice: an alert of a rule and symbol has one key")
+    if not rule.name.isprintable() or not rule.note.replace("\n", "").isprintable():
+        raise UsageError("name and note are text to read: without control characters")
     _check_clear(rule)
     _check_quiet(rule.quiet)
     return rule
