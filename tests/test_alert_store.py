@@ -106,6 +106,14 @@ def test_old_alerts_are_forgotten_and_open_ones_kept(store: AlertStore) -> None:
     assert store.load().episodes == [episode(1)]
 
 
+def test_a_page_of_alerts_ends_with_a_whole_moment(store: AlertStore) -> None:
+    burst = [episode(5, key=f"5:{k}") for k in range(4)]
+    store.write(Batch(episodes=[episode(9), *burst, episode(1)]))
+    page = store.episodes(T0 + 100, 2)
+    assert [one.fired_ms - T0 for one in page] == [9, 5, 5, 5, 5]
+    assert [one.fired_ms - T0 for one in store.episodes(page[-1].fired_ms, 2)] == [1]
+
+
 async def test_rows_that_the_database_refuses_are_counted_and_cost_nobody_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

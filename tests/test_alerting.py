@@ -195,6 +195,7 @@ async def test_without_a_store_alerts_live_in_memory_and_say_so(tmp_path: Path) 
         ("POST", "/api/alerts/ack?key=nobody", None, 404, "there is no alert 'nobody'"),
         ("PUT", "/api/alerts/sinks/page", {"kind": "webhook", "url": "http://x"}, 422, "page is built in"),
         ("PUT", "/api/alerts/sinks/ops", INSIDE, 422, "10.0.0.1 is the private address"),
+        ("PUT", "/api/alerts/sinks/ops", {"kind": "webhook", "url": ["S3CRET"]}, 422, "url is refused; it must be a v"),
         ("POST", "/api/alerts/sinks/nobody/test", None, 404, "there is no sink 'nobody'"),
         ("DELETE", "/api/alerts/sinks/nobody", None, 404, "there is no sink 'nobody' that could be deleted"),
     ],

@@ -22,7 +22,7 @@ RuleId = Annotated[int, Path(ge=1, le=1 << 53, description="Number of the rule."
 SinkName = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9_-]{0,31}$", description="Name of the sink.")]
 EpisodeKey = Annotated[str, Query(min_length=1, max_length=200, description="`key` of the alert; `all`: every one.")]
 Before = Annotated[int, Query(ge=1, le=FAR_MS, description="Only what fired before this time, ms.")]
-Rows = Annotated[int, Query(ge=1, le=EPISODES_AT_MOST, description="Alerts at most, newest first.")]
+Rows = Annotated[int, Query(ge=1, le=EPISODES_AT_MOST, description="So many, newest first; the last moment whole.")]
 OfRule = Annotated[int | None, Query(ge=1, le=1 << 53, description="Only alerts of this rule.")]
 
 

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 2
 """A resync takes one REST answer, usually well under a second; its queue may be some seconds long."""
+SECRETS = frozenset({"url", "secret", "token", "password"})
+"""Parameters that a refusal does not repeat."""
 
 
 def problem(status: int, detail: str, instance: str, headers: dict[str, str] | None = None) -> Response:
@@ -92,4 +94,5 @@ def _sentence(fault: dict[str, Any]) -> str:
         return f"unknown parameter {name[:40]!r}"
     if fault["type"] == "json_invalid":
         return "the body is not valid JSON"
-    return f"{name} = {str(fault['input'])[:40]!r} is refused; it must {wanted}"
+    said = "" if name in SECRETS else f" = {str(fault['input'])[:40]!r}"
+    return f"{name}{said} is refused; it must {wanted}"

@@ -262,20 +262,22 @@ class Alerting:
     # -- episodes and figures ---------------------------------------------------------------------------------------
 
     async def episodes(self, before_ms: int, limit: int, rule_id: int | None) -> list[dict[str, Any]]:
-        """What fired before a time, newest first: from memory, and beyond it from the store."""
-        held = [
-            one
-            for one in reversed(self.alerts.recent)
-            if one.fired_ms < before_ms and (rule_id is None or one.rule_id == rule_id)
-        ]
-        if len(held) < limit and self._writer.stored and self.ready:
+        """What fired before a time, newest first: from memory, and beyond it from the store.
+
+        Many instruments fire in one moment: it is told whole, beyond `limit`, so that `before` its time misses none.
+        """
+        held = [one for one in self.alerts.recent if one.fired_ms < before_ms and rule_id in (None, one.rule_id)]
+        held.sort(key=_newest_first)
+        beyond = len(held) < limit or held[limit - 1].fired_ms == held[-1].fired_ms
+        if beyond and self._writer.stored and self.ready:
             older: list[Episode] | None = await self._writer.read(
                 lambda store: store.episodes(before_ms, limit, rule_id)
             )
             known = {one.key for one in held}
             held += [one for one in older or () if one.key not in known]
-            held.sort(key=lambda one: one.fired_ms, reverse=True)
-        return [episode_row(one) for one in held[:limit]]
+            held.sort(key=_newest_first)
+        last_ms = held[limit - 1].fired_ms if len(held) > limit else 0
+        return [episode_row(one) for one in held if one.fired_ms >= last_ms]
 
     def newest(self, limit: int) -> list[dict[str, Any]]:
         """Alerts held in memory, newest first."""
@@ -393,6 +395,10 @@ class Alerting:
         await within(self._writer.put(Batch(waiting=deliveries)))
         self.outbox.add(deliveries)
         return count
+
+
+def _newest_first(one: Episode) -> tuple[int, str]:
+    return -one.fired_ms, one.key
 
 
 def _now_ms() -> int:

@@ -129,13 +129,17 @@ class AlertStore:
         )
 
     def episodes(self, before_ms: int, limit: int, rule_id: int | None = None) -> list[Episode]:
-        """The newest `limit` that fired before a time, newest first."""
+        """The newest `limit` that fired before a time, newest first, and more where the last moment has more."""
         table = tables.alert_episodes
         query = sa.select(table).where(table.c.fired_ms < before_ms)
         if rule_id is not None:
             query = query.where(table.c.rule_id == rule_id)
         with self._catalog.read() as connection:
             rows = _rows(connection, query.order_by(table.c.fired_ms.desc(), table.c.key).limit(limit))
+            if len(rows) == limit:
+                last_ms = rows[-1]["fired_ms"]
+                whole = _rows(connection, query.where(table.c.fired_ms == last_ms).order_by(table.c.key))
+                rows = [row for row in rows if row["fired_ms"] > last_ms] + whole
         return [Episode(**row) for row in rows]
 
     def acknowledge(self, key: str, now_ms: int) -> Episode | None:
