@@ -298,14 +298,16 @@ def test_a_window_that_begins_before_the_program_did_neither_ends_an_alert_nor_i
     assert world.look() == ["fired BTCUSDT"]
     after = AlertWorld()
     after.rule(**big)
-    after.rule(2, **big, compare="below")
+    small = after.rule(2, **big, compare="below")
     after.restore(world.episodes.values())
     after.trades([(2_000, 1_000, 1)])
     assert after.look() == []
     after.trades([(3_000, 1_000, 100_000)], 1)
+    assert small.waiting == "the window of 1m is not wholly held yet"
     assert after.look() == ["fired ETHUSDT"]  # what is missing could only make it larger
     after.trades([(62_000, 1_000, 1)])
     assert after.look() == ["cleared BTCUSDT", "fired BTCUSDT"]
+    assert not small.waiting
 
 
 def test_an_alert_of_an_older_revision_ends_at_the_start(world: AlertWorld) -> None:

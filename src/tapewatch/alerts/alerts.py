@@ -268,6 +268,7 @@ class Alerts:
             return values
         if metric.only_grows and rule.compare in ("above", "outside", "crosses_above"):
             return np.where(values >= rule.threshold, values, np.nan)
+        watch.waiting = f"the window of {rule.window} is not wholly held yet"
         return np.full_like(values, np.nan)
 
     # -- episodes ---------------------------------------------------------------------------------------------------

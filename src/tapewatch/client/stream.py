@@ -186,7 +186,8 @@ class Stream:
         self._heard_at = time.monotonic()
         self._round_trip_ms = float("inf")
         for subscription in list(self._subscriptions):
-            await self._ask(subscription)
+            if subscription in self._subscriptions:  # not left while the others were asked for
+                await self._ask(subscription)
         await self._ping()
 
     async def _next(self) -> list[tuple[Subscription, Frame]]:
