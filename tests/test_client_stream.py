@@ -297,3 +297,20 @@ def test_unknown_steps_are_not_zero() -> None:
 def test_a_server_that_is_away_for_days_is_tried_again_for_days() -> None:
     assert 0.25 <= _pause_s(1) <= 0.5
     assert LONGEST_RETRY_S / 2 <= _pause_s(20_000) <= LONGEST_RETRY_S
+
+
+@pytest.mark.parametrize("said", ["{}", '{"op": "pong"}', '{"op": "pong", "t": "x", "server_ms": 1}'])
+async def test_answers_that_are_none_are_a_lost_connection(said: str) -> None:
+    async def foreign(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(said)
+        await socket.wait_closed()
+
+    async with serve_socket(foreign, "127.0.0.1", 0) as server:
+        stream = Stream(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        reading = asyncio.create_task(take(stream, lambda *_: False))
+        while not stream.reconnects:  # noqa: ASYNC110  (a condition of state that nobody announces)
+            await asyncio.sleep(0.01)
+        assert stream.detail.startswith("an answer of the stream cannot be read")
+        reading.cancel()
+        await asyncio.wait([reading])

@@ -276,18 +276,21 @@ class Stream:
         await self._send(ask | {"params": subscription.params})
 
     def _answered(self, answer: dict[str, Any]) -> None:
-        if answer["op"] == "pong":
-            self._on_pong(float(answer["t"]), float(answer["server_ms"]))
-            return
-        for subscription in self._subscriptions:
-            if subscription.id != answer.get("id"):
-                continue
-            if answer["op"] == "subscribed":
-                subscription.key = answer["key"]
-                subscription.refused = ""
-            elif answer["op"] == "error":
-                subscription.refused = answer["message"]
-                subscription.ask_again_at = time.monotonic() + REFUSED_RETRY_S
+        try:
+            if answer["op"] == "pong":
+                self._on_pong(float(answer["t"]), float(answer["server_ms"]))
+                return
+            for subscription in self._subscriptions:
+                if subscription.id != answer.get("id"):
+                    continue
+                if answer["op"] == "subscribed":
+                    subscription.key = answer["key"]
+                    subscription.refused = ""
+                elif answer["op"] == "error":
+                    subscription.refused = answer["message"]
+                    subscription.ask_again_at = time.monotonic() + REFUSED_RETRY_S
+        except (KeyError, TypeError, ValueError) as error:
+            raise ForeignServerError(f"an answer of the stream cannot be read: {error!r}") from error
 
     def _on_pong(self, sent_ms: float, server_ms: float) -> None:
         now = time.time() * 1000
@@ -342,5 +345,5 @@ def decode(message: bytes) -> tuple[str, Frame]:
         return head["key"], Frame(
             head["type"], head["seq"], head.get("prev"), head["server_ms"], head["meta"], columns
         )  # fmt: skip
-    except (struct.error, KeyError, ValueError) as error:
+    except (struct.error, KeyError, TypeError, ValueError) as error:
         raise ForeignServerError(f"a frame of the stream cannot be read: {error}") from error
