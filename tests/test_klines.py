@@ -24,6 +24,7 @@ from tapewatch.feed.klines import SETTLED_MS, KlineLoader
 from tapewatch.feed.pages import midnight
 from tapewatch.feed.sink import HistoryEdge
 from tapewatch.flow.klines import lead
+from tapewatch.hub.topics import cells_of, changed_candles
 from tapewatch.model.errors import FrameError, OffGridError
 from tapewatch.model.views import KLINE, TIMEFRAMES_MS
 from tapewatch.venues.registry import PRODUCTS
@@ -113,6 +114,24 @@ def test_a_minute_without_trades_between_minutes_that_have_some_is_all_its_kline
     names = ["open_ms", "open", "high", "low", "close", "n"]
     (found,) = shown.candles[shown.candles["open_ms"] == T0 + paused * MINUTE][names].tolist()
     assert found == tuple(klines[-1][name] for name in names)
+
+
+@pytest.mark.parametrize("tf", ["1m", "5m"])
+def test_who_follows_the_changes_of_candles_has_every_cell(tf: str) -> None:
+    """Klines have told a candle's totals before its trades come: then nothing but cells may change."""
+    random, rows = Random(9), list[Row]()
+    for ms in sorted(random.choices(range(20 * MINUTE), k=800)):
+        rows.append(trade(500 + len(rows), T0 + ms, 600_000 + random.randint(-9, 9), 1, sell=random.random() < 0.5))
+    engine = engine_from(rows, 600)
+    engine.set_klines(0, klines_of(rows, 20))
+    before = engine.footprint(0, TIMEFRAMES_MS[tf], 10, 400)
+    held = {int(ms): cells_of(before, k).tolist() for k, ms in enumerate(before.candles["open_ms"])}
+    for page in range(575, -1, -25):
+        engine.apply(tape(rows[page : page + 25]))
+        now = engine.footprint(0, TIMEFRAMES_MS[tf], 10, 400)
+        held |= {int(now.candles["open_ms"][k]): cells_of(now, k).tolist() for k in changed_candles(before, now)}
+        assert held == {int(ms): cells_of(now, k).tolist() for k, ms in enumerate(now.candles["open_ms"])}
+        before = now
 
 
 @pytest.mark.parametrize("lookback", [1, 2, 7, 60])

@@ -69,7 +69,7 @@ class Orderflow:
         now = self._shown = engine.footprint(instrument.index, tf_ms, step_ticks, self._asked.lookback)
         if before is None or not same_grid or not len(before.candles):
             return self.snapshot()
-        changed = changed_candles(before.candles, now.candles)
+        changed = changed_candles(before, now)
         if not len(changed):
             return ()
         current = np.searchsorted(now.candles["open_ms"], before.candles["open_ms"][-1])

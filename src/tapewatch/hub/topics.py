@@ -237,7 +237,7 @@ CELL_COLUMNS = {"p": "price", "bid": "bid", "ask": "ask", "n": "n"}
 LONG_CANDLE_MS = 3_600_000
 """Beyond it a candle adds up so many cells that it is built once a second at most."""
 _COMPARED = [name for name in CANDLE.names or () if name != "cell_at"]
-"""Every trade changes its candle's `n`, so cells differ only where these differ."""
+"""Every trade changes its candle's `n`, so cells differ only where these do; but klines tell `n` before trades come."""
 
 
 class FootprintTopic(ColumnTopic):
@@ -272,7 +272,7 @@ class FootprintTopic(ColumnTopic):
         before, self._shown, self._regridded = self._shown, now, regridded
         if before is None or regridded:
             return self._content(now, np.arange(len(now.candles)))
-        changed = changed_candles(before.candles, now.candles)
+        changed = changed_candles(before, now)
         return self._content(now, changed) if len(changed) else None
 
     def changed_shape(self) -> bool:
@@ -320,13 +320,23 @@ def gap_list(gaps: Rows, since_ms: int = 0) -> list[dict[str, Any]]:
     ]
 
 
-def changed_candles(before: Rows, now: Rows) -> NDArray[np.intp]:
+def changed_candles(before: Footprint, now: Footprint) -> NDArray[np.intp]:
     """Positions in `now` of candles that are new or differ. Both are ascending and gapless in time."""
-    changed = np.ones(len(now), bool)
-    if len(before) and len(now):
-        _, old, new = np.intersect1d(before["open_ms"], now["open_ms"], assume_unique=True, return_indices=True)
-        changed[new] = before[_COMPARED][old] != now[_COMPARED][new]
+    was, are = before.candles, now.candles
+    changed = np.ones(len(are), bool)
+    if len(was) and len(are):
+        _, old, new = np.intersect1d(was["open_ms"], are["open_ms"], assume_unique=True, return_indices=True)
+        changed[new] = was[_COMPARED][old] != are[_COMPARED][new]
+        told = ~changed[new] & (are["klines"][new] > 0) & (are["cells"][new] > 0)
+        for at, k in zip(old[told], new[told], strict=True):
+            changed[k] = not np.array_equal(cells_of(before, at), cells_of(now, k))
     return np.flatnonzero(changed)
+
+
+def cells_of(shown: Footprint, k: int) -> Rows:
+    """The price levels of candle `k`."""
+    candle = shown.candles[k]
+    return shown.cells[candle["cell_at"] : candle["cell_at"] + candle["cells"]]
 
 
 class Status(ColumnTopic):
