@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from postgres import Server
@@ -17,6 +19,8 @@ from tapewatch.config import StoreConfig
 from tapewatch.node.alertstore import AlertWriter
 from tapewatch.store.alerts import AlertStore, Batch, Delivery, Outcome, Settled, StoredRule
 from tapewatch.store.catalog import Catalog
+from tapewatch.store.reader import Reader
+from tapewatch.transfer.exporting import What, Wish, export
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -112,6 +116,21 @@ def test_a_page_of_alerts_ends_with_a_whole_moment(store: AlertStore) -> None:
     page = store.episodes(T0 + 100, 2)
     assert [one.fired_ms - T0 for one in page] == [9, 5, 5, 5, 5]
     assert [one.fired_ms - T0 for one in store.episodes(page[-1].fired_ms, 2)] == [1]
+
+
+def test_what_fired_is_exported(tmp_path: Path) -> None:
+    with closing(Reader(tmp_path)) as reader:
+        reader.catalog.migrate()
+        store = AlertStore(reader.catalog)
+        store.write(Batch(episodes=[episode(2, key="b", after_1m=0.5), episode(1), episode(3, symbol="*", key="c")]))
+        every = export(reader, Wish(What.ALERTS, "binance"))
+        rows = pa.concat_tables(every.batches).to_pylist()
+        assert [(row["symbol"], row["fired_ms"] - T0, row["after_1m"]) for row in rows] == [
+            ("BTCUSDT", 1, None), ("BTCUSDT", 2, 0.5), ("*", 3, None),
+        ]  # fmt: skip
+        assert rows[0]["value"] == 1.1
+        later = export(reader, Wish(What.ALERTS, "binance", start_ms=T0 + 2, end_ms=T0 + 3))
+        assert pa.concat_tables(later.batches)["key"].to_pylist() == ["b"]
 
 
 async def test_rows_that_the_database_refuses_are_counted_and_cost_nobody_else(

@@ -430,6 +430,7 @@ class ExportKind(StrEnum):
     LIQUIDATIONS = "liquidations"
     IMBALANCES = "imbalances"
     GAPS = "gaps"
+    ALERTS = "alerts"
     OHLC = "ohlc"
     FEATURES = "features"
     DATASET = "dataset"

@@ -117,7 +117,7 @@ def transfer_routes(config: StoreConfig, venues: Mapping[str, VenueView]) -> API
         job: JobName = "",
         bundle: Annotated[bool, Query(description="A zip of the CSV and of what it is about.")] = False,
     ) -> Response:
-        """Stored trades, candles, footprints, liquidations, imbalances, gaps or OHLC as a file.
+        """Stored trades, candles, footprints, liquidations, imbalances, gaps, alerts or OHLC as a file.
 
         Features are those of the last 180 s, of one instrument, from memory. A `job` makes the progress visible under
         /api/export/progress while the file is made.

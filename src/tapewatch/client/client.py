@@ -204,7 +204,7 @@ class Client:
     ) -> pl.DataFrame:  # fmt: skip
         """What is stored, in one answer, with the columns of ``tapewatch export``; times become `ts`, `open_ts` ….
 
-        `what`: trades, candles, footprints, liquidations, imbalances, gaps, ohlc, features.
+        `what`: trades, candles, footprints, liquidations, imbalances, gaps, alerts, ohlc, features.
         """
         params = {
             "what": what, "format": "parquet", "exchange": self._of(exchange), "symbol": symbol,

@@ -335,6 +335,18 @@ class Reader:
                 out.append(kept | {"first_id": first, "last_id": last, "missing": last - first + 1})
         return pa.Table.from_pylist(out, GAP_SCHEMA)
 
+    def alerts(self, venue: str, start_ms: int, end_ms: int, symbols: Sequence[str] | None = None) -> pa.Table:
+        """What alert rules fired in the range, oldest first; `symbol` is ``*`` where it is of the venue as a whole."""
+        table = tables.alert_episodes
+        with self.catalog.read() as connection:
+            query = sa.select(table).where(
+                table.c.exchange == venue, table.c.fired_ms >= start_ms, table.c.fired_ms < end_ms
+            )
+            if symbols is not None:
+                query = query.where(table.c.symbol.in_(list(symbols)))
+            found = connection.execute(query.order_by(table.c.fired_ms, table.c.key)).mappings().all()
+        return pa.Table.from_pylist([dict(row) for row in found], ALERT_SCHEMA)
+
     def coverage(self, venue: str, start_ms: int, end_ms: int, symbols: Sequence[str] | None = None) -> pa.Table:
         """Per instrument and hour: symbol, hour_ms, present (trades stored), missing (ids known to be missing).
 
@@ -372,6 +384,14 @@ STREAMS = {"aggregate": True, "trade": False}
 GAP_COLUMNS = ("symbol", "stream", "first_id", "last_id", "from_ms", "to_ms", "cause", "fate", "found_ms")
 _TEXT = {"symbol", "stream", "cause", "fate"}
 GAP_SCHEMA = pa.schema([(name, pa.string() if name in _TEXT else pa.int64()) for name in (*GAP_COLUMNS, "missing")])
+_ALERT_TIMES = ("start_ms", "fired_ms", "ended_ms", "acked_ms")
+ALERT_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("key", "name", "severity", "exchange", "symbol", "told", "ended_by")),
+        *((name, pa.int64()) for name in ("rule_id", "revision", *_ALERT_TIMES)),
+        *((name, pa.float64()) for name in ("value", "price", "after_1m", "after_5m", "after_15m")),
+    ]
+)
 COVERAGE_SCHEMA = pa.schema(
     [("symbol", pa.string()), ("hour_ms", pa.int64()), ("present", pa.int64()), ("missing", pa.int64())]
 )

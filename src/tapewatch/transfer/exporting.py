@@ -1,4 +1,4 @@
-"""What is stored, as tables to take away: trades, candles, footprints, liquidations, imbalances, gaps, OHLC."""
+"""What is stored, as tables to take away: trades, candles, footprints, liquidations, imbalances, gaps, alerts, OHLC."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class What(StrEnum):
     LIQUIDATIONS = "liquidations"
     IMBALANCES = "imbalances"
     GAPS = "gaps"
+    ALERTS = "alerts"
     OHLC = "ohlc"
     FEATURES = "features"
     DATASET = "dataset"
@@ -92,7 +93,7 @@ def export(reader: Reader, wish: Wish, progress: Progress | None = None) -> Tabl
         features = of_store(reader, wish.venue, wish.symbols[0], wish.start_ms, wish.end_ms, progress)
         return dataset(features) if wish.what is What.DATASET else features
     universe = reader.universe(wish.venue)
-    if wish.what is What.OHLC:  # candles of others may be of instruments that nothing else is known of
+    if wish.what in (What.OHLC, What.ALERTS):  # may be of instruments, and times, that nothing else is known of
         known = [universe.get(symbol) for symbol in wish.symbols if symbol in universe]
     else:
         known = [universe.get(symbol) for symbol in wish.symbols] or list(universe)
@@ -172,6 +173,11 @@ class _Job:
                 return self._cells_schema(), self._of_footprints(self._cells)
             case What.GAPS:
                 table = self._reader.gaps(self._wish.venue, self._wish.start_ms, self._wish.end_ms, self._symbols)
+                return table.schema, iter([table])
+            case What.ALERTS:
+                table = self._reader.alerts(
+                    self._wish.venue, self._wish.start_ms, self._wish.end_ms, self._wish.symbols or None
+                )
                 return table.schema, iter([table])
             case What.OHLC:
                 return OHLC_SCHEMA, self._ohlc()
