@@ -12,6 +12,7 @@ export const KINDS = [
   { id: 'features', title: 'features', of: 'of the book, each second of the last 180, from memory' },
   { id: 'dataset', title: 'features and targets', of: 'the same with what followed, to learn from' },
   { id: 'gaps', title: 'gaps', of: 'what is missing, since when and why' },
+  { id: 'alerts', title: 'alerts', of: 'what rules fired, when it ended, what followed' },
   { id: 'ohlc', title: 'own OHLC', of: 'candles that were uploaded or imported' },
 ] as const;
 export type Kind = (typeof KINDS)[number]['id'];
