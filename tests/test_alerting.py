@@ -18,17 +18,22 @@ import pytest
 from pydantic import BaseModel
 
 from alert_sinks import receiver
-from market_world import T0, Served, World, serve
+from market_world import INSTRUMENTS, T0, Served, World, serve
+from tapes import tape, trade
 from tapewatch.alerts.readings import Health
 from tapewatch.api import alerts_schemas as schemas
 from tapewatch.config import AlertsConfig, Config, NodeConfig, StoreConfig
 from tapewatch.derivs.derivs import Derivs
 from tapewatch.hub.alerts import AlertsTopic
 from tapewatch.hub.wire import decode
+from tapewatch.model.instrument import Universe
 from tapewatch.node.alerting import Alerting
+from tapewatch.node.desk import Desk
 from tapewatch.outbox.outbox import AT_ONCE
+from tapewatch.store.writer import Store
 
 RULE = {"name": "high", "metric": "price", "threshold": 42_000.0, "symbols": ["BTCUSDT"]}
+MINUTE = 60_000
 INSIDE = {"kind": "webhook", "url": "http://10.0.0.1/SECRET"}
 CHILD = Path(__file__).parent / "alert_child.py"
 
@@ -73,6 +78,7 @@ async def running(tmp_path: Path, config: Config | None = None) -> AsyncIterator
     derivs = Derivs(world.venues, config.thresholds.of_derivs)
     alerting = Alerting(config, world.venues, derivs, lambda _: Health(), lambda _: T0)
     task = asyncio.create_task(alerting.run())
+    world.desk = desk = Desk(world.venues, config.store)
     async with serve(world, alerts=alerting) as served:
         one = Running(world, alerting, served)
         await one.until(lambda: alerting.ready)
@@ -81,9 +87,35 @@ async def running(tmp_path: Path, config: Config | None = None) -> AsyncIterator
         finally:
             task.cancel()
             await asyncio.wait([task])
+            await desk.close()
+
+
+def stored_minutes(folder: Path) -> None:
+    """Twenty stored minutes of BTCUSDT; from the third on it costs 42,000 and more."""
+    store = Store(folder).open()
+    rows = [trade(k + 1, T0 - 20 * MINUTE + k * MINUTE, 419_000 + 500 * k, 1) for k in range(21)]
+    store.write(Universe("binance", INSTRUMENTS), tape(rows), name="first")
+    store.close()
+
+
+async def test_a_rule_is_tried_on_what_is_stored_in_the_desks_process(tmp_path: Path) -> None:
+    stored_minutes(tmp_path / "data")
+    async with running(tmp_path) as program:
+        told = await program.ask("POST", f"/api/alerts/dry-run?from={T0 - 19 * MINUTE}", RULE)
+        assert (told["minutes"], told["count"], told["open"]) == (19, 1, 1)
+        assert told["episodes"][0]["fired_ts"] == T0 - 17 * MINUTE - 1
+        after_1m = told["followed"][0]
+        assert (after_1m["minutes"], after_1m["n"], after_1m["mean_pct"]) == (1, 1, 0.119047619)
+        assert after_1m["baseline"]["n"] == 18
+        refused = await program.ask("POST", "/api/alerts/dry-run", RULE | {"metric": "spread"}, 422)
+        assert "no history of it is stored" in refused["detail"]
+        refused = await program.ask("POST", "/api/alerts/dry-run?to=1000", RULE, 404)
+        assert "no whole minute of binance is stored in this range" in refused["detail"]
+        assert not program.alerting.alerts.watches
 
 
 async def test_every_answer_is_what_the_openapi_document_says(tmp_path: Path) -> None:
+    stored_minutes(tmp_path / "data")
     async with running(tmp_path) as program:
         program.world.trade(0, "43000", "1")
         rule = await program.ask("POST", "/api/alerts/rules", RULE)
@@ -95,6 +127,7 @@ async def test_every_answer_is_what_the_openapi_document_says(tmp_path: Path) ->
             ("GET", "/api/alerts/rules", None, schemas.Rules),
             ("PUT", "/api/alerts/rules/1", RULE | {"quiet": {"start": "22:00", "end": "07:00"}}, schemas.RuleAnswer),
             ("GET", "/api/alerts/events?limit=5&rule=1", None, schemas.Episodes),
+            ("POST", "/api/alerts/dry-run", RULE, schemas.DryRun),
             ("POST", f"/api/alerts/ack?key={episode['key']}", None, schemas.Acknowledged),
             ("GET", "/api/alerts/metrics", None, schemas.Metrics),
             ("GET", "/api/alerts/sinks", None, schemas.Sinks),

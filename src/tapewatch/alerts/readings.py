@@ -338,13 +338,14 @@ def _windows(held: _Held, field_name: str, window_s: int) -> Values:
     return values[:, IMBALANCE_S.index(window_s)] if values.ndim == 2 else values
 
 
-def _share(bought: Values, sold: Values) -> Values:
+def share(bought: Values, sold: Values) -> Values:
+    """How one-sided a flow is, in [-1, 1]; NaN where there is none."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(bought + sold > 0, (bought - sold) / (bought + sold), np.nan)
 
 
 def _trade_imbalance(_: Readings, __: str, held: _Held, window_s: int) -> Values:
-    return _share(*(_windows(held, side, window_s) for side in ("buy", "sell")))
+    return share(*(_windows(held, side, window_s) for side in ("buy", "sell")))
 
 
 def _net_flow(_: Readings, __: str, held: _Held, window_s: int) -> Values:
@@ -358,7 +359,7 @@ def _volume(_: Readings, __: str, held: _Held, window_s: int) -> Values:
 
 
 def _book_imbalance(_: Readings, __: str, held: _Held, ___: int) -> Values:
-    return _share(*(_windows(held, side, 0) for side in ("book_bid", "book_ask")))
+    return share(*(_windows(held, side, 0) for side in ("book_bid", "book_ask")))
 
 
 def _liquidations(long: bool, short: bool) -> Reader:

@@ -13,7 +13,7 @@ from ..model.errors import NotReadyError
 from . import alerts_schemas as schemas
 from .market import Exchange, SymbolName, returns
 from .numbers import answer, now_ms
-from .view import AlertsView, VenueView
+from .view import AlertsView, DeskView, VenueView
 
 EPISODES_AT_MOST = 1_000
 FAR_MS = 1 << 43
@@ -23,10 +23,14 @@ SinkName = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9_-]{0,31}$", description
 EpisodeKey = Annotated[str, Query(min_length=1, max_length=200, description="`key` of the alert; `all`: every one.")]
 Before = Annotated[int, Query(ge=1, le=FAR_MS, description="Only what fired before this time, ms.")]
 Rows = Annotated[int, Query(ge=1, le=EPISODES_AT_MOST, description="So many, newest first; the last moment whole.")]
+Start = Annotated[int, Query(alias="from", ge=0, le=FAR_MS, description="ms; 0: a day before the end.")]
+End = Annotated[int, Query(alias="to", ge=0, le=FAR_MS, description="ms; 0: up to the newest stored minute.")]
 OfRule = Annotated[int | None, Query(ge=1, le=1 << 53, description="Only alerts of this rule.")]
 
 
-def alerts_routes(venues: Mapping[str, VenueView], alerts: AlertsView | None) -> APIRouter:
+def alerts_routes(
+    venues: Mapping[str, VenueView], alerts: AlertsView | None, desk: DeskView | None = None
+) -> APIRouter:
     """Routes of alerts; where none are watched (a replay) they answer 503."""
     api = APIRouter(prefix="/api/alerts", default_response_class=Response)
 
@@ -60,6 +64,14 @@ def alerts_routes(venues: Mapping[str, VenueView], alerts: AlertsView | None) ->
     async def create(rule: schemas.RuleBody) -> Response:
         """Watch a new rule."""
         return answer({"server_ts": now_ms(), "rule": await watched().put_rule(rule.model_dump())})
+
+    @api.post("/dry-run", responses=returns(schemas.DryRun, "What it would have done."))
+    async def dry_run(rule: schemas.RuleBody, start: Start = 0, end: End = 0) -> Response:
+        """Try a rule on stored minutes: how often it would have fired, when, and where prices went afterwards."""
+        understood = watched().understood(rule.model_dump())
+        if desk is None:
+            raise NotReadyError("the research desk, which tries rules, is not running here")
+        return answer({"server_ts": now_ms()} | await desk.dry_run(understood, start, end))
 
     @api.put("/rules/{rule_id}", responses=returns(schemas.RuleAnswer, "Its new revision."))
     async def change(rule_id: RuleId, rule: schemas.RuleBody) -> Response:

@@ -147,6 +147,68 @@ class RuleAnswer(Answer):
     rule: Rule
 
 
+class DryEpisode(Answer):
+    """An alert that would have been. Times are ends of minutes."""
+
+    symbol: str
+    start_ts: TimeMs
+    fired_ts: TimeMs
+    ended_ts: TimeMs | None
+    value: float | None
+    price: float | None
+    after_1m_pct: Percent
+    after_5m_pct: Percent
+    after_15m_pct: Percent
+
+
+class Moved(Answer):
+    """How far prices moved."""
+
+    n: Count
+    mean_pct: float | None
+    median_pct: float | None
+
+
+class Followed(Moved):
+    """After alerts, and beside it after every minute of the range, of the instruments that fired."""
+
+    minutes: int
+    baseline: Moved
+
+
+class SymbolCount(Answer):
+    symbol: str
+    count: Count
+
+
+class DryRun(Answer):
+    """What a rule would have done over stored minutes; it looks once a minute."""
+
+    server_ts: ServerMs
+    condition: Annotated[str, Field(description="The comparison in words.")]
+    unit: str
+    decimals: int
+    exchange: str
+    from_ts: TimeMs
+    to_ts: Annotated[TimeMs, Field(description="Not included.")]
+    step_s: Annotated[int, Field(description="Time between two looks; what happens within is not seen.")]
+    minutes: Count
+    minutes_unknown: Annotated[Count, Field(description="Of these, nothing that the rule watches is known.")]
+    instruments: Count
+    looks: Annotated[Count, Field(description="minutes x instruments")]
+    looks_known: Annotated[Count, Field(description="At which the figure was known.")]
+    looks_in_gaps: Annotated[Count, Field(description="Unknown because trades of that instrument are missing.")]
+    count: Annotated[Count, Field(description="Alerts.")]
+    per_day: Annotated[float | None, Field(description="Of known minutes; null: fewer than 60 are.")]
+    open: Annotated[Count, Field(description="Not ended at the end of the range.")]
+    cooling: Annotated[Count, Field(description="Would have fired but for the cooldown.")]
+    quiet: Annotated[Count, Field(description="Alerts in quiet hours.")]
+    symbols: Annotated[list[SymbolCount], Field(description="The 50 that fired most.")]
+    symbols_fired: Count
+    episodes: Annotated[list[DryEpisode], Field(description="The newest 50, newest first.")]
+    followed: Annotated[list[Followed], Field(description="1, 5 and 15 minutes after.")]
+
+
 class Acknowledged(Answer):
     server_ts: ServerMs
     acknowledged: Count

@@ -100,7 +100,7 @@ def create_app(
     app.include_router(coverage_routes(node.venues, node.storage), dependencies=[Depends(_known_parameters)])
     app.include_router(lab_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(analytics_routes(node.venues, node.desk), dependencies=[Depends(_known_parameters)])
-    app.include_router(alerts_routes(node.venues, alerts), dependencies=[Depends(_known_parameters)])
+    app.include_router(alerts_routes(node.venues, alerts, node.desk), dependencies=[Depends(_known_parameters)])
     app.include_router(operations_routes(node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(replay_routes(replay))
     status = StatusReader(node, hub, replay)

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..alerts.rule import Rule
 from ..config import Config
 from ..desk.questions import Ask
 from ..feed.status import FeedStatus
@@ -113,6 +114,8 @@ class DeskView(Protocol):
     def observe(self) -> None: ...
     async def uploads(self) -> list[dict[str, Any]]: ...
     async def ask(self, ask: Ask, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]: ...
+    async def dry_run(self, rule: Rule, start_ms: int, end_ms: int) -> dict[str, Any]:
+        """What an alert rule would have done over stored minutes; 0: a day, and up to the newest."""
 
 
 class AlertsView(Protocol):
@@ -129,6 +132,9 @@ class AlertsView(Protocol):
         """Counters and gauges for /metrics."""
 
     def rules(self) -> list[dict[str, Any]]: ...
+    def understood(self, content: object) -> Rule:
+        """A rule that can be watched here; raises UsageError or NotFoundError."""
+
     async def put_rule(self, content: object, rule_id: int | None = None) -> dict[str, Any]: ...
     async def delete_rule(self, rule_id: int) -> None: ...
     def newest(self, limit: int) -> list[dict[str, Any]]:

@@ -12,12 +12,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from ..alerts.rule import Rule
 from ..model.errors import NotFoundError, TapewatchError, UsageError
 from ..model.tape import ROW, Flag, Kind
 from ..research.series import Bars, Ticks
 from ..store.query import Place, Progress, Refusal, receive, send
 from ..store.reader import Reader
 from .bars import UPLOAD, kept, uploaded, why_none, with_stored
+from .dryrun import tried
 from .questions import Ask, answer, arrivals, together
 
 NICENESS = 5
@@ -57,6 +59,8 @@ def _answer(reader: Reader | None, name: str, arguments: tuple[object, ...]) -> 
                     if ask.kind == "scan":
                         progress(k + 1, 2 * n)
                 return answer(ask, series, lambda done, of: progress(of + done, 2 * of))
+            case "dry_run", (Rule() as rule, int(start_ms), int(end_ms)):
+                return tried(reader, rule, start_ms, end_ms)
             case "uploads", ():
                 return [] if reader is None else kept(reader)
         raise TypeError(f"nobody asks {name!r}")

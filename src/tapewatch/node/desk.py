@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from ..alerts.rule import Rule
 from ..config import StoreConfig
 from ..desk.bars import ONE_BIN, UPLOAD, of_candles
 from ..desk.mids import SECOND_MS, VenueMids
@@ -56,6 +57,11 @@ class Desk:
         """Uploaded series: one row a name and length of bars."""
         rows: list[dict[str, Any]] = await self._child.ask("uploads")
         return rows
+
+    async def dry_run(self, rule: Rule, start_ms: int, end_ms: int) -> dict[str, Any]:
+        """What an alert rule would have done over stored minutes; raises why that cannot be told."""
+        told: dict[str, Any] = await self._child.ask("dry_run", rule, start_ms, end_ms)
+        return told
 
     async def _live(self, names: Sequence[str], ask: Ask) -> dict[str, Bars]:
         """Bars that were complete by the end asked for: a growing one has a price, but not the volume of a bar."""

@@ -32,6 +32,8 @@ MAX_MINUTES = 1 << 16
 MAX_SECONDS = 1 << 12
 """Seconds of one footprint at most, which are read from the trades themselves: an hour and some."""
 MAX_DELTA_MINUTES = 7 * 1440
+FEW = 1_000
+"""Instruments that a query names; of more all are read."""
 HOUR_MS = 3_600_000
 _TRIES = 5
 
@@ -45,6 +47,24 @@ class Deltas:
     instruments: list[Instrument]
     open_ms: NDArray[np.int64]
     lots: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteBars:
+    """Minutes of several instruments, from `first_ms` on; arrays of (minute, instrument) but for `stored`.
+
+    Ticks, lots, ticks x lots; `close` is the least int64 where nothing traded. `stored`: whether anything of the venue
+    is stored of that minute.
+    """
+
+    instruments: list[Instrument]
+    first_ms: int
+    stored: NDArray[np.bool_]
+    close: NDArray[np.int64]
+    bid: NDArray[np.int64]
+    ask: NDArray[np.int64]
+    bid_quote: NDArray[np.int64]
+    ask_quote: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,29 +271,44 @@ class Reader:
         first, count = start_ms // MINUTE_MS, -(-end_ms // MINUTE_MS) - start_ms // MINUTE_MS
         if not 0 < count <= MAX_DELTA_MINUTES:
             raise UsageError("minute deltas of all symbols are given for up to a week")
-        table = tables.candles
-        # A row a minute, its numbers as text: a row a candle would cost several times as much to take over.
-        query = (
-            sa.select(
-                table.c.open_ms,
-                sa.func.aggregate_strings(sa.cast(table.c.instrument_id, sa.Text), ","),
-                sa.func.aggregate_strings(sa.cast(table.c.ask - table.c.bid, sa.Text), ","),
-            )
-            .where(table.c.open_ms >= first * MINUTE_MS, table.c.open_ms < (first + count) * MINUTE_MS)
-            .group_by(table.c.open_ms)
+        with self.catalog.read() as connection:
+            versions = versions_of(connection, venue)
+            wholes = [whole(several) for several in versions.values()]
+            place, _, lots = _places(versions, wholes)
+            out = np.zeros((len(wholes), count), np.int64)
+            column = tables.candles.c
+            for minute, ids, deltas in _by_minute(connection, first, count, place, column.ask - column.bid):
+                np.add.at(out[:, minute], place[ids], deltas * lots[ids])
+        return Deltas(wholes, np.arange(first, first + count) * MINUTE_MS, out)
+
+    def minutes(self, venue: str, start_ms: int, end_ms: int, symbols: Sequence[str] | None = None) -> MinuteBars:
+        """What every symbol traded in every minute of a range, on the grid that holds all that is stored of it."""
+        first, count = start_ms // MINUTE_MS, -(-end_ms // MINUTE_MS) - start_ms // MINUTE_MS
+        table, known = tables.candles, tables.instruments
+        any_of_venue = (
+            sa.select(table.c.open_ms)
+            .join(known, known.c.id == table.c.instrument_id)
+            .where(known.c.venue == venue, *_opened(first, count))
+            .distinct()
         )
         with self.catalog.read() as connection:
             versions = versions_of(connection, venue)
-            found = connection.execute(query).all()
-        wholes = [whole(several) for several in versions.values()]
-        place, factor = _places(versions, wholes)
-        out = np.zeros((len(wholes), count), np.int64)
-        for open_ms, ids_text, deltas_text in found:
-            ids, lots = np.fromstring(ids_text, np.int64, sep=","), np.fromstring(deltas_text, np.int64, sep=",")
-            mine = (ids < len(place)) & (place[np.minimum(ids, len(place) - 1)] >= 0)
-            ids, lots = ids[mine], lots[mine]
-            np.add.at(out[:, open_ms // MINUTE_MS - first], place[ids], lots * factor[ids])
-        return Deltas(wholes, np.arange(first, first + count) * MINUTE_MS, out)
+            if symbols is not None:
+                versions = {name: versions[name] for name in symbols if name in versions}
+            wholes = [whole(several) for several in versions.values()]
+            place, ticks, lots = _places(versions, wholes)
+            scales = {"bid": lots, "ask": lots, "bid_quote": ticks * lots, "ask_quote": ticks * lots}
+            sums = {name: np.zeros((count, len(wholes)), np.int64) for name in scales}
+            close = np.full((count, len(wholes)), np.iinfo(np.int64).min)
+            stored = np.zeros(count, np.bool_)
+            stored[[open_ms // MINUTE_MS - first for (open_ms,) in connection.execute(any_of_venue)]] = True
+            columns = [table.c[name] for name in ("n", "close", *scales)]
+            for minute, ids, n, closes, *values in _by_minute(connection, first, count, place, *columns):
+                some = n > 0  # else nothing but prints that are no market trades
+                close[minute, place[ids[some]]] = closes[some] * ticks[ids[some]]
+                for (name, scale), amounts in zip(scales.items(), values, strict=True):
+                    np.add.at(sums[name][minute], place[ids], amounts * scale[ids])
+        return MinuteBars(wholes, first * MINUTE_MS, stored, close, **sums)
 
     # -- liquidations, gaps, coverage ---------------------------------------------------------------------------
 
@@ -433,15 +468,42 @@ def _ids(versions: dict[str, list[Version]], symbols: Sequence[str] | None) -> d
 
 def _places(
     versions: dict[str, list[Version]], wholes: Sequence[Instrument]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """By instrument id: position of its symbol (-1: of another venue) and the lots of the whole in one of its own."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """By instrument id: position of its symbol (-1: none), and the ticks and lots of the whole in one of its own."""
     top = max((version.id for several in versions.values() for version in several), default=0)
-    place, factor = np.full(top + 1, -1, np.int64), np.ones(top + 1, np.int64)
+    place, ticks, lots = np.full(top + 1, -1, np.int64), np.ones(top + 1, np.int64), np.ones(top + 1, np.int64)
     for k, (several, one) in enumerate(zip(versions.values(), wholes, strict=True)):
         for version in several:
             place[version.id] = k
-            factor[version.id] = int(version.instrument.lot.value / one.lot.value)
-    return place, factor
+            ticks[version.id] = int(version.instrument.tick.value / one.tick.value)
+            lots[version.id] = int(version.instrument.lot.value / one.lot.value)
+    return place, ticks, lots
+
+
+def _opened(first: int, count: int) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """Candles that open in `count` minutes from the number `first` on."""
+    open_ms = tables.candles.c.open_ms
+    return open_ms >= first * MINUTE_MS, open_ms < (first + count) * MINUTE_MS
+
+
+def _by_minute(
+    connection: Connection, first: int, count: int, place: NDArray[np.int64], *columns: sa.ColumnElement[int]
+) -> Iterator[tuple[Any, ...]]:
+    """Stored candles of the ids that have a place: number of the minute, ids, and each column's values.
+
+    A row a minute, its numbers as text: a row a candle would cost several times as much to take over.
+    """
+    table = tables.candles
+    texts = [sa.func.aggregate_strings(sa.cast(one, sa.Text), ",") for one in (table.c.instrument_id, *columns)]
+    query = sa.select(table.c.open_ms, *texts).where(*_opened(first, count)).group_by(table.c.open_ms)
+    if (place >= 0).sum() <= FEW:
+        query = query.where(table.c.instrument_id.in_(np.flatnonzero(place >= 0).tolist()))
+    for open_ms, *found in connection.execute(query):
+        ids, *values = (np.fromstring(text, np.int64, sep=",") for text in found)
+        mine = np.flatnonzero(ids < len(place))
+        mine = mine[place[ids[mine]] >= 0]
+        mine = mine[np.argsort(ids[mine])]  # of two versions in a minute the later one comes last
+        yield open_ms // MINUTE_MS - first, ids[mine], *(amounts[mine] for amounts in values)
 
 
 def _minutes(connection: Connection, versions: Sequence[Version], start_ms: int, end_ms: int) -> Candles:
