@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,21 @@ from playwright.sync_api import Locator, Page, expect
 
 from e2e.screen import opened, shown, wait_until
 from program import started
+from tapes import tape, trade, universe
+from tapewatch.store.writer import Store
+
+MINUTE = 60_000
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("alerts")
+    store = Store(Path(home) / "data").open()
+    prices = [420_000 + 4_200 * (k // 30 % 2) for k in range(181)]  # up or down by a percent each half hour
+    end_ms = time.time_ns() // 1_000_000 // MINUTE * MINUTE - 60 * MINUTE
+    rows = [trade(k + 1, end_ms - (180 - k) * MINUTE, price, 1) for k, price in enumerate(prices)]
+    store.write(universe("BTCUSDT"), tape(rows), name="first")
+    store.close()
     settings = {"TAPEWATCH_ALERTS__ALLOWED_NETWORKS": "10.0.0.0/8"}
     with started(
         home, "demo", "--port", "0", "--symbols", "4", "--data", str(Path(home) / "data"), **settings
@@ -96,6 +108,21 @@ def test_a_rule_is_changed_and_deleted(page: Page, demo: str) -> None:
     expect(sheet).to_have_count(0)
     wait_until(lambda: shown(page, "alerts")["count"] == 0, lambda: shown(page, "alerts"))
     assert told(demo)["rules"] == []
+
+
+def test_a_rule_is_tried_on_the_stored_past(page: Page, demo: str) -> None:
+    opened(page, f"{demo}?panels=imbalance,alerts&symbol=BTCUSDT")
+    sheet = new_rule(page)
+    sheet.locator("#rule-metric option").nth(5).wait_for(state="attached")
+    sheet.locator("#rule-threshold").fill("0.9")
+    sheet.get_by_role("button", name="Dry run").click()
+    block = sheet.locator("[data-dryrun]")
+    # Five changes of a percent, each begins one alert that ends five minutes later; after each the price stood still.
+    expect(block).to_contain_text("5 alerts, 40 a day")
+    expect(block).to_contain_text("one look a minute at 1 symbol")
+    expect(block.locator("tbody tr").first).to_contain_text(re.compile(r"1 min\s*0\.000\s*0\.000\s*5\s*\+0\.00\d"))
+    sheet.locator("#rule-threshold").fill("2")
+    expect(block).to_have_count(0)  # another rule than the one that was tried
 
 
 def test_sinks_are_kept_and_never_shown_again(page: Page, demo: str) -> None:

@@ -89,6 +89,32 @@ export interface MetricRow {
   values: Record<string, number | null>;
 }
 
+interface Moved {
+  n: number;
+  mean_pct: number | null;
+  median_pct: number | null;
+}
+
+/** What a rule would have done over stored minutes. */
+export interface DryRunTold {
+  unit: string;
+  decimals: number;
+  from_ts: number;
+  to_ts: number;
+  instruments: number;
+  looks: number;
+  looks_known: number;
+  count: number;
+  per_day: number | null;
+  open: number;
+  cooling: number;
+  quiet: number;
+  symbols: { symbol: string; count: number }[];
+  symbols_fired: number;
+  episodes: (Pick<EpisodeRow, 'fired_ts' | 'value' | 'after_1m_pct' | 'after_5m_pct' | 'after_15m_pct'> & { symbol: string })[];
+  followed: (Moved & { minutes: number; baseline: Moved })[];
+}
+
 export interface AlertsState {
   rules: RuleRow[];
   /** Newest first. */
@@ -222,6 +248,7 @@ export const metricsOf = async (exchange: string, symbol: string): Promise<Metri
   (await getJson<{ metrics: MetricRow[] }>('/api/alerts/metrics', { exchange, symbol })).metrics;
 export const saveRule = (body: RuleBody, id?: number): Promise<{ rule: RuleRow }> =>
   id === undefined ? sendJson('POST', '/api/alerts/rules', body) : sendJson('PUT', `/api/alerts/rules/${id}`, body);
+export const dryRun = (body: RuleBody): Promise<DryRunTold> => sendJson('POST', '/api/alerts/dry-run', body);
 export const deleteRule = (id: number): Promise<unknown> => sendJson('DELETE', `/api/alerts/rules/${id}`);
 export const saveSink = (name: string, body: Record<string, unknown>): Promise<unknown> => sendJson('PUT', `/api/alerts/sinks/${name}`, body);
 export const deleteSink = (name: string): Promise<unknown> => sendJson('DELETE', `/api/alerts/sinks/${name}`);
