@@ -231,11 +231,18 @@ def test_what_has_no_history_is_refused_with_a_sentence(reader: Reader, fields: 
     assert sentence in str(refused.value)
 
 
-def test_ranges_without_minutes_and_too_long_ones_are_refused(reader: Reader, tmp_path: Path) -> None:
+def test_ranges_without_minutes_and_too_long_ones_are_refused(
+    reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(
         NotFoundError, match="no whole minute of binance is stored in this range; stored are 2026-01-01T00"
     ):
         tried(reader, rule(), 1, T0)
+    monkeypatch.setattr("tapewatch.desk.dryrun.MOST_CELLS", 600)
+    with pytest.raises(
+        UsageError, match=r"3 instruments can be tried on 0\.1 days at most: name fewer, or ask for less"
+    ):
+        tried(reader, rule(), 0, 0)
     empty = Store(tmp_path / "data").open()
     empty.close()
     for nothing in (None, other := Reader(empty.folder)):

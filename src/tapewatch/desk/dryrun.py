@@ -14,8 +14,8 @@ from ..model.tape import Flag, Kind
 from ..store.reader import STREAMS, Reader
 from .bars import DAY_MS, MINUTE_MS
 
-MOST_CELLS = 4_000_000
-"""Minutes times instruments that are read for one dry run: two days of 1,400, or a month of 90; some 300 MB."""
+MOST_CELLS = 2_000_000
+"""Minutes times instruments that are read for one dry run: a day of 1,300, or a month of 45; some 350 MB."""
 MOST_DAYS = 44
 
 
