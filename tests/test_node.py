@@ -103,6 +103,20 @@ def test_a_hole_in_the_trades_is_told_until_it_is_filled(tmp_path: Path) -> None
     assert node.engine.totals()["count"] == 3
 
 
+def test_history_is_no_gap_that_is_filled(tmp_path: Path) -> None:
+    node = venue_node(tmp_path)
+    node.on_universe([WUSDT])
+    feed(node, warm.FRAMES[3])  # aggregate trade 3
+    trades = ",".join(
+        f'{{"a":{a},"p":"100.{a}","q":"1","f":{a},"l":{a},"T":{1_790_000_000_000 + a},"m":true}}' for a in (0, 1, 2)
+    )
+    node.on_trades("WUSDT", f"[{trades}]".encode(), RECV_NS + 2_000_000_000)
+    totals = node.engine.totals()
+    assert (totals["count"], totals["missing"], totals["filled"], totals["absent"]) == (4, 0, 0, 0)
+    (candle,) = node.engine.footprint(0, 60_000, 1, 1).candles
+    assert (candle["open"], candle["high"], candle["close"], candle["bid"]) == (1000, 1002, 999, 503)
+
+
 def test_thresholds_of_one_symbol_reach_its_screener(tmp_path: Path) -> None:
     own = ThresholdsConfig(symbols={"WUSDT": SymbolThresholds(adv_percent=0.1, min_notional=0.0)})
     common, special = venue_node(tmp_path), venue_node(tmp_path, thresholds=own)

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..config import ThresholdsConfig, VenueConfig
 from ..engine import Engine, Need
@@ -291,7 +292,17 @@ class VenueNode:
         if self.recorder is not None:
             self.recorder.trades(symbol, body, received_ns)
         tape = self._refining(lambda: self.codec.trades(symbol, body, received_ns), needs)
+        if self._is_history(tape.rows):
+            # From the newest one backwards each goes right before what is held: nothing is missing in between, ever.
+            tape = Tape(tape.rows[::-1].copy(), tape.levels)
         return needs + self.engine.apply(tape)
+
+    def _is_history(self, rows: NDArray[np.void]) -> bool:
+        """Whether trades of one instrument, in order of id, end before the oldest one held."""
+        if not len(rows):
+            return False
+        held = self.engine.flow.trades[rows["instrument"][-1]]
+        return bool(held["last_id"] != EMPTY and rows["id"][-1] < held["first_id"])
 
     def on_klines(self, symbol: str, bodies: Sequence[bytes]) -> int:
         """Take today's one-minute klines: where trades begin late, CVD begins with them. Returns when they end."""
