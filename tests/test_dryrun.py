@@ -204,7 +204,8 @@ def test_minutes_in_which_trades_are_missing_are_not_known(tmp_path: Path) -> No
     # Known are minutes 0 to 2, 5, 6, 8 and 9: of 3 and 4 trades are missing, of 7 nothing of the venue is stored.
     assert [(one["start_ts"] - T0) // MINUTE for one in told["episodes"]] == [0]
     assert (told["looks"], told["looks_known"], told["minutes_unknown"]) == (10, 7, 3)
-    both = tried(reader, rule(symbols=("BTCUSDT", "ETHUSDT")), 0, 0)
+    both = tried(reader, rule(symbols=("BTCUSDT", "ETHUSDT", "NOPEUSDT")), 0, 0)
+    assert (both["instruments"], both["not_stored"]) == (2, ["NOPEUSDT"])
     assert (both["minutes_unknown"], both["looks_in_gaps"], both["symbols"]) == (
         1,
         2,

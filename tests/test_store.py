@@ -287,6 +287,11 @@ def test_a_finer_tick_joins_what_was_stored_before_it_exactly(store: Store) -> N
     reader = reader_of(store)
     same(reader.footprint("binance", "BTCUSDT", MINUTE, 1, T0, T0 + MINUTE), engine.footprint(0, MINUTE, 1, 1))
     assert reader.deltas("binance", T0, T0 + 2 * MINUTE).lots.tolist() == [[30 - 40 + 5 + 6, 0]]
+    minutes = reader.minutes("binance", T0, T0 + 2 * MINUTE, ["BTCUSDT", "NOPEUSDT"])
+    assert [one.symbol for one in minutes.instruments] == ["BTCUSDT"]
+    assert (minutes.first_ms, minutes.stored.tolist(), int(minutes.close[0, 0])) == (T0, [True, False], 100)
+    assert [minutes.bid[0, 0], minutes.ask[0, 0], minutes.ask[1, 0]] == [40, 41, 0]
+    assert [minutes.bid_quote[0, 0], minutes.ask_quote[0, 0]] == [105 * 40, 100 * 30 + 101 * 5 + 100 * 6]
     with pytest.raises(UsageError, match="up to a week"):
         reader.deltas("binance", *ALWAYS)
     reader.close()

@@ -195,6 +195,7 @@ class DryRun(Answer):
     minutes: Count
     minutes_unknown: Annotated[Count, Field(description="Of these, nothing that the rule watches is known.")]
     instruments: Count
+    not_stored: Annotated[list[str], Field(description="Named symbols that nothing is stored of.")]
     looks: Annotated[Count, Field(description="minutes x instruments")]
     looks_known: Annotated[Count, Field(description="At which the figure was known.")]
     looks_in_gaps: Annotated[Count, Field(description="Unknown because trades of that instrument are missing.")]

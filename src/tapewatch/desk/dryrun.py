@@ -48,7 +48,9 @@ def tried(reader: Reader | None, rule: Rule, start_ms: int, end_ms: int) -> dict
             f"no liquidation that the rule could see is stored of {rule.exchange} in this range: whether there were "
             "none, or none were recorded, is not known"
         )
-    return dry_run(rule, minutes, start_ms, end_ms, other)
+    held = {one.symbol for one in minutes.instruments}
+    missing = [symbol for symbol in rule.symbols if symbol not in held]
+    return dry_run(rule, minutes, start_ms, end_ms, other) | {"not_stored": missing}
 
 
 def _told(stored: tuple[int, int]) -> str:

@@ -102,6 +102,7 @@ export interface DryRunTold {
   from_ts: number;
   to_ts: number;
   instruments: number;
+  not_stored: string[];
   looks: number;
   looks_known: number;
   count: number;
