@@ -15,7 +15,7 @@ from ..store.reader import STREAMS, Reader
 from .bars import DAY_MS, MINUTE_MS
 
 MOST_CELLS = 2_000_000
-"""Minutes times instruments that are read for one dry run: a day of 1,300, or a month of 45; some 350 MB."""
+"""Minutes times instruments that are read for one dry run: a day of 1,300, or a month of 45; half a gigabyte."""
 MOST_DAYS = 44
 
 
