@@ -68,6 +68,8 @@ async def test_stored_trades_of_today_count_once_under_the_live_ones(world: Worl
     assert (gap["first_id"], gap["last_id"], gap["cause"]) == (1_200, 1_250, Cause.PROCESS_DOWN)
     assert (gap["from_ms"], gap["to_ms"]) == (START + 199 * MINUTE, T0)
     assert [hole.first_id for hole in world.venue.trade_holes()] == [1_200]
+    totals = engine.totals()
+    assert (totals["missing"], totals["filled"], totals["absent"]) == (51, 0, 51), "what was only read late was no gap"
     assert (engine.counted_since_ms(0), engine.totals()["count"]) == (START, 201)
     bought = sum((1 + n % 3) * (-1 if n % 2 == 0 else 1) for n in range(200)) + 7_000
     assert int(engine.footprint(0, MINUTE, 1, 1).candles["cvd"][-1]) == bought

@@ -472,6 +472,15 @@ class Engine:
         trades = self.flow.trades[i]
         trades["lost_after"], trades["lost_cause"] = trades["last_id"], cause
 
+    def apply_stored(self, tape: Tape) -> None:
+        """Apply stored trades of before the start. The ids they fill were not missing, only not read yet."""
+        trades = self.flow.trades
+        filled = trades["filled"].copy()
+        self.apply(tape)
+        read = trades["filled"] - filled
+        trades["missing"] -= read
+        trades["filled"] -= read
+
     def history_loaded(self) -> None:
         """Today's stored trades are in: what is missing between them and the live ones, we were not there for."""
         for i in self.instruments_with_gaps():

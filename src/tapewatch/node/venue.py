@@ -324,7 +324,7 @@ class VenueNode:
         """Take stored trades of today; those of the other source than the one that counts are no history of ours."""
         stored = Tape(tape.rows.copy(), tape.levels)
         stored.rows["flags"] |= int(Flag.BACKFILLED)
-        self.engine.apply(stored)
+        self.engine.apply_stored(stored)
 
     def venue_ms(self) -> int:
         """The venue's clock, as the feed measures it."""
