@@ -19,8 +19,8 @@ def api(url: str, path: str, **params: str) -> dict[str, Any]:
 
 
 def raw(page: Page, panel: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = shown(page, panel)["raw"]
-    return rows
+    """What stands behind the rows; those that only say a sentence, as while data are on their way, have nothing."""
+    return [row for row in shown(page, panel)["raw"] if row is not None]
 
 
 @pytest.mark.parametrize("panel", ["basis", "funding"])
