@@ -108,7 +108,8 @@ def test_history_is_no_gap_that_is_filled(tmp_path: Path) -> None:
     node.on_universe([WUSDT])
     feed(node, warm.FRAMES[3])  # aggregate trade 3
     trades = ",".join(
-        f'{{"a":{a},"p":"100.{a}","q":"1","f":{a},"l":{a},"T":{1_790_000_000_000 + a},"m":true}}' for a in (0, 1, 2)
+        f'{{"a":{a},"p":"100.{a}","q":"1","f":{a},"l":{a},"T":{1_790_000_000_000 + a},"m":true}}'
+        for a in (0, 1, 2, 3)  # the page is longer than what was missing
     )
     node.on_trades("WUSDT", f"[{trades}]".encode(), RECV_NS + 2_000_000_000)
     totals = node.engine.totals()

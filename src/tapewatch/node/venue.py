@@ -292,17 +292,18 @@ class VenueNode:
         if self.recorder is not None:
             self.recorder.trades(symbol, body, received_ns)
         tape = self._refining(lambda: self.codec.trades(symbol, body, received_ns), needs)
-        if self._is_history(tape.rows):
-            # From the newest one backwards each goes right before what is held: nothing is missing in between, ever.
-            tape = Tape(tape.rows[::-1].copy(), tape.levels)
-        return needs + self.engine.apply(tape)
+        return needs + self.engine.apply(Tape(self._history_backwards(tape.rows), tape.levels))
 
-    def _is_history(self, rows: NDArray[np.void]) -> bool:
-        """Whether trades of one instrument, in order of id, end before the oldest one held."""
-        if not len(rows):
-            return False
-        held = self.engine.flow.trades[rows["instrument"][-1]]
-        return bool(held["last_id"] != EMPTY and rows["id"][-1] < held["first_id"])
+    def _history_backwards(self, rows: NDArray[np.void]) -> NDArray[np.void]:
+        """Trades of one instrument, those before the oldest one held from the newest of them back.
+
+        So each goes right before what is held, and nothing is missing in between, ever.
+        """
+        held = self.engine.flow.trades[rows["instrument"][0] if len(rows) else 0]
+        if held["last_id"] == EMPTY:
+            return rows
+        older = rows["id"] < held["first_id"]
+        return np.concatenate([rows[older][::-1], rows[~older]])
 
     def on_klines(self, symbol: str, bodies: Sequence[bytes]) -> int:
         """Take today's one-minute klines: where trades begin late, CVD begins with them. Returns when they end."""
