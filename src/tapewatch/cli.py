@@ -500,15 +500,16 @@ def doctor(
 
     from .node.accounts import examine_server
     from .node.doctor import Verdict, examine
-    from .node.warm import LIVE_PARTS, compile_apart, warm_up
+    from .node.warm import LIVE_PARTS, compile_apart, own_decoders, warm_up
     from .sim.simulation import warm_up as warm_up_venue
+    from .venues.registry import PRODUCTS
 
     settings = config.load(config_file)
     if warm:
         with err.status("compiling kernels, once"):
             began = time.perf_counter()
             asyncio.run(compile_apart(*LIVE_PARTS))
-            warm_up()
+            warm_up(decoders=own_decoders(PRODUCTS))
             warm_up_venue()
         out.print(f"kernels ready in {time.perf_counter() - began:.1f} s", highlight=False)
         return
