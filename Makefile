@@ -45,9 +45,9 @@ check: setup
 	$(BIN)/python hatch_build.py npm run check
 	$(BIN)/python hatch_build.py npm run test
 
-# pytest comes last: its summary is the last line on the screen.
+# pytest comes last: its summary is the last line on the screen. Files are spread over a process a core.
 test: setup browser check
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadfile
 
 # Run it on a quiet machine; bench/README.md says what is measured. `make bench SETS=depth20` runs one set.
 bench: setup

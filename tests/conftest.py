@@ -26,14 +26,6 @@ def data_dir() -> Path:
     return path
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: their driver keeps an event loop in this thread, beside which no other can run."""
-    for item in items:
-        if item.path.parent.name == "e2e":
-            item.add_marker("e2e")
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """A real PostgreSQL server."""

@@ -17,8 +17,9 @@ from program import started
 VIEWPORT = {"width": 1920, "height": 1080}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One for each file: its driver keeps an event loop in this thread, beside which no other test's could run."""
     path = find_chromium()
     if path is None:
         pytest.fail(ADVICE)
