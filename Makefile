@@ -35,7 +35,7 @@ demo: setup
 	@exec $(BIN)/tapewatch demo --port $(PORT)
 
 browser: setup
-	@$(BIN)/python tests/chromium.py --install
+	@$(BIN)/python tests/support/chromium.py --install
 
 check: setup
 	$(BIN)/ruff check .

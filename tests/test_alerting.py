@@ -35,7 +35,7 @@ from tapewatch.store.writer import Store
 RULE = {"name": "high", "metric": "price", "threshold": 42_000.0, "symbols": ["BTCUSDT"]}
 MINUTE = 60_000
 INSIDE = {"kind": "webhook", "url": "http://10.0.0.1/SECRET"}
-CHILD = Path(__file__).parent / "alert_child.py"
+CHILD = Path(__file__).parent / "support" / "alert_child.py"
 
 
 def settings(tmp_path: Path) -> Config:

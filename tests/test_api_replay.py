@@ -12,7 +12,6 @@ from typing import Any
 import aiohttp
 import pytest
 
-from e2e.written_tape import LIQUIDATIONS, START_MS, TRADES, candles, write_tape
 from market_world import Served, World, serve
 from tapewatch.api import create_app, schemas
 from tapewatch.config import Config, ThresholdsConfig
@@ -22,6 +21,7 @@ from tapewatch.node.server import Server, bind
 from tapewatch.node.warm import warm_up
 from tapewatch.replay import Cursor, Player, Recording, State
 from tapewatch.replay.report import state_hash
+from written_tape import LIQUIDATIONS, START_MS, TRADES, candles, write_tape
 
 MINUTE = 60_000
 

@@ -13,8 +13,8 @@ import pytest
 from nbclient import NotebookClient
 
 from conftest import ROOT
-from e2e.screen import wait_until
 from program import started
+from screen import wait_until
 
 EXAMPLES = ROOT / "examples"
 SECONDS = 75

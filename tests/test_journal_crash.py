@@ -20,7 +20,7 @@ from tapewatch.journal import Reason
 
 KILLS = int(os.environ.get("TAPEWATCH_KILLS", "30"))
 READY_WITHIN_MS = 20_000
-CHILD = Path(__file__).parent / "journal_child.py"
+CHILD = Path(__file__).parent / "support" / "journal_child.py"
 LEFT_BY_THE_DEAD = {Reason.TORN, Reason.UNCLOSED}
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from e2e.written_tape import START_MS, TRADES, write_tape
 from program import START_WITHIN_S, environment, run
 from tapewatch.replay import Player, Recording
 from tapewatch.replay.keys import press
+from written_tape import START_MS, TRADES, write_tape
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 

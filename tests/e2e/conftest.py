@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from chromium import ADVICE, find_chromium
-from e2e.screen import wait_until
-from e2e.written_tape import LIQUIDATIONS, START_MS, write_tape
 from program import started
+from screen import wait_until
+from written_tape import LIQUIDATIONS, START_MS, write_tape
 
 VIEWPORT = {"width": 1920, "height": 1080}
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from e2e.screen import opened, shown, wait_until
 from program import started
+from screen import opened, shown, wait_until
 from tapes import tape, trade, universe
 from tapewatch.store.writer import Store
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from e2e.screen import opened, shown, wait_until
-from e2e.written_tape import candles
+from screen import opened, shown, wait_until
+from written_tape import candles
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 NAMES = ("open_ts", "bid", "ask", "delta", "cvd", "n", "levels")

@@ -16,8 +16,8 @@ import openpyxl  # type: ignore[import-untyped]
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from e2e.screen import opened, wait_until
 from program import started
+from screen import opened, wait_until
 from tapes import tape, trade, universe
 from tapewatch.store.writer import Store
 

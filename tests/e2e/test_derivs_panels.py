@@ -9,8 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from e2e.screen import opened, shown, wait_until
-from e2e.written_tape import START_MS, TRADES
+from screen import opened, shown, wait_until
+from written_tape import START_MS, TRADES
 
 
 def api(url: str, path: str, **params: str) -> dict[str, Any]:

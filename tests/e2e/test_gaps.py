@@ -6,9 +6,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from e2e.screen import opened, shown, wait_until
-from e2e.written_tape import START_MS, TRADES, write_tape
 from program import started
+from screen import opened, shown, wait_until
+from written_tape import START_MS, TRADES, write_tape
 
 LOST = 3
 """Between a trade of the first minute and one of the second."""

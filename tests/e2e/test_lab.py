@@ -10,8 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from e2e.screen import opened, shown, wait_until
-from e2e.written_tape import candles
+from screen import opened, shown, wait_until
+from written_tape import candles
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 DAY_MS = 86_400_000

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from e2e.screen import opened, shown, wait_until
+from screen import opened, shown, wait_until
 
 
 def asked(url: str, path: str, **params: str) -> Any:

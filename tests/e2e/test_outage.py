@@ -10,8 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from e2e.screen import READY_WITHIN_MS, shown, wait_until
 from program import Program, started
+from screen import READY_WITHIN_MS, shown, wait_until
 
 PANELS = ("footprint:binance:BTCUSDT", "footprint:okx:BTC-USDT-SWAP", "funding", "flow")
 

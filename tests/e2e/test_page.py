@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from e2e.screen import candles_shown, opened, shown, wait_for_candles, wait_until
-from e2e.written_tape import START_MS, candles
+from screen import candles_shown, opened, shown, wait_for_candles, wait_until
+from written_tape import START_MS, candles
 
 MINUTE_MS = 60_000
 FOUR = ["big-flow", "footprint", "imbalance", "liquidations"]

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 from playwright.sync_api import Page
 
-from e2e.screen import opened, shown, wait_for_candles, wait_until
 from program import started
+from screen import opened, shown, wait_for_candles, wait_until
 
 ALIVE_WITHIN_S = 15.0
 RECORDING = "binance_usdm/usdm_btcusdt_20240718.gz"

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from e2e.screen import candles_shown, opened, shown, wait_for_candles, wait_until
-from e2e.written_tape import LAST_MS, START_MS, TRADES, candles, write_tape
 from program import started
+from screen import candles_shown, opened, shown, wait_for_candles, wait_until
+from written_tape import LAST_MS, START_MS, TRADES, candles, write_tape
 
 MINUTE_MS = 60_000
 

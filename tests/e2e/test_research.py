@@ -21,8 +21,8 @@ import pyarrow.parquet
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from e2e.screen import opened, shown, wait_until
 from program import started
+from screen import opened, shown, wait_until
 
 NAMES = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "BNBUSDT")
 BARS = 2_000

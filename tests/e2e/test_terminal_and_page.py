@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from e2e.screen import opened, shown, wait_until
 from program import run
+from screen import opened, shown, wait_until
 
 WIDTH, HEIGHT = 300, 90
 """Wide enough for every column of every panel."""

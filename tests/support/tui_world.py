@@ -25,7 +25,7 @@ from tapewatch.tui.market import Shown
 from tapewatch.tui.run import one_moment
 from tapewatch.venues.registry import PRODUCTS
 
-FIXTURES = Path(__file__).parent / "fixtures" / "tui"
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "tui"
 SIZES = ((80, 24), (120, 40), (200, 60))
 COINS = ("BTC", "ETH", "SOL")
 MINUTES = 15

@@ -1,6 +1,6 @@
 """Find a Chromium or Chrome for the browser tests, or install one with the platform's own means.
 
-``python tests/chromium.py`` prints the one it finds; ``--install`` installs one first where there is none.
+``python tests/support/chromium.py`` prints the one it finds; ``--install`` installs one first where there is none.
 """
 
 from __future__ import annotations
