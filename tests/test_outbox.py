@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 import pytest
+import trustme
 from aiohttp import web
 
-from alert_sinks import Answer, mail_server, ok, receiver
+from alert_sinks import PASSWORD, USER, Answer, mail_server, ok, receiver
 from tapes import T0
 from tapewatch.alerts.episode import Notice
 from tapewatch.config import AlertsConfig
@@ -108,6 +111,68 @@ async def test_a_mail_says_what_happened_and_every_attempt_is_the_same_mail() ->
     assert lines[3].startswith("delayed by ")
     assert first["Message-ID"] == second["Message-ID"]
     assert first["X-Tapewatch-Key"] == notice().key
+
+
+@pytest.fixture
+def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> trustme.CA:
+    """Who vouches for servers' certificates, known to this machine the way a company's own authority is."""
+    ours = trustme.CA()
+    ours.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    return ours
+
+
+def vouched(by: trustme.CA, *names: str) -> ssl.SSLContext:
+    """A server's context with a certificate for these names."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    by.issue_cert(*names).configure_cert(context)
+    return context
+
+
+def _by(security: str, context: ssl.SSLContext) -> Any:
+    return {security: context}
+
+
+def mailbox(
+    port: int, security: Literal["starttls", "tls"], password: str = PASSWORD, host: str = "localhost"
+) -> Email:
+    return Email(host, ("a@desk.example",), "tape@desk.example", port, security, USER, password)
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+async def test_mail_goes_over_an_encrypted_line_to_whom_it_is_meant(
+    security: Literal["starttls", "tls"], authority: trustme.CA
+) -> None:
+    right, elsewhere = vouched(authority, "localhost"), vouched(authority, "mail.example")
+    stranger = vouched(trustme.CA(), "localhost")
+    async with carrying() as carrier:
+        async with mail_server(**_by(security, right)) as box:
+            await carrier.send(mailbox(box.port, security), notice(), 1)
+            said = str(await refusal(carrier, mailbox(box.port, security, "wrong")))
+            assert said.startswith("the mail server answers 535 ")
+            assert "wrong" not in said
+        assert (len(box.mails), box.encrypted) == (1, [True])
+        for context, why in ((elsewhere, "Hostname mismatch"), (stranger, "unable to get local issuer certificate")):
+            async with mail_server(**_by(security, context)) as box:
+                error = await refusal(carrier, mailbox(box.port, security))
+            assert str(error).startswith(f"its certificate is not accepted: {why}"), str(error)
+            assert not error.final  # a certificate is renewed; what waits is sent then
+            assert box.mails == []
+
+
+async def test_a_webhook_of_a_server_that_nobody_vouches_for_gets_nothing() -> None:
+    stranger = vouched(trustme.CA(), "localhost")
+    async with receiver(tls=stranger) as hook, carrying() as carrier:
+        error = await refusal(carrier, Webhook(f"{hook.url}/SECRET"))
+        assert str(error).startswith("its certificate is not accepted: ")
+        assert hook.got == []
+
+
+async def test_a_password_is_not_said_on_an_open_line() -> None:
+    async with mail_server() as box, carrying() as carrier:  # which offers no STARTTLS
+        error = await refusal(carrier, mailbox(box.port, "starttls"))
+        assert str(error) == "mail: SMTP STARTTLS extension not supported by server."
+        assert box.mails == []
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
 from email.policy import default
+from ssl import SSLContext
 from typing import Any
 
 from aiohttp import web
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 Answer = Callable[[int], web.Response]
 """What is answered to the n-th request, from 1 on."""
@@ -57,20 +58,25 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiver(answer: Answer = ok, *, hanging: bool = False, host: str = "127.0.0.1") -> AsyncIterator[Receiver]:
+async def receiver(
+    answer: Answer = ok, *, hanging: bool = False, host: str = "127.0.0.1", tls: SSLContext | None = None
+) -> AsyncIterator[Receiver]:
     """An HTTP server on loopback."""
     one = Receiver(answer, hanging=hanging)
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", one.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, host, 0)
+    site = web.TCPSite(runner, host, 0, ssl_context=tls)
     await site.start()
-    one.url = f"http://{host}:{runner.addresses[0][1]}"
+    one.url = f"http{'s' if tls else ''}://{host}:{runner.addresses[0][1]}"
     try:
         yield one
     finally:
         await runner.cleanup()
+
+
+USER, PASSWORD = "tape", "open sesame"
 
 
 @dataclass
@@ -79,24 +85,48 @@ class Mailbox:
 
     port: int = 0
     mails: list[Message] = field(default_factory=list)
+    encrypted: list[bool] = field(default_factory=list)
+    """Of each mail, whether its line was."""
     refusals: int = 0
     """So many mails are refused first."""
 
-    async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:  # noqa: N802  (aiosmtpd's name)
+    async def handle_DATA(self, server: SMTP, _: Session, envelope: Envelope) -> str:  # noqa: N802  (aiosmtpd's name)
         if self.refusals:
             self.refusals -= 1
             return "451 try again later"
         content = envelope.content
         assert isinstance(content, bytes)
+        assert server.transport is not None
         self.mails.append(message_from_bytes(content, policy=default))
+        self.encrypted.append(server.transport.get_extra_info("cipher") is not None)
         return "250 taken"
 
 
+def _knows(_: SMTP, __: Session, ___: Envelope, ____: str, given: Any) -> AuthResult:
+    return AuthResult(success=(given.login, given.password) == (USER.encode(), PASSWORD.encode()), handled=False)
+
+
 @asynccontextmanager
-async def mail_server(refusals: int = 0) -> AsyncIterator[Mailbox]:
-    """A mail server on loopback."""
+async def mail_server(
+    refusals: int = 0, *, starttls: SSLContext | None = None, tls: SSLContext | None = None
+) -> AsyncIterator[Mailbox]:
+    """A mail server on loopback; one with a certificate takes mail of `USER` only, and over an encrypted line."""
     box = Mailbox(refusals=refusals)
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(box, hostname="test"), "127.0.0.1", 0)
+
+    def greet() -> SMTP:
+        if starttls is None and tls is None:
+            return SMTP(box, hostname="test")
+        return SMTP(
+            box,
+            hostname="test",
+            tls_context=starttls,
+            require_starttls=starttls is not None,
+            authenticator=_knows,
+            auth_required=starttls is not None,
+            auth_require_tls=starttls is not None,  # with implicit TLS the server does not know of it
+        )
+
+    server = await asyncio.get_running_loop().create_server(greet, "127.0.0.1", 0, ssl=tls)
     box.port = server.sockets[0].getsockname()[1]
     try:
         yield box

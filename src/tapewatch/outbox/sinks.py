@@ -11,6 +11,7 @@ import hmac
 import logging
 import os
 import socket
+import ssl
 import time
 from email.message import EmailMessage
 from http import HTTPStatus
@@ -164,11 +165,14 @@ class Carrier:
             raise DeliveryError(f"no answer within {self._config.timeout_s:g} s") from None
         except RefusedTargetError as error:
             raise DeliveryError(str(error), final=True) from None
-        except aiosmtplib.SMTPResponseException as error:
-            raise DeliveryError(f"the mail server answers {error.code} {error.message[:120]}") from None
-        except aiosmtplib.SMTPException as error:
-            raise DeliveryError(f"mail: {type(error).__name__}") from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused) as error:
+            said = error.recipients[0] if isinstance(error, aiosmtplib.SMTPRecipientsRefused) else error
+            raise DeliveryError(f"the mail server answers {said.code} {said.message[:120]}") from None
+        except (aiosmtplib.SMTPException, aiohttp.ClientError, OSError) as error:
+            if isinstance(wrong := _certificate(error), ssl.SSLCertVerificationError):
+                raise DeliveryError(f"its certificate is not accepted: {wrong.verify_message}") from None
+            if isinstance(error, aiosmtplib.SMTPException):
+                raise DeliveryError(f"mail: {str(error)[:120] or type(error).__name__}") from None
             # An address is a secret, and these errors name it.
             cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
             told = cause is not error or isinstance(error, socket.gaierror)
@@ -270,8 +274,9 @@ class Carrier:
             async with client:
                 await client.send_message(mail)
         finally:
+            # Its transport closes the connection: closed by us, its number could be another's while the loop still
+            # looks after it.
             client.close()
-            connected.close()
 
     async def _connect(self, host: str, port: int) -> socket.socket:
         """A connection to an address that was checked."""
@@ -289,6 +294,15 @@ class Carrier:
                 connection.close()
                 raise
         raise failed
+
+
+def _certificate(error: BaseException) -> BaseException | None:
+    """What was wrong with a certificate, if that is what the error comes from."""
+    return (
+        error.certificate_error
+        if isinstance(error, aiohttp.ClientConnectorCertificateError)
+        else error.__cause__ or error
+    )
 
 
 def signature(secret: str, body: bytes, at_s: int) -> str:
