@@ -7,6 +7,8 @@ A research view: it describes, it does not predict.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from scipy import optimize, stats
 
 from ..compiled import kernel
 from ..model.errors import UsageError
+from ..model.shortage import ShortageError
 from .series import Floats, Times
 
 FEWEST = 100
@@ -68,11 +71,15 @@ class Hawkes(msgspec.Struct, frozen=True):
 
 
 def fit(buy_ms: Floats | Times, sell_ms: Floats | Times) -> Hawkes:
-    """Fit the arrivals; times in ms. Raises UsageError where either side has too few."""
+    """Fit the arrivals; times in ms. Raises ShortageError where either side has too few."""
     buys, sells = np.unique(buy_ms), np.unique(sell_ms)
     tied = len(buy_ms) + len(sell_ms) - len(buys) - len(sells)
     if min(len(buys), len(sells)) < FEWEST:
-        raise UsageError(f"{len(buys)} buys and {len(sells)} sells at times of their own; each side needs {FEWEST}")
+        raise ShortageError(
+            f"{len(buys)} buys and {len(sells)} sells at times of their own; each side needs {FEWEST}",
+            min(len(buys), len(sells)),
+            FEWEST,
+        )
     times = np.concatenate([buys, sells])
     order = np.argsort(times, kind="stable")[-MOST:]
     first_ms = float(times[order][0])
@@ -156,15 +163,22 @@ def _decayed(at: Floats, side: NDArray[np.int64], beta: float) -> tuple[Floats, 
 
 @kernel
 def _decay(at: Floats, side: NDArray[np.int64], beta: float, r: Floats, s: Floats) -> None:
-    """`r[k, j]`: sum over events of j before event k of ``exp(-β (t_k - t))``; `s`: the same times the time passed."""
+    """`r[k, j]`: sum over events of j before event k of ``exp(-β (t_k - t))``; `s`: the same times the time passed.
+
+    Events of one moment are not before each other.
+    """
     r_buy = r_sell = s_buy = s_sell = 0.0
+    new_buy = new_sell = 0.0
     for k in range(1, len(at)):
         wait = at[k] - at[k - 1]
         factor = np.exp(-beta * wait)
         if side[k - 1]:
-            r_sell += 1.0
+            new_sell += 1.0
         else:
-            r_buy += 1.0
+            new_buy += 1.0
+        if wait > 0.0:
+            r_buy, r_sell = r_buy + new_buy, r_sell + new_sell
+            new_buy = new_sell = 0.0
         s_buy, s_sell = factor * (s_buy + wait * r_buy), factor * (s_sell + wait * r_sell)
         r_buy, r_sell = factor * r_buy, factor * r_sell
         r[k, 0], r[k, 1], s[k, 0], s[k, 1] = r_buy, r_sell, s_buy, s_sell
@@ -173,9 +187,9 @@ def _decay(at: Floats, side: NDArray[np.int64], beta: float, r: Floats, s: Float
 def _intensity(when: Floats, at: Floats, side: NDArray[np.int64], mu: Floats, alpha: Floats, beta: float) -> Floats:
     """Intensity by side at times `when`, of what had arrived before or at them."""
     r, _ = _decayed(at, side, beta)
-    r[np.arange(len(at)), side] += 1.0  # each event has just arrived
     last = np.searchsorted(at, when, side="right") - 1
-    faded = r[last] * np.exp(-beta * (when - at[last]))[:, None]
+    arrived = _count(at, side, at[last], "right") - _count(at, side, at[last], "left")  # in that very moment
+    faded = (r[last] + arrived) * np.exp(-beta * (when - at[last]))[:, None]
     found: Floats = mu[:, None] + alpha @ faded.T
     return found
 
@@ -183,13 +197,18 @@ def _intensity(when: Floats, at: Floats, side: NDArray[np.int64], mu: Floats, al
 def _waits(at: Floats, side: NDArray[np.int64], mu: Floats, alpha: Floats, beta: float) -> list[Floats]:
     """Waits between events of each side, in units of the intensity there was meanwhile."""
     r, _ = _decayed(at, side, beta)
-    before = np.column_stack([np.cumsum(side == j) - (side == j) for j in (0, 1)])
+    before = _count(at, side, at, "left")
     found = []
     for i in (0, 1):
         own = side == i
         compensator = mu[i] * at[own] + ((before[own] - r[own]) * alpha[i] / beta).sum(axis=1)
         found.append(np.diff(compensator))
     return found
+
+
+def _count(at: Floats, side: NDArray[np.int64], when: Floats, until: Literal["left", "right"]) -> NDArray[np.int64]:
+    """Events of each side before the times `when`, or before and at them."""
+    return np.column_stack([np.searchsorted(at[side == j], when, until) for j in (0, 1)])
 
 
 def _goodness(waits: Floats) -> Goodness:
