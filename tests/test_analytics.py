@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import os
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +101,7 @@ async def test_what_is_not_known_is_said(room: Room) -> None:
         for path, status, words in (
             ("stats?symbol=NOPE", 404, "NOPE"),
             ("stats?exchange=mtgox", 404, "mtgox"),
-            ("stats?symbol=ETHUSDT", 404, "there are no bars of binance:ETHUSDT, neither live nor stored"),
+            ("stats?symbol=ETHUSDT", 422, "there are no bars of binance:ETHUSDT, neither live nor stored"),
             ("stats?symbol=upload:binance:MINE", 404, "no bars of binance:MINE were uploaded"),
             ("ols?x=BTCUSDT", 422, "the parameter y is missing"),
             ("ols?x=BTCUSDT&y=ETHUSDT&method=magic", 422, "method"),
@@ -107,7 +109,7 @@ async def test_what_is_not_known_is_said(room: Room) -> None:
             ("zscore?window=150", 422, "must be 5 to 100 bars"),
             ("stats?bars=5", 422, "bars"),
             ("stats?lookback=5", 422, "unknown parameter 'lookback'"),
-            ("hawkes?symbol=ETHUSDT", 404, "no trades of binance:ETHUSDT are stored"),
+            ("hawkes?symbol=ETHUSDT", 422, "no trades of binance:ETHUSDT are stored"),
             ("hawkes", 422, "each side needs 100"),
             ("cointegration?x=BTCUSDT&y=BTCUSDT", 422, "the same but for a factor"),
         ):
@@ -121,7 +123,8 @@ async def test_bars_and_ticks_and_what_they_are_of(room: Room) -> None:
         assert [round(close, 1) for close in found["close"]] == (PRICES[149:179] / 10).tolist()
         assert len(found["open_ms"]) == len(found["gap"]) == found["sample"]["n"] == 30
         status, problem = await served.get("/api/analytics/bars?prices=mids")
-        assert (status, "there are no bars of binance:BTCUSDT on mids" in problem["detail"]) == (404, True)
+        assert (status, "there are no bars of binance:BTCUSDT on mids" in problem["detail"]) == (422, True)
+        assert (problem["have"], problem["need"]) == (0, 20)
         found = await figures(served, "ticks?x=BTCUSDT&y=BTCUSDT&bars=90")
         assert (found["x_of"], found["without_grid"]["r"]) == ("trades", pytest.approx(1.0))
 
@@ -148,7 +151,7 @@ async def test_bars_on_mids_of_what_is_live(tmp_path: Path) -> None:
         assert (found["volume"], found["trades"]) == (None, None)
         status, problem = await served.get("/api/analytics/bars?symbol=ETHUSDT&prices=mids")
         assert (status, problem["detail"]) == (
-            404,
+            422,
             "there are no bars of binance:ETHUSDT on mids yet; nothing is stored here",
         )
     await desk.close()
@@ -171,6 +174,39 @@ async def test_bars_on_mids_of_stored_quotes(tmp_path: Path) -> None:
     late = [open_ms + MINUTE - (START + 7_000 * last[open_ms]) > 5_000 for open_ms in found["open_ms"]]
     assert found["gap"] == late
     await desk.close()
+
+
+async def test_the_process_is_there_before_anybody_asks_and_again_after_it_died(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tapewatch.node.desk.READY_AFTER_S", 0.0)
+    monkeypatch.setattr("tapewatch.node.desk.READY_EVERY_S", 0.02)
+    child = room.desk._child
+
+    async def another_than(known: int | None) -> int:
+        while child._process is None or not child.running or child._process.pid == known:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return child._process.pid
+
+    keeping = asyncio.create_task(room.desk.keep_ready())
+    first = await another_than(None)
+    os.kill(first, signal.SIGKILL)
+    second = await another_than(first)
+    async with serve(room.world) as served:
+        assert (await figures(served, "stats?bars=30"))["sample"]["n"] == 30
+    assert await another_than(first) == second  # which had been got ready, and answered
+    keeping.cancel()
+    await asyncio.wait([keeping])
+
+
+async def test_what_is_studied_counts_as_looked_at_for_a_while(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serve(room.world) as served:
+        await figures(served, "stats")
+        await served.get("/api/analytics/pair?x=BTCUSDT&y=ETHUSDT")
+    assert room.desk.wanted("binance") == ["BTCUSDT", "ETHUSDT"]
+    assert room.desk.wanted("okx") == []
+    monkeypatch.setattr("tapewatch.node.desk.WANTED_S", 0.0)
+    assert room.desk.wanted("binance") == []
 
 
 async def test_without_a_desk_nothing_is_computed(tmp_path: Path) -> None:
@@ -291,5 +327,5 @@ async def test_a_scan_of_live_symbols(tmp_path: Path) -> None:
         assert best["p_corrected"] < 0.01
         state = await scanned(served, "bars=50")
         assert state["state"] == "failed"
-        assert "a scan needs 2 and 200" in state["detail"]
+        assert "a scan needs 2 series with 200 bars at common times" in state["detail"]
     await desk.close()

@@ -260,10 +260,16 @@ def test_the_spreads_line_knows_only_the_bars_it_is_calibrated_on() -> None:
 ROLLING: dict[str, Callable[[Pair], list[float | None]]] = {
     "z, mean": lambda pair: zscore(pair.y, 20).values,
     "z, median": lambda pair: zscore(pair.y, 20, center="median").values,
-    "kalman": lambda pair: hedge.kalman(pair).beta,
+    "kalman, beta": lambda pair: hedge.kalman(pair).beta,
+    "kalman, alpha": lambda pair: hedge.kalman(pair).alpha,
+    "spread": lambda pair: list(spread(pair).values),
+    "unhedged": lambda pair: list(spread(pair).unhedged),
     "spread's z": lambda pair: spread(pair).z.values,
+    "robust z of Huber's": lambda pair: spread(pair, method="huber", center="median").z.values,
+    "z of the orthogonal": lambda pair: spread(pair, method="tls", log=False).z.values,
     "correlation": lambda pair: [None, *correlation(pair, 30).rolling],
-    "correlation's band": lambda pair: [None, *correlation(pair, 30).low],
+    "its band, low": lambda pair: [None, *correlation(pair, 30).low],
+    "its band, high": lambda pair: [None, *correlation(pair, 30).high],
 }
 
 
@@ -447,7 +453,7 @@ def test_a_scan_names_what_it_left_out() -> None:
     short = bars("SHORT", walk(1, 100))
     found = scan(panel([bars("A", walk(2, n)), bars("B", walk(3, n)), bars("FLAT", np.full(n, 1.0)), short]))
     assert found.excluded == {"FLAT": "its price did not move", "SHORT": "has 100 of 400 bars"}
-    with pytest.raises(UsageError, match="a scan needs 2 and 200"):
+    with pytest.raises(UsageError, match="1 of 2 can be used, with 400; SHORT, for one, has 100 of 400 bars"):
         panel([bars("A", walk(2, n)), short])
 
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ..model.errors import NotFoundError, NotReadyError, TapewatchError, UsageError
+from ..model.shortage import ShortageError
 from .numbers import to_json
 
 log = logging.getLogger(__name__)
@@ -24,14 +25,15 @@ SECRETS = frozenset({"url", "secret", "token", "password"})
 """Parameters that a refusal does not repeat."""
 
 
-def problem(status: int, detail: str, instance: str, headers: dict[str, str] | None = None) -> Response:
-    """A problem document; `instance` is the path that was asked for."""
+def problem(status: int, detail: str, instance: str, headers: dict[str, str] | None = None, **more: int) -> Response:
+    """A problem document; `instance` is the path that was asked for, `more` members of its own."""
     content = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "instance": instance,
+        **more,
     }
     return Response(to_json(content), status, headers, MEDIA_TYPE)
 
@@ -57,7 +59,8 @@ def install(app: FastAPI) -> None:
             raise TypeError("handles errors of ours only") from error
         status = status_of(error)
         headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
-        return problem(status, str(error), request.url.path, headers)
+        more = {"have": error.have, "need": error.need} if isinstance(error, ShortageError) else {}
+        return problem(status, str(error), request.url.path, headers, **more)
 
     async def invalid(request: Request, error: Exception) -> Response:
         if not isinstance(error, RequestValidationError):

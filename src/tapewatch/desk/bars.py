@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.errors import NotFoundError
+from ..model.shortage import ShortageError
 from ..model.tape import Kind
 from ..model.views import Footprint
-from ..research.series import COLUMNS, Bars, Basis, Floats, Times, longer
+from ..research.series import COLUMNS, FEWEST, Bars, Basis, Floats, Times, longer
 from ..store.bars import bars as imported
 from ..store.bars import held, newest
 from ..store.reader import MAX_SECONDS, Reader
@@ -54,7 +55,7 @@ def with_stored(
 ) -> Bars:
     """The newest `count` bars that end by `end_ms` (0: the newest there are): live ones, and before them stored ones.
 
-    Raises NotFoundError where there are neither.
+    Raises ShortageError where there are neither.
     """
     venue, symbol = name.split(":", 1)
     kind = Kind.QUOTE if basis == "mids" else None
@@ -75,7 +76,7 @@ def with_stored(
             stored = of_candles(reader.footprint(venue, symbol, tf_ms, ONE_BIN, start_ms, held_from_ms), name)
     parts = [part for part in (stored, live) if part is not None]
     if not parts:
-        raise NotFoundError(why_none(name, basis, stored=True))
+        raise ShortageError(why_none(name, basis, stored=True), 0, FEWEST)
     return joined(parts).last(count)
 
 

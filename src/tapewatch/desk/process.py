@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..alerts.rule import Rule
-from ..model.errors import NotFoundError, TapewatchError, UsageError
+from ..model.errors import TapewatchError, UsageError
+from ..model.shortage import ShortageError
 from ..model.tape import ROW, Flag, Kind
-from ..research.series import Bars, Ticks
+from ..research import hawkes
+from ..research.series import FEWEST, Bars, Ticks
 from ..store.query import Place, Progress, Refusal, receive, send
 from ..store.reader import Reader
 from .bars import UPLOAD, kept, uploaded, why_none, with_stored
 from .dryrun import tried
-from .questions import Ask, answer, arrivals, together
+from .questions import Ask, answer, arrivals, get_ready, together
 
 NICENESS = 5
 HOUR_MS = 3_600_000
@@ -61,6 +63,9 @@ def _answer(reader: Reader | None, name: str, arguments: tuple[object, ...]) -> 
                 return answer(ask, series, lambda done, of: progress(of + done, 2 * of))
             case "dry_run", (Rule() as rule, int(start_ms), int(end_ms)):
                 return tried(reader, rule, start_ms, end_ms)
+            case "ready", ():
+                get_ready()
+                return None
             case "uploads", ():
                 return [] if reader is None else kept(reader)
         raise TypeError(f"nobody asks {name!r}")
@@ -72,7 +77,7 @@ def _series(reader: Reader | None, ask: Ask, name: str, live: Mapping[str, Bars]
     held = live.get(name)
     if reader is None:
         if held is None:
-            raise NotFoundError(why_none(name, ask.prices, stored=False))
+            raise ShortageError(why_none(name, ask.prices, stored=False), 0, FEWEST)
         return held.last(ask.count)
     venue, _, symbol = name.partition(":")
     if venue == UPLOAD:
@@ -98,7 +103,7 @@ def _trades(reader: Reader | None, ask: Ask, name: str) -> _Trades:
     end_ms = ask.end_ms or (span[1] + 1 if span else 0)
     universe = None if reader is None else reader.universe(venue)
     if reader is None or span is None or universe is None or universe.find(symbol) is None:
-        raise NotFoundError(f"no trades of {name} are stored yet; the newest follow within minutes")
+        raise _none_stored(name, "yet")
     start_ms, stop_ms = max(span[0], end_ms - ask.count * ask.tf_ms), min(end_ms, span[1] + 1)
     found: list[NDArray[np.void]] = []
     while stop_ms > start_ms and sum(map(len, found)) < MOST_TICKS:  # an hour at a time, from the newest back
@@ -108,10 +113,14 @@ def _trades(reader: Reader | None, ask: Ask, name: str) -> _Trades:
         stop_ms = begin_ms
     rows = np.concatenate([np.zeros(0, ROW), *found])
     if not len(rows):
-        raise NotFoundError(f"no trades of {name} are stored for this time; the newest follow within minutes")
+        raise _none_stored(name, "for this time")
     return _Trades(
         rows["ts_ms"], rows["price"] * float(universe.get(symbol).tick.value), rows["flags"] & Flag.SELL != 0
     )
+
+
+def _none_stored(name: str, when: str) -> ShortageError:
+    return ShortageError(f"no trades of {name} are stored {when}; the newest follow within minutes", 0, hawkes.FEWEST)
 
 
 def _ticks(reader: Reader | None, ask: Ask, name: str, live: Mapping[str, Bars]) -> Ticks:
@@ -121,7 +130,7 @@ def _ticks(reader: Reader | None, ask: Ask, name: str, live: Mapping[str, Bars])
         return Ticks(name, f"closes of {ask.tf_ms} ms", bars.open_ms + bars.tf_ms, bars.close)
     try:
         trades = _trades(reader, ask, name)
-    except NotFoundError:
+    except ShortageError:
         if (seconds := live.get(name)) is None:
             raise
         return Ticks(name, "last trades of seconds", seconds.open_ms + seconds.tf_ms, seconds.close)

@@ -58,6 +58,20 @@ def answer(ask: Ask, series: list[Bars], progress: Progress | None = None) -> di
     return _plain(_OF_TWO[ask.kind](ask, align(*series)))
 
 
+def get_ready() -> None:
+    """Answer about made-up series what takes long for the first time, so that no question does."""
+    n = 200
+    times = 60_000 * np.arange(n)
+    walks = 100 * np.exp(np.cumsum(np.random.default_rng(1).normal(0, 1e-3, (2, n)), axis=1))
+    none = np.zeros(n)
+    x, y = (
+        Bars(name, 60_000, times, walk, walk, walk, walk, none, none.astype(np.int64), none > 0)
+        for name, walk in zip("xy", walks, strict=True)
+    )
+    answer(Ask("pair", ("x", "y"), 60_000, n, 0), [x, y])
+    arrivals(times, times + 20_000)
+
+
 def arrivals(buy_ms: Any, sell_ms: Any) -> dict[str, Any]:
     """A Hawkes process fitted to times of buys and sells, ms."""
     return _plain(hawkes.fit(buy_ms, sell_ms))

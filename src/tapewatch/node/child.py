@@ -52,11 +52,16 @@ class Child:
             raise answer.error()
         return answer
 
+    @property
+    def running(self) -> bool:
+        """Whether the process is there; one that has died meanwhile is not."""
+        return self._process is not None and self._process.returncode is None
+
     async def _answered(self, question: bytes, progress: Callable[[int, int], None] | None) -> Any:
         """Whoever is cancelled or too late leaves no half answer: the process ends."""
         try:
             async with asyncio.timeout(self._within_s):
-                process = self._process or await self._start()
+                process = self._process if self._process is not None and self.running else await self._start()
                 if process.stdin is None or process.stdout is None:
                     raise TypeError("standard input and output of the process are not pipes")
                 process.stdin.write(question)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,10 +18,19 @@ from ..desk.mids import SECOND_MS, VenueMids
 from ..desk.questions import Ask
 from ..hub.columns import Market
 from ..hub.requests import MAX_LOOKBACK
+from ..model.errors import NotReadyError
 from ..research.series import Bars
 from .child import Child
 
+log = logging.getLogger(__name__)
+
 ANSWER_WITHIN_S = 120.0
+READY_AFTER_S = 10.0
+"""After the start, when the market is there: libraries that take two seconds to load are not to slow its coming."""
+READY_EVERY_S = 20.0
+"""Between two looks whether the process is there; a scan that was ended has ended it."""
+WANTED_S = 120.0
+"""So long after a question a symbol counts as looked at."""
 SERIES_AT_ONCE = 16
 """Live series read from an engine before the event loop has its turn again: half a millisecond or so."""
 
@@ -30,8 +41,26 @@ class Desk:
     def __init__(self, venues: Mapping[str, Market], store: StoreConfig | None) -> None:
         self._venues = venues
         self._child = Child("desk", store, about="the research desk", within_s=ANSWER_WITHIN_S)
-
+        self._asked: dict[tuple[str, str], float] = {}
+        """Venue and symbol, and when a pair or a single series of them was asked for last."""
         self._mids: dict[str, VenueMids] = {}
+
+    async def keep_ready(self) -> None:
+        """Have the process there, its libraries loaded, before anybody asks."""
+        await asyncio.sleep(READY_AFTER_S)
+        while True:
+            if not self._child.running:
+                try:
+                    await self._child.ask("ready")
+                except NotReadyError as error:
+                    log.warning("desk_not_ready reason=%r", str(error))
+            await asyncio.sleep(READY_EVERY_S)
+
+    def wanted(self, venue: str) -> list[str]:
+        """Symbols of a venue that somebody studies: what is loaded of their day comes first."""
+        now = time.monotonic()
+        self._asked = {key: at for key, at in self._asked.items() if now - at < WANTED_S}
+        return [symbol for name, symbol in self._asked if name == venue]
 
     def observe(self) -> None:
         """Keep the mids of this moment; called once a second."""
@@ -48,6 +77,9 @@ class Desk:
     async def ask(self, ask: Ask, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
         """Answer one question; raises UsageError with the sentence that says why there is no answer."""
         # Where no trades are stored, the last trades of live seconds are the nearest there is to ticks.
+        if len(ask.series) <= 2:
+            now = time.monotonic()
+            self._asked |= {(venue, symbol): now for venue, _, symbol in (one.partition(":") for one in ask.series)}
         seconds = msgspec.structs.replace(ask, tf_ms=SECOND_MS, count=MAX_LOOKBACK) if ask.kind == "ticks" else ask
         live = {} if ask.kind == "hawkes" else await self._live(ask.series, seconds)  # which is of stored trades
         answer: dict[str, Any] = await self._child.ask("ask", ask, live, progress=progress)

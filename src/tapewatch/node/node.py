@@ -128,6 +128,7 @@ class Node:
             tasks.create_task(self._books_in_sight())
             tasks.create_task(self._balance())
             tasks.create_task(self.alerts.run())
+            tasks.create_task(self.desk.keep_ready())
             tasks.create_task(self._freeze_when_settled())
             if self.preparing:
                 tasks.create_task(self._ready_lab())
@@ -209,7 +210,7 @@ class Node:
         seen: dict[str, list[str]] = {}
         while True:
             for name, feed in self.feeds.items():
-                symbols = symbols_of(self.hub.topics, name)
+                symbols = list(dict.fromkeys(symbols_of(self.hub.topics, name) + self.desk.wanted(name)))
                 feed.in_sight(symbols)
                 if symbols != seen.get(name):
                     seen[name] = symbols

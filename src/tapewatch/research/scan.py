@@ -100,7 +100,11 @@ def panel(series: Sequence[Bars]) -> Panel:
     for one in kept:
         times = np.intersect1d(times, one.open_ms, assume_unique=True)
     if len(kept) < 2 or len(times) < FEWEST:
-        raise UsageError(f"{len(kept)} series with {len(times)} common bars; a scan needs 2 and {FEWEST}")
+        for_one = "".join(f"; {name}, for one, {why}" for name, why in list(excluded.items())[:1])
+        raise UsageError(
+            f"a scan needs 2 series with {FEWEST} bars at common times; {len(kept)} of {len(series)} can be used, "
+            f"with {len(times)}{for_one}"
+        )
     logs = np.log(np.array([one.close[np.searchsorted(one.open_ms, times)] for one in kept]))
     return Panel([one.name for one in kept], kept[0].tf_ms, times, logs, excluded)
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.errors import UsageError
+from ..model.shortage import ShortageError
 
 Floats = NDArray[np.float64]
 Times = NDArray[np.int64]
@@ -168,7 +169,8 @@ def align(x: Bars, y: Bars, *, fewest: int = FEWEST) -> Pair:
     common, of_x, of_y = np.intersect1d(x.open_ms, y.open_ms, assume_unique=True, return_indices=True)
     if len(common) < fewest:
         spans = "; ".join(f"{one.name} {when(one.open_ms[0])} to {when(one.open_ms[-1])}, {len(one)}" for one in (x, y))
-        raise UsageError(f"{len(common)} bars at common times, at least {fewest} are needed ({spans})")
+        bars = "1 bar" if len(common) == 1 else f"{len(common)} bars"
+        raise ShortageError(f"{bars} at common times, at least {fewest} are needed ({spans})", len(common), fewest)
     gaps = int((x.gap[of_x] | y.gap[of_y]).sum())
     basis = x.basis if x.basis == y.basis else f"{x.basis} and {y.basis}"
     left_out = len(x) + len(y) - 2 * len(common)

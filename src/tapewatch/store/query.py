@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..model.errors import NotFoundError, TapewatchError, UsageError
 from ..model.instrument import Instrument
+from ..model.shortage import ShortageError
 from ..model.tape import Flag
 from ..model.views import LIQUIDATION, Footprint
 from .reader import Reader
@@ -40,13 +41,18 @@ class Refusal(msgspec.Struct, frozen=True):
     sentence: str
     usage: bool
     unknown: bool = False
+    shortage: tuple[int, int] | None = None
+    """How much there is of what it takes how much of."""
 
     @classmethod
     def of(cls, error: TapewatchError) -> Refusal:
-        return cls(str(error), isinstance(error, UsageError), isinstance(error, NotFoundError))
+        shortage = (error.have, error.need) if isinstance(error, ShortageError) else None
+        return cls(str(error), isinstance(error, UsageError), isinstance(error, NotFoundError), shortage)
 
     def error(self) -> TapewatchError:
         """The error as the asker raises it."""
+        if self.shortage is not None:
+            return ShortageError(self.sentence, *self.shortage)
         kind = NotFoundError if self.unknown else UsageError if self.usage else TapewatchError
         return kind(self.sentence)
 
