@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from pydantic import BaseModel
 
 from alert_sinks import receiver
 from market_world import INSTRUMENTS, T0, Served, World, serve
 from tapes import tape, trade
 from tapewatch.alerts.readings import Health
+from tapewatch.alerts.rule import BUILT_IN_SINKS
 from tapewatch.api import alerts_schemas as schemas
 from tapewatch.config import AlertsConfig, Config, NodeConfig, StoreConfig
 from tapewatch.derivs.derivs import Derivs
@@ -30,6 +32,7 @@ from tapewatch.model.instrument import Universe
 from tapewatch.node.alerting import Alerting
 from tapewatch.node.desk import Desk
 from tapewatch.outbox.outbox import AT_ONCE
+from tapewatch.outbox.sinks import SinkFile, Webhook
 from tapewatch.store.writer import Store
 
 RULE = {"name": "high", "metric": "price", "threshold": 42_000.0, "symbols": ["BTCUSDT"]}
@@ -250,6 +253,36 @@ async def test_a_sink_that_a_rule_names_is_not_deleted(tmp_path: Path) -> None:
         assert problem["detail"] == "the sink ops is named by rule 1; take it out there first"
 
 
+async def test_sinks_that_others_can_read_are_not_used_until_they_are_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tapewatch.node.alerting.SINKS_AGAIN_S", 0.01)
+    config = settings(tmp_path)
+    async with receiver() as hook:
+        file = SinkFile(config.node.state_path)
+        file.save({"ops": Webhook(hook.url)})
+        file.path.chmod(0o644)
+        async with running(tmp_path, config) as program:
+            told = await program.ask("GET", "/api/alerts/sinks")
+            why = f"{file.path} can be read by others; make it private with: chmod 600 {file.path}"
+            assert (told["refused"], [one["name"] for one in told["sinks"]]) == (why, list(BUILT_IN_SINKS))
+            await program.ask("POST", "/api/alerts/rules", RULE)  # all else works
+            program.world.trade(0, "42000.5", "1")
+            await program.episodes(1)
+            for method, path, content in (
+                ("PUT", "sinks/ops", INSIDE),
+                ("POST", "sinks/ops/test", None),
+                ("POST", "rules", RULE | {"sinks": ["ops"]}),
+            ):
+                refused = await program.ask(method, f"/api/alerts/{path}", content, status=422)
+                assert why in refused["detail"]
+            assert file.path.read_bytes().count(b"ops") == 1
+            file.path.chmod(0o600)
+            await program.until(lambda: not program.alerting.sinks_refused)
+            assert (await program.ask("POST", "/api/alerts/sinks/ops/test"))["ok"]
+            assert len(hook.got) == 1
+
+
 async def test_a_body_that_is_no_json_is_refused(tmp_path: Path) -> None:
     async with running(tmp_path) as program:
         head = {"Content-Type": "application/json"}
@@ -292,29 +325,49 @@ def _head(payloads: tuple[bytes | str, ...]) -> dict[str, Any]:
 
 
 async def test_ten_thousand_signals_in_a_second_and_a_program_killed_amid_them(tmp_path: Path) -> None:
-    """Every episode that was kept is delivered; nothing twice but what was under way when the program died."""
+    """Every episode that was kept reaches its sinks, also one that hung and one that answered 500 all the while.
+
+    Nothing comes twice but what was under way when the program died: accepted, and not yet struck out.
+    """
     instruments, rules = 1_000, 10
     every = instruments * rules
-    came: list[int] = []
-    async with receiver() as hook:
+    well, came = False, list[int]()
+    hung, refused = list[str](), list[str]()
+
+    def answer(_: int) -> web.Response:
+        return web.Response(status=200 if well else 500)
+
+    async with receiver() as good, receiver(hanging=True) as hanging, receiver(answer) as failing:
         for kill_after in (300, 2_500, every):
             child = await asyncio.create_subprocess_exec(
-                *(sys.executable, str(CHILD), str(tmp_path), f"{hook.url}/in", str(instruments), str(rules)),
+                *(sys.executable, str(CHILD), str(tmp_path), str(instruments), str(rules)),
+                *(f"{one.url}/in" for one in (good, hanging, failing)),
                 stdout=asyncio.subprocess.PIPE,
             )
             assert child.stdout is not None
             assert await child.stdout.readline() == b"ready\n"
-            while len(set(hook.keys)) < kill_after:  # noqa: ASYNC110
+            while len(set(good.keys)) < kill_after:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
+            if kill_after == every:  # meanwhile neither of the others got anything; now both mend
+                hung, refused = hanging.keys.copy(), failing.keys.copy()
+                well, hanging.hanging = True, False
+                while any(len(set(one.keys)) < every // 2 for one in (hanging, failing)):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
             child.send_signal(signal.SIGKILL)
             await child.wait()
-            came.append(len(hook.keys))
-        counts = Counter(hook.keys)
+            came.append(len(good.keys))
+    counts = Counter(good.keys)
     assert len(counts) == every
     assert came[0] < came[1] < came[2]
     assert sum(counts.values()) - every <= 2 * AT_ONCE  # what was under way at each of the two kills
     with sqlite3.connect(tmp_path / "catalog.sqlite") as catalog:
         kept = {f"{key}:fired" for (key,) in catalog.execute("SELECT key FROM alert_episodes")}
         told = {row[0] for row in catalog.execute("SELECT DISTINCT told FROM alert_episodes")}
+        outcomes = {row[0] for row in catalog.execute("SELECT DISTINCT outcome FROM alert_deliveries")}
     assert kept == set(counts)
-    assert told == {"sent"}
+    assert (told, outcomes) == ({"sent"}, {"delivered"})
+    for one, in_vain in ((hanging, hung), (failing, refused)):
+        assert len(set(in_vain)) == rules // 2  # in order: of each rule the first message, again and again
+        assert len(one.keys) - len(in_vain) == every // 2  # and then each message once
+        assert len(set(one.keys)) == every // 2
+    assert set(hanging.keys) | set(failing.keys) == kept

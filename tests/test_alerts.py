@@ -18,6 +18,7 @@ from tapes import T0, examples, liquidation, mark, trade
 from tapewatch.alerts.machine import FIRING, IDLE, Machine
 from tapewatch.alerts.metrics import METRICS
 from tapewatch.alerts.readings import Health, Pair, last_closes, pair_z
+from tapewatch.alerts.rows import metric_rows
 from tapewatch.alerts.rule import Quiet, Rule, rule_of
 from tapewatch.engine import Engine
 from tapewatch.flow.candles import new_candles
@@ -264,6 +265,92 @@ def test_the_end_is_told_where_the_rule_wants_it(world: AlertWorld) -> None:
     world.price(30_000, 99)
     assert [one.event for one in world.notices] == ["fired", "ended"]
     assert world.notices[1].text == "BTCUSDT (binance): over after 30 s — Last price is at or above 100"
+
+
+@pytest.mark.parametrize(
+    ("change", "by", "words"),
+    [
+        ({"threshold": 100.5}, "edited", ", the rule was changed"),
+        (None, "deleted", ", the rule was deleted"),
+        ({}, "not_trading", ", it no longer trades here"),
+    ],
+)
+def test_an_end_that_is_no_clearing_is_told_with_its_reason(
+    world: AlertWorld, change: dict[str, Any] | None, by: str, words: str
+) -> None:
+    world.rule(tell_end=True, symbols=["BTCUSDT"])
+    world.price(0, 101)
+    world.price(30_000, 101)
+    if change is None:
+        world.alerts.remove(1, T0)
+    elif change:
+        world.rule(revision=2, symbols=["BTCUSDT"], enabled=False, **change)
+    else:
+        universe = world.engine().universe
+        universe.update(replace(universe[0], status="DELISTED"))
+    assert world.look() == [f"{by} BTCUSDT"]
+    told = world.notices[-1]
+    assert (told.event, told.ended_by, told.ended_ms) == ("ended", by, T0 + 30_000)
+    assert told.text == f"BTCUSDT (binance): over after 30 s{words} — Last price is at or above 100"
+    assert told.key.endswith(":ended")
+
+
+def test_what_no_longer_trades_is_not_watched_and_begins_anew_when_it_does(world: AlertWorld) -> None:
+    watch = world.rule(symbols=["BTCUSDT"])
+    world.price(0, 101)
+    universe = world.engine().universe
+    universe.update(replace(universe[0], status="DELISTED"))
+    assert world.look() == ["not_trading BTCUSDT"]
+    assert (watch.waiting, watch.firing()) == ("BTCUSDT does not trade here", 0)
+    universe.update(replace(universe[0], status="TRADING"))
+    assert world.price(1_000, 101) == ["fired BTCUSDT"]
+    assert watch.waiting == ""
+
+
+def test_an_alert_on_what_was_delisted_while_the_program_was_away_ends_at_the_start(world: AlertWorld) -> None:
+    gone = instrument("binance", "GONEUSDT", "GONE")
+    world.venues["binance"].engine = Engine(Universe("binance", [instrument("binance", "BTCUSDT", "BTC"), gone]))
+    world.rule(per_minute=100)
+    world.price(0, 101)
+    world.price(0, 101, i=1)
+    after = AlertWorld()
+    after.rule(per_minute=100)
+    after.restore(world.episodes.values())
+    assert after.price(1_000, 101) == ["not_trading GONEUSDT"]
+
+
+def test_a_pair_of_which_the_other_side_is_delisted_ends(world: AlertWorld) -> None:
+    pair: dict[str, Any] = {"metric": "pair_z", "window": "1m", "bars": 5, "threshold": 0.5}
+    watch = world.rule(symbols=["BTCUSDT"], against="binance:ETHUSDT", **pair)
+    for minute in range(6):
+        world.trades([(minute * MINUTE, 1_000 + 10 * minute, 1)])
+        world.trades([(minute * MINUTE, 1_000, 1)], 1)
+    assert world.look() == ["fired BTCUSDT"]
+    universe = world.engine().universe
+    universe.update(replace(universe[1], status="DELISTED"))
+    assert world.look() == ["not_trading BTCUSDT"]
+    assert watch.waiting == "ETHUSDT does not trade here"
+
+
+def test_a_cluster_of_which_the_window_is_not_wholly_held_is_only_certain_above(world: AlertWorld) -> None:
+    cluster: dict[str, Any] = {"metric": "cluster", "window": "1h", "symbols": ["BTCUSDT"], "threshold": 100.0}
+    world.rule(**cluster)
+    small = world.rule(2, **cluster, compare="below")
+    world.price(0, 100)
+    assert small.waiting == "the window of 1h is not wholly held yet"
+    world.hear([liquidation(T0 + 1_000, 100 * 10**8, 1_500, long=True)])
+    assert world.look() == ["fired BTCUSDT"]
+    assert world.price(HOUR_MS + 2_000, 100) == ["cleared BTCUSDT", "fired BTCUSDT"]
+
+
+def test_looking_at_the_figures_begins_no_study(world: AlertWorld) -> None:
+    world.price(0, 100)
+    rows = {row["name"]: row["values"] for row in metric_rows(world.readings, "binance", "BTCUSDT")}
+    assert rows["detection_wall"] == dict.fromkeys(("10s", "1m", "5m", "15m"))
+    assert not world.engine().lab.studies
+    world.rule(metric="detection_wall", window="1m", symbols=["BTCUSDT"], threshold=0.5)
+    world.look()
+    assert list(world.engine().lab.studies) == [0]
 
 
 def test_an_alert_that_was_open_goes_on_under_its_key_after_a_start(world: AlertWorld) -> None:

@@ -57,6 +57,8 @@ class Watch:
     last_fired_ms: int | None = None
     waiting: str = ""
     """Why it is not being watched now; empty: it is."""
+    untraded: str = ""
+    """That none of its instruments trades."""
     value: float | None = None
     """The newest value, of a rule with one place."""
     machine: Machine | None = None
@@ -121,7 +123,7 @@ class Alerts:
             return
         self._summarise(watch, now_ms)
         for episode in list(watch.open.values()):
-            self._end(watch, episode, max(watch.clock_ms, episode.fired_ms), by, now_ms)
+            self._end(watch, episode, watch.clock_ms, by, now_ms)
         self.seq += 1
 
     def restore(self, episodes: Iterable[Episode]) -> None:
@@ -179,7 +181,7 @@ class Alerts:
         rule = watch.rule
         if not rule.enabled:
             return
-        clock_ms = self._ready(watch)
+        clock_ms = self._ready(watch, now_ms)
         if watch.machine is None:
             return
         values = self._certain(watch, clock_ms, self._values(watch))
@@ -199,7 +201,7 @@ class Alerts:
             for episode in [one for one in watch.open.values() if one.told == "quiet"]:
                 self._send(watch, episode, now_ms)  # it outlasted the quiet hours
 
-    def _ready(self, watch: Watch) -> int:
+    def _ready(self, watch: Watch, now_ms: int) -> int:
         """See to it that the machine fits the venue's instruments; the time to look at. Says why where it cannot."""
         rule, metric = watch.rule, watch.rule.of
         venue = self._readings.venues.get(rule.exchange)
@@ -214,11 +216,12 @@ class Alerts:
             watch.machine, watch.waiting = None, "no event of the venue has come yet"
             return 0
         anew = watch.machine is None or watch.engine is not venue.engine or clock_ms < watch.clock_ms
-        if anew or watch.version != venue.engine.universe.version:
+        if anew or watch.version != self._version(rule):
             self._place(watch, anew, clock_ms)
+            self._end_untraded(watch, clock_ms, now_ms)
         if self._heard.get(rule.exchange, (None, 0))[0] is not venue.engine:
             self._heard[rule.exchange] = venue.engine, venue.engine.clock_ms
-        watch.clock_ms, watch.waiting = clock_ms, ""
+        watch.clock_ms, watch.waiting = clock_ms, watch.untraded
         return clock_ms
 
     def _place(self, watch: Watch, anew: bool, clock_ms: int) -> None:
@@ -242,7 +245,35 @@ class Alerts:
                 if symbol in places:
                     watch.machine.cool(places[symbol], min(fired_ms, clock_ms))
         watch.machine.fit(len(watch.places))
-        watch.engine, watch.version = engine, engine.universe.version
+        watch.engine, watch.version = engine, self._version(rule)
+
+    def _version(self, rule: Rule) -> int:
+        """Rises when an instrument of the venue, or of a pair's other venue, is listed, changed or delisted."""
+        names = {rule.exchange, rule.against.partition(":")[0]} & self._readings.venues.keys()
+        return sum(self._readings.venues[name].engine.universe.version for name in names)
+
+    def _end_untraded(self, watch: Watch, clock_ms: int, now_ms: int) -> None:
+        """What no longer trades has no figures, and so no end to be seen: its alert ends here, with the reason."""
+        if watch.machine is None or watch.rule.of.scope == "venue":
+            return
+        rule = watch.rule
+        other, _, against = rule.against.partition(":")
+        paired = not against or self._trades(other, against)
+        trading = self._readings.trading(rule.exchange)
+        watch.machine.release((watch.places < 0) | ~trading[watch.places] | (not paired))
+        for episode in list(watch.open.values()):
+            if not (paired and self._trades(rule.exchange, episode.symbol)):
+                self._end(watch, episode, clock_ms, "not_trading", now_ms)
+        idle = [symbol for symbol in rule.symbols if not self._trades(rule.exchange, symbol)]
+        none = rule.symbols and len(idle) == len(rule.symbols)
+        watch.untraded = (
+            f"{against if not paired else ', '.join(idle)} does not trade here" if none or not paired else ""
+        )
+
+    def _trades(self, venue: str, symbol: str) -> bool:
+        running = self._readings.venues.get(venue)
+        one = None if running is None else running.engine.universe.find(symbol)
+        return one is not None and one.trading
 
     def _values(self, watch: Watch) -> NDArray[np.float64]:
         """One value a place."""
@@ -333,9 +364,9 @@ class Alerts:
 
     def _end(self, watch: Watch, episode: Episode, clock_ms: int, by: Ended, now_ms: int) -> None:
         watch.open.pop(episode.symbol, None)
-        episode.ended_ms, episode.ended_by = clock_ms, by
+        episode.ended_ms, episode.ended_by = max(clock_ms, episode.fired_ms), by
         self._note(episode)
-        if watch.rule.tell_end and episode.told == "sent" and by == "cleared":
+        if watch.rule.tell_end and episode.told == "sent":
             self._notices.append(notice("ended", watch.rule, episode, now_ms))
 
     def _note(self, episode: Episode) -> None:

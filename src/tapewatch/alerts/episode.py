@@ -13,7 +13,8 @@ from .rule import WHOLE_VENUE, Rule, Severity
 
 Told = Literal["sent", "quiet", "waiting", "summary"]
 """`sent`: by itself. `quiet`: noted during quiet hours. `waiting` for, then part of, a summary of its rule."""
-Ended = Literal["cleared", "edited", "deleted", "restarted"]
+Ended = Literal["cleared", "edited", "deleted", "not_trading", "restarted"]
+"""`cleared`: its figure went back. `not_trading`: its instrument no longer trades, or is no longer followed here."""
 Event = Literal["fired", "ended", "summary", "test"]
 
 AFTER_MINUTES = (1, 5, 15)
@@ -24,6 +25,11 @@ _WORDS = {
     "outside": "has a size of at least",
     "crosses_above": "has risen to",
     "crosses_below": "has fallen to",
+}
+_BECAUSE: dict[str | None, str] = {
+    "edited": ", the rule was changed",
+    "deleted": ", the rule was deleted",
+    "not_trading": ", it no longer trades here",
 }
 
 
@@ -77,6 +83,7 @@ class Notice(Struct, frozen=True):
     start_ms: int | None = None
     fired_ms: int | None = None
     ended_ms: int | None = None
+    ended_by: Ended | None = None
     note: str = ""
     count: int = 1
     """Alerts that it is about."""
@@ -119,7 +126,8 @@ def fired_text(rule: Rule, episode: Episode) -> str:
 
 def ended_text(rule: Rule, episode: Episode) -> str:
     lasted = ((episode.ended_ms or episode.fired_ms) - episode.fired_ms) / 1000
-    return f"{subject(rule, episode.symbol)}: over after {lasted:,.0f} s — {condition(rule)}"
+    because = _BECAUSE.get(episode.ended_by, "")
+    return f"{subject(rule, episode.symbol)}: over after {lasted:,.0f} s{because} — {condition(rule)}"
 
 
 def notice(event: Event, rule: Rule, episode: Episode, now_ms: int) -> Notice:
@@ -145,6 +153,7 @@ def notice(event: Event, rule: Rule, episode: Episode, now_ms: int) -> Notice:
         start_ms=episode.start_ms,
         fired_ms=episode.fired_ms,
         ended_ms=episode.ended_ms,
+        ended_by=episode.ended_by,
         note=rule.note,
     )
 

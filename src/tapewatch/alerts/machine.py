@@ -65,6 +65,10 @@ class Machine:
         self.since_ms[place] = since_ms
         self._armed[place] = self._active = True
 
+    def release(self, places: NDArray[np.bool_]) -> None:
+        """Let go of what these are doing, without having seen an end."""
+        self.state[places] = IDLE
+
     def cool(self, place: int, fired_ms: int) -> None:
         """Take a cooldown up again that began with an alert of then."""
         self._free_ms[place] = fired_ms + self._cooldown_ms

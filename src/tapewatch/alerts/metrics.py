@@ -19,6 +19,7 @@ NAMED_AT_MOST = 16
 
 FLOW_WINDOWS = ("10s", "1m", "5m", "15m")
 EVENT_WINDOWS = ("10s", "1m", "5m", "15m", "1h")
+CLUSTER_WINDOWS = ("1h", "4h", "24h")
 CHANGE_WINDOWS = ("10s", "1m", "5m", "15m", "1h", "4h", "24h")
 WINDOWS_S = {"10s": 10, "1m": 60, "60s": 60, "5m": 300, "15m": 900, "1h": 3_600, "4h": 14_400, "24h": 86_400}
 
@@ -43,7 +44,7 @@ class Metric:
     @property
     def gathers(self) -> bool:
         """Whether it is made of what came in its window: until that is wholly held, the figure is not known."""
-        return self.windows in (FLOW_WINDOWS, EVENT_WINDOWS)
+        return self.windows in (FLOW_WINDOWS, EVENT_WINDOWS, CLUSTER_WINDOWS)
 
     @property
     def only_grows(self) -> bool:
@@ -133,12 +134,12 @@ METRICS: dict[str, Metric] = {
         ),
         Metric(
             "cluster", "Liquidation cluster", "quote", "Notional of the largest price bucket of reported liquidations.",
-            "liquidation stream", "the venue has none (spot)", ("1h", "4h", "24h"), "named", decimals=0,
+            "liquidation stream", "the venue has none (spot)", CLUSTER_WINDOWS, "named", decimals=0,
         ),
         Metric(
             "cluster_share", "Cluster / depth", "ratio",
             "Largest share that a bucket's liquidations are of the live book's depth on the way to it.",
-            "liquidation stream, book", "no live book, or no liquidation", ("1h", "4h", "24h"), "named",
+            "liquidation stream, book", "no live book, or no liquidation", CLUSTER_WINDOWS, "named",
         ),
         Metric(
             "whale", "Whale print", "quote", "Largest whale order, of either side.", "trades",

@@ -32,7 +32,7 @@ from .metrics import METRICS, WINDOWS_S, Metric
 
 Values = NDArray[np.float64]
 LOOK_BACK = 64
-"""Candles looked at together when the last price before a moment is searched."""
+"""Candles looked at together, at most, when the last price before a moment is searched: mostly the first is one."""
 RECENT_LIQUIDATIONS = 2_048
 SECONDS_AT_MOST = 900
 """Windows up to here are read from one-second candles, longer ones from minutes."""
@@ -126,8 +126,20 @@ class Readings:
             kept[key] = _READERS[metric.name](self, venue, held, WINDOWS_S.get(window, 0))
         return kept[key]
 
-    def one(self, venue: str, metric: Metric, window: str, instrument: Instrument, pair: Pair | None = None) -> float:
-        """Of one instrument; the way for figures that are computed one by one."""
+    def one(
+        self,
+        venue: str,
+        metric: Metric,
+        window: str,
+        instrument: Instrument,
+        pair: Pair | None = None,
+        *,
+        begin: bool = True,
+    ) -> float:
+        """Of one instrument; the way for figures that are computed one by one.
+
+        `begin`: a detection has its instrument studied from now on, which may end another's study.
+        """
         if metric.scope == "venue":
             return float(self.all(venue, metric, window)[0])
         if metric.scope == "instrument":
@@ -138,6 +150,8 @@ class Readings:
         if metric.name == "cvd_divergence":
             return self._divergence(venue, instrument, window)
         if metric.name.startswith("detection_"):
+            if not begin and instrument.index not in engine.lab.studies:
+                return nan
             return _detected(engine, instrument, metric.name.removeprefix("detection_"), WINDOWS_S[window])
         return self._cluster(venue, instrument, metric.name, window)
 
@@ -255,21 +269,20 @@ def last_closes(store: Candles, chosen: NDArray[np.int64], number: int) -> Value
     """
     out = np.full(len(chosen), np.nan)
     slots = len(store.ring)
-    missing = np.arange(len(chosen))
+    number_of, n_of, close_of = (store.ring[name] for name in ("number", "n", "close"))
     newest = np.minimum(store.newest[chosen], number)
     least = np.maximum(store.newest[chosen] - slots + 1, store.oldest[chosen])
-    for back in range(0, slots, LOOK_BACK):
-        missing = missing[newest[missing] - back >= least[missing]]
-        if not len(missing):
-            break
-        numbers = newest[missing] - back - np.arange(LOOK_BACK)[:, None]
-        rows = store.ring[numbers & (slots - 1), chosen[missing]]
-        held = (rows["number"] == numbers) & (rows["n"] > 0) & (numbers >= least[missing])
-        first = held.argmax(axis=0)
-        found = held.any(axis=0)
-        at = np.flatnonzero(found)
-        out[missing[at]] = rows["close"][first[at], at]
+    missing = np.flatnonzero(newest >= least)
+    back, depth = 0, 1
+    while len(missing):
+        numbers = newest[missing] - back - np.arange(depth)[:, None]
+        rows = numbers & (slots - 1), chosen[missing]
+        held = (number_of[rows] == numbers) & (n_of[rows] > 0) & (numbers >= least[missing])
+        found, first = held.any(axis=0), held.argmax(axis=0)[held.any(axis=0)]
+        out[missing[found]] = close_of[rows[0][first, found], rows[1][found]]
+        back, depth = back + depth, min(4 * depth, LOOK_BACK)
         missing = missing[~found]
+        missing = missing[newest[missing] - back >= least[missing]]
     return out
 
 

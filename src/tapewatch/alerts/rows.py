@@ -69,7 +69,7 @@ def episode_row(episode: Episode) -> dict[str, Any]:
 def metric_rows(readings: Readings, exchange: str, symbol: str) -> list[dict[str, Any]]:
     """Every figure: unit, source, what null means, and what it is now for one symbol, by window ("" where it has none).
 
-    Figures of a pair have no value here: they need the other side.
+    Figures of a pair have no value here: they need the other side. Looking begins no study.
     """
     instrument = readings.venues[exchange].engine.universe.get(symbol)
     readings.begin()
@@ -77,7 +77,9 @@ def metric_rows(readings: Readings, exchange: str, symbol: str) -> list[dict[str
     for metric in METRICS.values():
         windows = metric.windows or ("",)
         values = {
-            window: None if metric.scope == "pair" else rounded(readings.one(exchange, metric, window, instrument))
+            window: None
+            if metric.scope == "pair"
+            else rounded(readings.one(exchange, metric, window, instrument, begin=False))
             for window in windows
         }
         rows.append(_described(metric) | {"values": values})

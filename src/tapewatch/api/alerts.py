@@ -110,7 +110,9 @@ def alerts_routes(
     @api.get("/sinks", responses=returns(schemas.Sinks, "Sinks, and messages that could not be delivered."))
     async def sinks() -> Response:
         """Who can be told, how that goes, and what was laid aside. Addresses and secrets are not told."""
-        return answer({"server_ts": now_ms(), "sinks": watched().sinks(), "dead": watched().dead()})
+        view = watched()
+        told = {"refused": view.sinks_refused, "sinks": view.sinks(), "dead": view.dead()}
+        return answer({"server_ts": now_ms()} | told)
 
     @api.put("/sinks/{name}", responses=returns(schemas.Sinks, "Sinks as they are now."))
     async def put_sink(name: SinkName, sink: schemas.SinkBody) -> Response:

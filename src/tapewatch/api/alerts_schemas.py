@@ -111,7 +111,10 @@ class Episode(Answer):
     price: Annotated[float | None, Field(description="Last price when it fired.")]
     told: Literal["sent", "quiet", "waiting", "summary"]
     ended_ts: TimeMs | None
-    ended_by: Literal["cleared", "edited", "deleted", "restarted"] | None
+    ended_by: Annotated[
+        Literal["cleared", "edited", "deleted", "not_trading", "restarted"] | None,
+        Field(description="`not_trading`: the instrument no longer trades, or is no longer followed here."),
+    ]
     acked_ts: Annotated[int | None, Field(description="When somebody saw it, by our clock.")]
     after_1m_pct: Percent
     after_5m_pct: Percent
@@ -267,6 +270,7 @@ class DeadLetter(Answer):
 
 class Sinks(Answer):
     server_ts: ServerMs
+    refused: Annotated[str, Field(description="Why sinks that were set up are not used; empty: they are.")]
     sinks: list[Sink]
     dead: list[DeadLetter]
 

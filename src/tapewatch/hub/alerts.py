@@ -19,6 +19,8 @@ class AlertsState(Protocol):
     def rules(self) -> list[Row]: ...
     def newest(self, limit: int) -> list[Row]: ...
     def unacknowledged(self) -> int: ...
+    @property
+    def sinks_refused(self) -> str: ...
     def sinks(self) -> list[Row]: ...
 
 
@@ -53,6 +55,7 @@ class AlertsTopic(ColumnTopic):
             "storage": state.storage,
             "unacknowledged": state.unacknowledged(),
             "sinks": state.sinks(),
+            "sinks_refused": state.sinks_refused,
         }
         changed = {
             "rules": [row for key, row in rules.items() if self._rules.get(key) != row],

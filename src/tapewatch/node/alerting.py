@@ -19,7 +19,7 @@ from ..alerts.rows import episode_row, metric_rows, rule_row
 from ..alerts.rule import BUILT_IN_SINKS, Rule, rule_of
 from ..config import Config
 from ..derivs.derivs import Derivs
-from ..model.errors import NotFoundError, NotReadyError, UsageError
+from ..model.errors import NotFoundError, NotReadyError, TapewatchError, UsageError
 from ..outbox.outbox import Outbox, SinkStats, within
 from ..outbox.sinks import SINKS_AT_MOST, Carrier, DeliveryError, Sink, SinkFile, log_notice, sink_of
 from ..store.alerts import Batch, Delivery, StoredRule
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 LOOK_S = 0.25
 SLICE_S = 0.002
 """The event loop has its turn after so long, between two rules."""
+SINKS_AGAIN_S = 5.0
+"""Between two looks at a file of sinks that was refused."""
 PAGE_SINKS = ("page", "sound", "desktop")
 """Sinks that read the stream: nothing is sent to them."""
 FORGET_EVERY_S = 3_600.0
@@ -53,6 +55,8 @@ class Alerting:
         self._writer = AlertWriter(config.store)
         self._carrier = Carrier(config.alerts)
         self._sinks = SinkFile(config.node.state_path)
+        self.sinks_refused = ""
+        """Why the sinks that were set up are not used; empty: they are."""
         self.outbox = Outbox(config.alerts, self._send, self._writer.put)
         self.ready = False
         """Whether what was kept has been loaded."""
@@ -76,13 +80,14 @@ class Alerting:
                 tasks.create_task(self.outbox.run())
                 tasks.create_task(self._release())
                 tasks.create_task(self._forget())
+                tasks.create_task(self._mend_sinks())
                 tasks.create_task(self._watch())
         finally:
             await self._writer.close()
             await self._carrier.close()
 
     async def _load(self) -> None:
-        await asyncio.to_thread(self._sinks.load)
+        await self._read_sinks()
         loaded = await self._writer.load()
         self._next_id = loaded.next_id
         for stored in loaded.rules:
@@ -98,6 +103,23 @@ class Alerting:
         self.ready = True
         if loaded.rules or loaded.waiting:
             log.info("alerts_loaded rules=%d waiting=%d", len(loaded.rules), len(loaded.waiting))
+
+    async def _read_sinks(self) -> None:
+        """Read the file of sinks; one that is refused costs its sinks, not the alerts."""
+        try:
+            await asyncio.to_thread(self._sinks.load)
+        except TapewatchError as error:
+            if not self.sinks_refused:
+                log.warning("alert_sinks_refused reason=%r", str(error))
+            self.sinks_refused = str(error)
+        else:
+            self.sinks_refused = ""
+
+    async def _mend_sinks(self) -> None:
+        """Look again at a file that was refused, until it may be used."""
+        while self.sinks_refused:
+            await asyncio.sleep(SINKS_AGAIN_S)
+            await self._read_sinks()
 
     async def _watch(self) -> None:
         while True:
@@ -160,6 +182,8 @@ class Alerting:
             return
         sink = self._sinks.sinks.get(name)
         if sink is None:
+            if self.sinks_refused:
+                raise DeliveryError(self.sinks_refused)
             raise DeliveryError(f"there is no sink {name} any more", final=True)
         await self._carrier.send(sink, notice, attempt)
 
@@ -251,6 +275,8 @@ class Alerting:
                 raise UsageError(f"symbol = {symbol!r} is refused; the venue writes {universe.get(symbol).symbol}")
         for name in rule.sinks:
             if name not in BUILT_IN_SINKS and name not in self._sinks.sinks:
+                if self.sinks_refused:
+                    raise UsageError(f"the sink {name} is not known: {self.sinks_refused}")
                 known = ", ".join((*BUILT_IN_SINKS, *self._sinks.sinks))
                 raise UsageError(f"there is no sink {name!r}; allowed: {known}")
         return rule
@@ -348,7 +374,7 @@ class Alerting:
 
     async def put_sink(self, name: str, content: object) -> None:
         """Set a sink up, or change it."""
-        self._must_be_ready()
+        self._must_know_sinks()
         if name in BUILT_IN_SINKS:
             raise UsageError(f"{name} is built in and has no settings")
         sink = sink_of(content)
@@ -359,7 +385,7 @@ class Alerting:
 
     async def delete_sink(self, name: str) -> None:
         """Forget a sink that no rule names."""
-        self._must_be_ready()
+        self._must_know_sinks()
         if name not in self._sinks.sinks:
             raise NotFoundError(f"there is no sink {name[:40]!r} that could be deleted")
         used = [str(watch.id) for watch in self.alerts.watches.values() if name in watch.rule.sinks]
@@ -367,12 +393,18 @@ class Alerting:
             raise UsageError(f"the sink {name} is named by rule {', '.join(used)}; take it out there first")
         await self._save({other: sink for other, sink in self._sinks.sinks.items() if other != name})
 
+    def _must_know_sinks(self) -> None:
+        self._must_be_ready()
+        if self.sinks_refused:  # writing the file anew would lose what it holds
+            raise UsageError(self.sinks_refused)
+
     async def _save(self, sinks: dict[str, Sink]) -> None:
         await asyncio.to_thread(self._sinks.save, sinks)
 
     async def test_sink(self, name: str) -> str:
         """Send one message to a sink now, once; why it failed, or "" where it arrived."""
-        self._must_be_ready()
+        if name not in BUILT_IN_SINKS:
+            self._must_know_sinks()
         if name not in self._sinks.sinks and name not in BUILT_IN_SINKS:
             raise NotFoundError(f"there is no sink {name[:40]!r}")
         if name in PAGE_SINKS:
