@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -328,6 +328,29 @@ async def test_analytics_and_a_scan(tmp_path: Path) -> None:
     assert stats["sample"]["n"] == 100
     assert isinstance(stats["close"]["mean"], float)
     assert found["symbols"]
+
+
+async def test_candles_of_ones_own_are_uploaded_and_asked_for(tmp_path: Path) -> None:
+    world = World(tmp_path, Config(store=StoreConfig(path=str(tmp_path / "data"))))
+    desk = world.desk = Desk(world.venues, world.config.store)
+    begin = datetime(2026, 6, 1, tzinfo=UTC)
+    price = [100 + k % 7 for k in range(60)]
+    mine = pl.DataFrame(
+        {"timestamp": [begin + timedelta(minutes=k) for k in range(60)], "volume": [1.5] * 60}
+        | dict.fromkeys(("open", "high", "low", "close"), price)
+    )
+    try:
+        async with serve(world) as served:
+            name = await ask(served, lambda one: one.upload("MINE", mine, exchange="study"))
+            bars = await ask(served, lambda one: one.analytics("bars", symbol=name, bars=60))
+            wrong = mine.with_columns(pl.when(pl.col("timestamp") == begin).then(9).otherwise("high").alias("high"))
+            (tmp_path / "wrong.csv").write_text(wrong.write_csv())
+            with pytest.raises(RequestError, match="line 2"):
+                await ask(served, lambda one: one.upload("OTHER", tmp_path / "wrong.csv", exchange="study"))
+    finally:
+        await desk.close()
+    assert name == "upload:study:MINE"
+    assert (bars["close"], bars["open_ms"][0]) == (price, begin.timestamp() * 1000)
 
 
 # -- errors -----------------------------------------------------------------------------------------------------------
