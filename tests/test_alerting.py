@@ -34,6 +34,7 @@ from tapewatch.node.desk import Desk
 from tapewatch.outbox.outbox import AT_ONCE
 from tapewatch.outbox.sinks import SinkFile, Webhook
 from tapewatch.store.writer import Store
+from waiting import until
 
 RULE = {"name": "high", "metric": "price", "threshold": 42_000.0, "symbols": ["BTCUSDT"]}
 MINUTE = 60_000
@@ -64,8 +65,7 @@ class Running:
             return json.loads(text)
 
     async def until(self, true: Callable[[], bool]) -> None:
-        while not true():  # noqa: ASYNC110  (a condition of state that nobody announces)
-            await asyncio.sleep(0.01)
+        await until(true, 60.0)
 
     async def episodes(self, count: int) -> list[dict[str, Any]]:
         """The newest alerts, when there are so many."""
@@ -346,13 +346,11 @@ async def test_ten_thousand_signals_in_a_second_and_a_program_killed_amid_them(t
             )
             assert child.stdout is not None
             assert await child.stdout.readline() == b"ready\n"
-            while len(set(good.keys)) < kill_after:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+            await until(lambda n=kill_after: len(set(good.keys)) >= n, 120.0)  # type: ignore[misc]
             if kill_after == every:  # meanwhile neither of the others got anything; now both mend
                 hung, refused = hanging.keys.copy(), failing.keys.copy()
                 well, hanging.hanging = True, False
-                while any(len(set(one.keys)) < every // 2 for one in (hanging, failing)):  # noqa: ASYNC110
-                    await asyncio.sleep(0.02)
+                await until(lambda: all(len(set(one.keys)) >= every // 2 for one in (hanging, failing)), 120.0)
             child.send_signal(signal.SIGKILL)
             await child.wait()
             came.append(len(good.keys))

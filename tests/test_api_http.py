@@ -13,7 +13,7 @@ from msgspec import structs
 from pydantic import BaseModel
 from yarl import URL
 
-from market_world import STATUS, T0, Feed, Served, World, serve
+from market_world import STATUS, T0, Feed, Served, World, lively, serve
 from tapewatch.api import derivs_schemas, lab_schemas, schemas
 from tapewatch.api.coverage import Coverage
 from tapewatch.api.operations import Operations
@@ -32,19 +32,6 @@ async def body(served: Served, path: str) -> str:
         assert answer.status == 200, await answer.text()
         assert answer.content_type == "application/json"
         return await answer.text()
-
-
-def lively(world: World) -> None:
-    """A market in which every route has something to say."""
-    world.know_volume(1_000_000)
-    world.ticker()
-    world.book([("42500.4", "1.5"), ("42500.3", "2"), ("41900.0", "9")], [("42500.6", "0.5"), ("42500.7", "3")])
-    world.trade(0, "42500.5", "0.100")
-    world.trade(100, "42500.6", "0.9")
-    world.trade(61_000, "42499.5", "0.3", "sell")
-    world.trade(61_500, "0.00123", "7", symbol="币安人生USDT")
-    world.liquidate(100, "long", "42000.05", "0.5")
-    world.liquidate(200, "short", "43000", "0.001")
 
 
 async def test_numbers_are_printed_with_the_instruments_own_decimals(world: World) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from market_world import INSTRUMENTS, T0, World, serve
-from tapes import Row, liquidation, tape, trade
+from market_world import INSTRUMENTS, World, serve
+from stored_day import DAY, HOUR, MIDNIGHT, rows
+from tapes import tape
 from tapewatch.config import StoreConfig
 from tapewatch.model.errors import NotReadyError, UsageError
 from tapewatch.model.instrument import Universe
@@ -18,20 +19,6 @@ from tapewatch.model.tape import Flag, Kind
 from tapewatch.node import child
 from tapewatch.node.queries import Queries
 from tapewatch.store.writer import Store
-
-DAY = 86_400_000
-MIDNIGHT = T0 // DAY * DAY
-HOUR = 3_600_000
-
-
-def rows() -> list[Row]:
-    """Trades from six hours before midnight to two after it, every 50 s; a liquidation an hour."""
-    out = [
-        trade(k, MIDNIGHT - 6 * HOUR + k * 50_000, 425_000 + k * 37 % 60, 1 + k % 50, sell=k % 3 == 0)
-        for k in range(1, 570)
-    ]
-    out += [liquidation(MIDNIGHT + h * HOUR, 10**12 + h, 5 + h % 3, long=h % 2 == 0) for h in range(-6, 3)]
-    return sorted(out, key=lambda row: row.columns["ts_ms"])
 
 
 @dataclass

@@ -11,7 +11,6 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
-from feed_peer import until
 from market_world import T0, World, serve
 from sealing import seal_all, task_of
 from tapewatch.config import StoreConfig
@@ -25,6 +24,7 @@ from tapewatch.node.sealing import Sealing
 from tapewatch.store import tables
 from tapewatch.store.catalog import Catalog
 from tapewatch.store.reader import Reader
+from waiting import until
 
 
 class Recorded:

@@ -16,7 +16,8 @@ import pytest
 from aiohttp import web
 from pydantic import BaseModel
 
-from market_world import INSTRUMENTS, T0, Served, World, serve
+from market_world import INSTRUMENTS, T0, Served, World, lively, serve
+from stored_day import HOUR, MIDNIGHT, rows
 from tapes import Row, liquidation, tape, trade
 from tapewatch.api import coverage, derivs_schemas, lab_schemas, schemas
 from tapewatch.client import (
@@ -37,8 +38,6 @@ from tapewatch.model.tape import Kind
 from tapewatch.node.desk import Desk
 from tapewatch.node.queries import Queries
 from tapewatch.store.writer import Store
-from test_api_http import lively
-from test_api_past import HOUR, MIDNIGHT, rows
 
 T = TypeVar("T")
 TOKEN = "open-sesame"  # noqa: S105 - of a test's own server

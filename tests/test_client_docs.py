@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from market_world import World, serve
-from test_api_http import lively
+from market_world import World, lively, serve
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "client.md"
 

@@ -14,7 +14,6 @@ import aiohttp
 import pytest
 from msgspec import structs
 
-from feed_peer import until
 from tapewatch.config import Config, ThresholdsConfig
 from tapewatch.feed.dialects import DIALECTS
 from tapewatch.feed.driver import VenueFeed
@@ -25,6 +24,7 @@ from tapewatch.node.venue import VenueNode
 from tapewatch.node.warm import warm_up
 from tapewatch.sim import Faults, SimulatedVenues, VenueOptions
 from tapewatch.venues.registry import PRODUCTS
+from waiting import until
 
 SYMBOLS = 6
 WITHIN_S = 40.0

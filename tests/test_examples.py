@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,11 +13,10 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from conftest import ROOT
 from program import started
-from screen import wait_until
+from waiting import wait_until
 
-EXAMPLES = ROOT / "examples"
+EXAMPLES = Path(__file__).parent.parent / "examples"
 SECONDS = 75
 """A study of a minute: the features of a stretch that is long enough for its longest horizon and a regression."""
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from feed_peer import until
 from tapewatch.config import ThresholdsConfig, VenueConfig
 from tapewatch.feed import driver as module
 from tapewatch.feed import socket as socket_module
@@ -26,6 +25,7 @@ from tapewatch.node.venue import VenueNode
 from tapewatch.node.warm import warm_up
 from tapewatch.sim import Faults, SimulatedBinanceUsdm, VenueOptions
 from tapewatch.venues.registry import PRODUCTS
+from waiting import until
 
 SYMBOLS = 12
 PATIENCE_S = 30.0
@@ -59,10 +59,7 @@ class World:
             await asyncio.wait([task])
 
     async def until(self, condition: Callable[[], object]) -> None:
-        try:
-            await until(condition, PATIENCE_S)
-        except TimeoutError:
-            pytest.fail(f"not reached: {self.feed.status}; {self.totals}")
+        await until(condition, PATIENCE_S, lambda: f"not reached: {self.feed.status}; {self.totals}")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,10 +11,11 @@ from itertools import pairwise
 import pytest
 from picows import WSMsgType
 
-from feed_peer import Peer, data, raw_frame, serving, until
+from feed_peer import Peer, data, raw_frame, serving
 from tapewatch.feed import connection as module
 from tapewatch.feed.binance_usdm import DIALECT
 from tapewatch.feed.connection import ConnectError, Connection
+from waiting import until
 
 WIRE = DIALECT.wire
 

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feed_api import MINUTE_NS, Api, Clock, client, used
-from feed_peer import until
 from tapewatch.feed import rest as module
 from tapewatch.feed.binance_usdm import BinanceUsdmRest
 from tapewatch.feed.budget import Priority
@@ -26,6 +25,7 @@ from tapewatch.feed.rest import (
     UnreachableError,
     VenueRest,
 )
+from waiting import until
 
 
 @pytest.fixture(autouse=True)

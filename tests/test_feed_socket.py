@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feed_peer import Peer, Server, data, serving, until
+from feed_peer import Peer, Server, data, serving
 from tapewatch.feed import socket as module
 from tapewatch.feed.backoff import Backoff
 from tapewatch.feed.binance_usdm import DIALECT, agg_trade, canary
@@ -22,6 +22,7 @@ from tapewatch.feed.socket import Socket, _drop
 from tapewatch.feed.taps import LiquidationsOnce
 from tapewatch.feed.watchdog import Watchdog
 from tapewatch.model.views import FeedState
+from waiting import until
 
 WIRE = DIALECT.wire
 PLAN = SocketPlan("trades-1", "market", (agg_trade("AUSDT"), agg_trade("BUSDT"), canary("BTCUSDT")))

@@ -9,9 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,16 +20,9 @@ from journals import entry, number, read_all
 from tapewatch.journal import Content, DataLock, Journal, Limits, Record, Rotation, StreamClass, files, read, recover
 from tapewatch.journal.guard import ALL_BUT_TRADES, BOOKS, Guard, expirable
 from tapewatch.model.errors import TapewatchError
+from waiting import wait_until
 
 GIB = 1 << 30
-
-
-def until(true: Callable[[], bool], within_s: float = 20.0) -> None:
-    """Wait for a condition that another thread makes true."""
-    deadline = time.monotonic() + within_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true"
-        threading.Event().wait(0.005)
 
 
 def notes(folder: Path) -> list[dict[str, object]]:
@@ -57,7 +49,7 @@ def test_what_is_appended_is_on_the_disk_within_its_time(tmp_path: Path) -> None
     journal = journal_on(tmp_path)
     for n in range(500):
         assert journal.add(entry(n))
-    until(lambda: journal.status.synced == 500)
+    wait_until(lambda: journal.status.synced == 500)
     status = journal.status
     assert (status.state, status.records, status.queue_bytes, status.dropped_reads) == ("recording", 500, 0, 0)
     assert status.sync_age_s == 0.0
@@ -82,7 +74,7 @@ def test_appending_copies(tmp_path: Path) -> None:
 def test_a_full_queue_drops_the_newest_and_notes_the_hole_where_it_is(tmp_path: Path, disk: FaultyDisk) -> None:
     journal = journal_on(tmp_path, disk, queue_bytes=20_000)
     journal.add(entry(0))
-    until(lambda: journal.status.synced == 1)
+    wait_until(lambda: journal.status.synced == 1)
     disk.flowing.clear()
     taken = [n for n in range(1, 200) if journal.add(entry(n))]
     assert taken == list(range(1, len(taken) + 1))
@@ -90,7 +82,7 @@ def test_a_full_queue_drops_the_newest_and_notes_the_hole_where_it_is(tmp_path: 
     assert status.queue_bytes <= status.queue_high_bytes <= 20_000
     assert (status.dropped_reads, status.dropped_frames) == (199 - len(taken), 199 - len(taken))
     disk.flowing.set()
-    until(lambda: journal.status.queue_bytes == 0)
+    wait_until(lambda: journal.status.queue_bytes == 0)
     assert journal.add(entry(1_000))
     journal.close()
     records, damages = read_all(tmp_path)
@@ -142,16 +134,16 @@ async def test_recording_never_waits_for_a_stalled_disk(
 def test_writing_goes_on_while_an_fsync_takes_its_time(tmp_path: Path, disk: FaultyDisk) -> None:
     journal = journal_on(tmp_path, disk)
     journal.add(entry(0))
-    until(lambda: journal.status.synced == 1)
+    wait_until(lambda: journal.status.synced == 1)
     disk.confirming.clear()
     for n in range(1, 100):
         journal.add(entry(n))
-        until(lambda n=n: journal.status.records == n + 1)  # type: ignore[misc]
+        wait_until(lambda n=n: journal.status.records == n + 1)  # type: ignore[misc]
     assert journal.status.synced == 1
     assert numbers(tmp_path) == list(range(100))
     assert journal.status.queue_bytes == sum(entry(n).size for n in range(1, 100))  # bounded until it is safe
     disk.confirming.set()
-    until(lambda: journal.status.synced == 100)
+    wait_until(lambda: journal.status.synced == 100)
     journal.close()
 
 
@@ -161,15 +153,15 @@ def test_recording_stops_loudly_and_resumes_when_the_disk_is_back(
 ) -> None:
     journal = journal_on(tmp_path, disk)
     journal.add(entry(0))
-    until(lambda: journal.status.synced == 1)
+    wait_until(lambda: journal.status.synced == 1)
     disk.fail = {"write": code, "create": code}
     journal.add(entry(1))
-    until(lambda: journal.status.state == "stopped")
+    wait_until(lambda: journal.status.state == "stopped")
     assert os.strerror(code) in journal.status.detail
     assert journal.add(entry(2))  # waits in the queue
     assert journal.status.sync_age_s > 0
     disk.fail = {}
-    until(lambda: journal.status.synced == 3)
+    wait_until(lambda: journal.status.synced == 3)
     assert journal.status.state == "recording"
     journal.close()
     assert numbers(tmp_path) == [0, 1, 2]
@@ -198,7 +190,7 @@ def test_a_disk_that_is_really_full(megabyte: Path) -> None:
     while journal.status.state == "recording":
         journal.add(entry(n, 2_000))
         n += 1
-        until(settled)
+        wait_until(settled)
     assert "No space left on device" in journal.status.detail
     acknowledged = journal.status.records
     for _ in range(50):
@@ -206,7 +198,7 @@ def test_a_disk_that_is_really_full(megabyte: Path) -> None:
         n += 1
     assert acknowledged <= len(numbers(folder)) < n
     ballast.unlink()
-    until(lambda: journal.status.synced == n)
+    wait_until(lambda: journal.status.synced == n)
     journal.close()
     records, damages = read_all(folder)
     assert damages == []
@@ -220,11 +212,11 @@ def test_a_data_folder_that_somebody_removes_is_made_again(
     monkeypatch.setattr("tapewatch.journal.journal.RETRY_S", 0.01)
     journal = journal_on(tmp_path / "journal")
     journal.add(entry(0))
-    until(lambda: journal.status.synced == 1)
+    wait_until(lambda: journal.status.synced == 1)
     shutil.rmtree(tmp_path / "journal")
-    until(lambda: journal.status.failures == 1)
+    wait_until(lambda: journal.status.failures == 1)
     journal.add(entry(1))
-    until(lambda: journal.status.synced == 2)
+    wait_until(lambda: journal.status.synced == 2)
     assert journal.status.state == "recording"
     journal.close()
     assert numbers(tmp_path / "journal") == [1]
@@ -234,7 +226,7 @@ def test_a_data_folder_that_somebody_removes_is_made_again(
 def test_a_defect_in_the_thread_is_not_silent(tmp_path: Path) -> None:
     journal = journal_on(tmp_path)
     journal._queue.append("no entry")  # type: ignore[arg-type]
-    until(lambda: journal.fault is not None)
+    wait_until(lambda: journal.fault is not None)
     assert isinstance(journal.fault, AttributeError)
     assert journal.status.state == "stopped"
 
@@ -246,10 +238,10 @@ def test_a_hung_disk_does_not_keep_the_program_from_ending(
     journal = journal_on(tmp_path, disk)
     disk.flowing.clear()
     journal.add(entry(0))
-    until(lambda: disk.calls["create"] == 1)
+    wait_until(lambda: disk.calls["create"] == 1)
     journal.close()
     disk.flowing.set()
-    until(lambda: numbers(tmp_path) == [0])
+    wait_until(lambda: numbers(tmp_path) == [0])
 
 
 # -- the disk guard and what is kept ----------------------------------------------------------------------------------
@@ -289,14 +281,14 @@ def test_what_the_guard_stops_is_noted_in_the_journal(tmp_path: Path, monkeypatc
     monkeypatch.setattr("tapewatch.journal.journal.GUARD_S", 0.01)
     filling = Filling()
     journal = journal_on(tmp_path, filling, limits=Limits(min_free_bytes=2 * GIB))
-    until(lambda: journal.status.disk_free_bytes == 5 * GIB)
+    wait_until(lambda: journal.status.disk_free_bytes == 5 * GIB)
     assert journal.guarded == frozenset()
     filling.free = GIB
-    until(lambda: journal.guarded == BOOKS)
+    wait_until(lambda: journal.guarded == BOOKS)
     assert journal.status.guarded == ("depth", "quotes")
     assert journal.status.state == "recording"
     filling.free = 3 * GIB
-    until(lambda: journal.guarded == frozenset())
+    wait_until(lambda: journal.guarded == frozenset())
     journal.close()
     told = notes(tmp_path)
     assert [(one["event"], one["classes"]) for one in told] == [
@@ -319,7 +311,7 @@ def test_the_guard_gives_up_only_what_is_recorded_and_says_again_that_it_lasts(
     monkeypatch.setattr("tapewatch.journal.journal.GUARD_NOTE_S", 0.02)
     recorded = (StreamClass.TRADES, StreamClass.DEPTH)
     journal = journal_on(tmp_path, Full(), limits=Limits(min_free_bytes=2 * GIB), classes=recorded)
-    until(lambda: len(notes(tmp_path)) >= 3)
+    wait_until(lambda: len(notes(tmp_path)) >= 3)
     journal.close()
     told = notes(tmp_path)
     assert {(one["event"], tuple(one["classes"]), one["from_ns"]) for one in told} == {  # type: ignore[arg-type]
@@ -332,7 +324,7 @@ def closed_files(folder: Path, count: int) -> list[Path]:
     journal = journal_on(folder, rotation=Rotation(after_bytes=1))
     for n in range(count):
         journal.add(entry(n))
-        until(lambda n=n: len(files(folder)) == n + 1)  # type: ignore[misc]
+        wait_until(lambda n=n: len(files(folder)) == n + 1)  # type: ignore[misc]
     journal.close()
     return [file.path for file in files(folder)]
 
@@ -340,7 +332,7 @@ def closed_files(folder: Path, count: int) -> list[Path]:
 def kept_within(folder: Path, limits: Limits, expired: int, disk: FaultyDisk | None = None) -> Journal:
     """A journal that has looked at what it may keep."""
     journal = journal_on(folder, disk, limits=limits)
-    until(lambda: journal.status.expired_files == expired)
+    wait_until(lambda: journal.status.expired_files == expired)
     journal.close()
     return journal
 
@@ -379,7 +371,7 @@ def test_nothing_is_deleted_while_the_disk_does_not_take_the_note(tmp_path: Path
     made = closed_files(tmp_path, 2)
     disk.fail["create"] = errno.ENOSPC
     journal = journal_on(tmp_path, disk, limits=Limits(max_bytes=1))
-    until(lambda: journal.status.state == "stopped")
+    wait_until(lambda: journal.status.state == "stopped")
     assert all(path.exists() for path in made)
     assert journal.status.expired_files == 0
     journal.close()
@@ -388,7 +380,7 @@ def test_nothing_is_deleted_while_the_disk_does_not_take_the_note(tmp_path: Path
 def test_a_file_that_is_being_written_is_never_deleted(tmp_path: Path) -> None:
     journal = journal_on(tmp_path)
     journal.add(entry(0))
-    until(lambda: journal.status.synced == 1)
+    wait_until(lambda: journal.status.synced == 1)
     assert expirable(tmp_path, Limits(max_bytes=1, keep_s=1e-9))[0] == []
     assert numbers(tmp_path) == [0]
     journal.close()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fault_world import T0 as WORLD_T0
 from fault_world import World
 from feed_api import Api, Clock, client, used
-from feed_peer import until
+from feed_sink import Taker, running
 from tapes import T0, Row, tape, trade, universe
 from tapewatch.engine import MINUTES_KEPT, Engine
 from tapewatch.feed import klines as klines_module
@@ -28,7 +28,7 @@ from tapewatch.hub.topics import cells_of, changed_candles
 from tapewatch.model.errors import FrameError, OffGridError
 from tapewatch.model.views import KLINE, TIMEFRAMES_MS
 from tapewatch.venues.registry import PRODUCTS
-from test_feed_loaders import Taker, running
+from waiting import until
 
 MINUTE, DAY = 60_000, 86_400_000
 VENUE = PRODUCTS["binance"]

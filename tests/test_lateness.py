@@ -21,7 +21,7 @@ from tapewatch.node.quarantine import Quarantine
 from tapewatch.node.venue import VenueNode
 from tapewatch.node.warm import warm_up
 from tapewatch.venues.registry import PRODUCTS
-from test_live import until
+from waiting import until
 
 SYMBOLS = 24
 STARVED_S = 8.0

@@ -19,7 +19,8 @@ from tapewatch.node.node import Node
 from tapewatch.node.server import Server, bind
 from tapewatch.node.warm import warm_up
 from tapewatch.sim import Faults, Market, SimulatedBinanceUsdm, VenueOptions
-from test_live import StoppableClock, until, wrong_trades
+from venue_truth import StoppableClock, wrong_trades
+from waiting import until
 
 STRAINED, CALM, BETWEEN = (0.95, 10.0), (0.3, 5.0), (0.75, 5.0)
 

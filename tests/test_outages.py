@@ -16,7 +16,6 @@ from random import Random
 import pytest
 from msgspec import structs
 
-from feed_peer import until
 from tapewatch.config import Config, ThresholdsConfig
 from tapewatch.derivs.derivs import Derivs
 from tapewatch.feed.dialects import DIALECTS
@@ -29,6 +28,7 @@ from tapewatch.node.warm import warm_up
 from tapewatch.sim import SIMULATED, Faults, SimulatedVenues, VenueOptions
 from tapewatch.sim.faults import injectors
 from tapewatch.venues.registry import PRODUCTS
+from waiting import until
 
 SYMBOLS = 4
 WITHIN_S = 60.0

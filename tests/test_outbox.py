@@ -28,6 +28,7 @@ from tapewatch.outbox.guard import Guard, RefusedTargetError
 from tapewatch.outbox.outbox import WAITING_AT_MOST, Outbox
 from tapewatch.outbox.sinks import Carrier, DeliveryError, Email, Sink, SinkFile, Telegram, Webhook, sink_of, words
 from tapewatch.store.alerts import Batch, Delivery
+from waiting import until
 
 LOCAL = AlertsConfig(allowed_networks=("127.0.0.0/8",), timeout_s=5.0, retry_s=0.01, attempts=4)
 
@@ -336,11 +337,6 @@ async def sending(
 def failing(times: int) -> Answer:
     """Answers 500 so many times, then 200."""
     return lambda n: web.Response(status=500) if n <= times else ok(n)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    while not true():  # noqa: ASYNC110  (a condition of state that nobody announces)
-        await asyncio.sleep(0.005)
 
 
 async def test_a_sink_that_fails_at_first_gets_every_message_once_and_in_order() -> None:

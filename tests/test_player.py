@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from row_market import Market
 from tapes import T0, Row, cuts, examples, quote, tape, trade, universe
 from tapewatch.config import ThresholdsConfig
 from tapewatch.flow.candles import BASE
@@ -20,7 +21,6 @@ from tapewatch.replay import Cursor, Player, Stage, State, Step, player
 from tapewatch.replay.player import SLICE_ROWS, SPEEDS, parse_speed, speed_name
 from tapewatch.replay.report import state_hash
 from tapewatch.replay.stage import RING_BYTES, minutes_for
-from test_engine import Market
 
 MINUTE = 60_000
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
 from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
@@ -11,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from book_ticker import play_beside_book_ticker
 from tapewatch.config import ThresholdsConfig
 from tapewatch.model.errors import UsageError
-from tapewatch.model.views import TIMEFRAMES_MS, BookState, Footprint
-from tapewatch.replay import Cursor, Recording, Stage, Step, replay_files
+from tapewatch.model.views import TIMEFRAMES_MS, Footprint
+from tapewatch.replay import Cursor, Recording, Stage, replay_files
 
 RECORDINGS = {
     "btc2023": ["usdm_btcusdt_20230404.gz", "usdm_btcusdt_20230405.gz"],
@@ -50,37 +50,11 @@ def replayed(recording: tuple[str, Recording]) -> Stage:
 
 
 def test_best_prices_equal_the_book_ticker_at_every_diff(recording: tuple[str, Recording]) -> None:
-    """After each applied diff the best bid and ask equal the newest recorded bookTicker up to the same update id."""
     name, tape = recording
-    tickers: dict[str, dict[int, tuple[Decimal, ...]]] = defaultdict(dict)
-    for d in frames_of(tape):
-        if d["e"] == "bookTicker":
-            tickers[d["s"]][d["u"]] = tuple(Decimal(d[k]) for k in "bBaA")
-    ids = {symbol: sorted(by_id) for symbol, by_id in tickers.items()}
-    cursor = Cursor(tape, ThresholdsConfig())
-    engine = cursor.stage.engine
-    compared = 0
-    seen = dict.fromkeys(tape.book_symbols, 0)
-    while not cursor.ended:
-        cursor.step(Step.EVENT, None, 1)
-        for symbol, before in seen.items():
-            instrument = tape.universe.get(symbol)
-            book = engine.sync.ladders.books[instrument.index]
-            if book["last_id"] == before:
-                continue
-            seen[symbol] = int(book["last_id"])
-            view = engine.book(instrument.index, 1)
-            newest = bisect_right(ids[symbol], view.last_update_id) - 1
-            if view.state is not BookState.LIVE or newest < 0:
-                continue
-            compared += 1
-            (bid, bid_lots), (ask, ask_lots) = view.bids[0], view.asks[0]
-            tick, lot = instrument.tick.to_decimal, instrument.lot.to_decimal
-            shown = (tick(bid), lot(bid_lots), tick(ask), lot(ask_lots))
-            assert shown == tickers[symbol][ids[symbol][newest]], view.last_update_id
-    books = engine.sync.ladders.books
+    cursor, compared = play_beside_book_ticker(tape, (d for d in frames_of(tape) if d["e"] == "bookTicker"))
+    books = cursor.stage.engine.sync.ladders.books
     assert (int(books["applied"].sum()), int(books["gaps"].sum())) == (DIFFS[name], 0)
-    assert compared >= DIFFS[name] - 5 * len(tape.book_symbols)  # a snapshot applies the kept diffs in one go
+    assert compared >= DIFFS[name] - 5 * len(tape.book_symbols)
 
 
 def test_trades_and_footprint_equal_a_plain_count(recording: tuple[str, Recording], replayed: Stage) -> None:

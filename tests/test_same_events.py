@@ -22,7 +22,7 @@ from tapewatch.node.venue import VenueNode
 from tapewatch.node.warm import warm_up
 from tapewatch.sim import SimulatedBinanceUsdm, VenueOptions
 from tapewatch.venues.registry import PRODUCTS
-from test_live import until
+from waiting import until
 
 VENUE = PRODUCTS["binance"]
 PACE = 8.0

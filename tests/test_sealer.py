@@ -9,8 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +33,7 @@ from tapewatch.store.sealer import Sealer, Status
 from tapewatch.store.segments import distinct
 from tapewatch.store.upkeep import expire
 from tapewatch.store.writer import Store
+from waiting import wait_until
 
 HOUR = 3_600_000
 KILLS = int(os.environ.get("TAPEWATCH_KILLS", "30"))
@@ -168,20 +167,20 @@ def test_postgresql_that_stalls_and_dies_only_delays(tmp_path: Path, postgres: S
     stop = threading.Event()
     thread, told = run_for(sealer, stop)
     try:
-        wait_for(lambda: sealer.status.files == 3)
+        wait_until(lambda: sealer.status.files == 3)
         for process in postgres.processes():
             os.kill(process, signal.SIGSTOP)
         for part in range(3, 6):
             write_journal(tmp_path, universe("BTCUSDT", "ETHUSDT", "XRPUSDT"), rows_of(part))
         for process in postgres.processes():
             os.kill(process, signal.SIGCONT)
-        wait_for(lambda: sealer.status.files == 6)
+        wait_until(lambda: sealer.status.files == 6)
         postgres.stop()
         write_journal(tmp_path, universe("BTCUSDT", "ETHUSDT", "XRPUSDT"), rows_of(6))
-        wait_for(lambda: sealer.status.error != "")
+        wait_until(lambda: sealer.status.error != "")
         assert len(journal_files(tmp_path)) == 1
         postgres.start()
-        wait_for(lambda: sealer.status.files == 7 and not journal_files(tmp_path))
+        wait_until(lambda: sealer.status.files == 7 and not journal_files(tmp_path))
     finally:
         stop.set()
         thread.join(WITHIN_S)
@@ -189,13 +188,6 @@ def test_postgresql_that_stalls_and_dies_only_delays(tmp_path: Path, postgres: S
     fill(tmp_path / "calm", 7)
     seal_all(task_of(tmp_path / "calm"))
     assert all_rows(tmp_path, url)["tape"] == all_rows(tmp_path / "calm")["tape"]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_retention_takes_whole_days_and_leaves_what_was_imported(tmp_path: Path) -> None:

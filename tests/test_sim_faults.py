@@ -11,10 +11,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from sim_client import Client, command, receive, serving
 from tapewatch.model.errors import UsageError
 from tapewatch.sim.faults import NAMES, Fault, Faults, describe, injectors
 from tapewatch.sim.streams import Frame
-from test_sim_venue import command, receive, serving
 
 # -- reading ----------------------------------------------------------------------------------------------------------
 
@@ -235,11 +235,8 @@ async def test_storm_is_ten_times_the_weather() -> None:
     assert 4 < storm / calm < 20
 
 
-async def run_for(client: object, ms: int) -> None:
+async def run_for(client: Client, ms: int) -> None:
     """Let the venue's market live for so long, reading its pulse."""
-    from test_sim_venue import Client  # noqa: PLC0415
-
-    assert isinstance(client, Client)
     async with await client.connect("/market/ws/btcusdt@markPrice@1s") as socket:
         assert await command(socket, method="LIST_SUBSCRIPTIONS", id=1)
         first = (await receive(socket))["E"]

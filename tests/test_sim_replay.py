@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from sim_client import receive, serving
 from tapewatch.model.errors import UsageError
 from tapewatch.sim import capture
 from tapewatch.sim.replay import RecordedVenue
-from test_sim_venue import receive, serving
 
 STREAM = "xusdt@depth@100ms"
 

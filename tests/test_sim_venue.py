@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -14,66 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from sim_client import OPTIONS, WITHIN_S, Client, answer_of, command, receive, serving
 from tapewatch.model.errors import UsageError, VenueError
-from tapewatch.sim import Faults, SimulatedBinanceUsdm, VenueOptions
-
-OPTIONS = VenueOptions(symbols=12)
-WITHIN_S = 20.0
-
-
-class Client:
-    """A plain client: one HTTP session, sockets, and patience with a limit."""
-
-    def __init__(self, venue: SimulatedBinanceUsdm, session: aiohttp.ClientSession) -> None:
-        self.venue = venue
-        self.session = session
-
-    async def get(self, path: str, **query: str | int) -> Any:
-        _, body, _ = await self.ask(path, **query)
-        return body
-
-    async def ask(self, path: str, **query: str | int) -> tuple[int, Any, Any]:
-        async with self.session.get(self.venue.rest_url + path, params=query) as answer:
-            return answer.status, await answer.json(), answer.headers
-
-    async def connect(self, path: str) -> aiohttp.ClientWebSocketResponse:
-        return await self.session.ws_connect(self.venue.ws_url + path, autoping=False)
-
-
-async def receive(socket: aiohttp.ClientWebSocketResponse) -> Any:
-    """The next text message, decoded."""
-    async with asyncio.timeout(WITHIN_S):
-        while True:
-            message = await socket.receive()
-            if message.type is aiohttp.WSMsgType.TEXT:
-                return json.loads(message.data)
-            if message.type is not aiohttp.WSMsgType.PING:
-                raise ConnectionError(f"{message.type.name} {message.data}")
-
-
-async def command(socket: aiohttp.ClientWebSocketResponse, **message: Any) -> Any:
-    """Send a command and return its answer, reading over data."""
-    await socket.send_json(message)
-    return await answer_of(socket)
-
-
-async def answer_of(socket: aiohttp.ClientWebSocketResponse) -> Any:
-    while True:
-        told = await receive(socket)
-        if "result" in told or "code" in told:
-            return told
-
-
-@contextlib.asynccontextmanager
-async def serving(**changes: Any) -> AsyncIterator[Client]:
-    venue = SimulatedBinanceUsdm(replace(OPTIONS, **changes))
-    await venue.start()
-    try:
-        async with aiohttp.ClientSession() as session:
-            yield Client(venue, session)
-    finally:
-        await venue.stop()
-
+from tapewatch.sim import Faults, SimulatedBinanceUsdm
 
 # -- websocket: routes, wrapping, commands ----------------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from feed_peer import until
 from market_world import INSTRUMENTS, T0, World
 from tapes import tape, trade
 from tapewatch.config import StoreConfig
@@ -20,6 +19,7 @@ from tapewatch.node.sealing import Sealing
 from tapewatch.node.today import load_stored_day
 from tapewatch.store.reader import Reader
 from tapewatch.store.writer import Store
+from waiting import until
 
 MINUTE = 60_000
 START = midnight(T0)

@@ -19,6 +19,7 @@ import pyarrow.parquet
 import pytest
 from msgspec import structs
 
+from archives import HEADER, market, write, zipped
 from market_world import World, serve
 from program import run
 from tapes import T0, diff, liquidation, quote, snapshot, tape, trade, universe
@@ -34,7 +35,6 @@ from tapewatch.transfer.exporting import FOREVER_MS, What, Wish, export, time_of
 from tapewatch.transfer.features import of_memory
 from tapewatch.transfer.files import SIDECAR, Table, about_of, guarded, save, unguarded
 from tapewatch.transfer.importing import Imported, Importer
-from test_archive import HEADER, market, write, zipped
 
 DAY_MS = 86_400_000
 

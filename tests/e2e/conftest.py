@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from chromium import ADVICE, find_chromium
 from program import started
-from screen import wait_until
+from waiting import wait_until
 from written_tape import LIQUIDATIONS, START_MS, write_tape
 
 VIEWPORT = {"width": 1920, "height": 1080}

@@ -13,9 +13,10 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from program import started
-from screen import opened, shown, wait_until
+from screen import opened, shown
 from tapes import tape, trade, universe
 from tapewatch.store.writer import Store
+from waiting import wait_until
 
 MINUTE = 60_000
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from screen import opened, shown, wait_until
+from screen import opened, shown
+from waiting import wait_until
 from written_tape import candles
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000

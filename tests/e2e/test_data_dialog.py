@@ -17,9 +17,10 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from program import started
-from screen import opened, wait_until
+from screen import opened
 from tapes import tape, trade, universe
 from tapewatch.store.writer import Store
+from waiting import wait_until
 
 DAY_MS = 86_400_000
 START_MS = 1_790_000_040_000

@@ -7,7 +7,8 @@ from pathlib import Path
 from playwright.sync_api import Page
 
 from program import started
-from screen import opened, shown, wait_until
+from screen import opened, shown
+from waiting import wait_until
 from written_tape import START_MS, TRADES, write_tape
 
 LOST = 3

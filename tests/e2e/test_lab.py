@@ -10,7 +10,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
-from screen import opened, shown, wait_until
+from screen import opened, shown
+from waiting import wait_until
 from written_tape import candles
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")

@@ -9,7 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from screen import opened, shown, wait_until
+from screen import opened, shown
+from waiting import wait_until
 
 
 def asked(url: str, path: str, **params: str) -> Any:

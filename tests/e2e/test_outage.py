@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Page
 
 from program import Program, started
-from screen import READY_WITHIN_MS, shown, wait_until
+from screen import READY_WITHIN_MS, shown
+from waiting import wait_until
 
 PANELS = ("footprint:binance:BTCUSDT", "footprint:okx:BTC-USDT-SWAP", "funding", "flow")
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from screen import candles_shown, opened, shown, wait_for_candles, wait_until
+from screen import candles_shown, opened, shown, wait_for_candles
+from waiting import wait_until
 from written_tape import START_MS, candles
 
 MINUTE_MS = 60_000

@@ -14,7 +14,8 @@ import httpx
 from playwright.sync_api import Page
 
 from program import started
-from screen import opened, shown, wait_for_candles, wait_until
+from screen import opened, shown, wait_for_candles
+from waiting import wait_until
 
 ALIVE_WITHIN_S = 15.0
 RECORDING = "binance_usdm/usdm_btcusdt_20240718.gz"

@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from program import started
-from screen import candles_shown, opened, shown, wait_for_candles, wait_until
+from screen import candles_shown, opened, shown, wait_for_candles
+from waiting import wait_until
 from written_tape import LAST_MS, START_MS, TRADES, candles, write_tape
 
 MINUTE_MS = 60_000

@@ -22,7 +22,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from program import started
-from screen import opened, shown, wait_until
+from screen import opened, shown
+from waiting import wait_until
 
 NAMES = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "BNBUSDT")
 BARS = 2_000

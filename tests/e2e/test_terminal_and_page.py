@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Page
 
 from program import run
-from screen import opened, shown, wait_until
+from screen import opened, shown
+from waiting import wait_until
 
 WIDTH, HEIGHT = 300, 90
 """Wide enough for every column of every panel."""

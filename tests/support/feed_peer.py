@@ -126,10 +126,3 @@ async def serving(script: Callable[[Peer], Awaitable[None]], **options: Any) -> 
         yield server
     finally:
         await server.stop()
-
-
-async def until(condition: Callable[[], object], timeout_s: float = 15.0) -> None:
-    """Wait for something that other tasks bring about."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110  (many tasks bring about what no single event tells)
-            await asyncio.sleep(0.005)

@@ -174,6 +174,19 @@ class World:
         self.venue.on_adv(symbol, Decimal(quote_volume), days)
 
 
+def lively(world: World) -> None:
+    """A market in which every route has something to say."""
+    world.know_volume(1_000_000)
+    world.ticker()
+    world.book([("42500.4", "1.5"), ("42500.3", "2"), ("41900.0", "9")], [("42500.6", "0.5"), ("42500.7", "3")])
+    world.trade(0, "42500.5", "0.100")
+    world.trade(100, "42500.6", "0.9")
+    world.trade(61_000, "42499.5", "0.3", "sell")
+    world.trade(61_500, "0.00123", "7", symbol="币安人生USDT")
+    world.liquidate(100, "long", "42000.05", "0.5")
+    world.liquidate(200, "short", "43000", "0.001")
+
+
 @dataclass
 class Served:
     """A running server and a client of it."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page
+
+from waiting import wait_until
 
 READY_WITHIN_MS = 60_000
 
@@ -23,15 +22,6 @@ def shown(page: Page, panel: str) -> dict[str, Any]:
     """What a panel shows, as plain data."""
     snapshot: dict[str, Any] = page.evaluate("id => window.__app.panel(id).snapshot()", panel)
     return snapshot
-
-
-def wait_until(true: Callable[[], bool], otherwise: Callable[[], object], within_s: float = 30.0) -> None:
-    """Ask again and again until the condition holds; fail with what is there instead."""
-    deadline = time.monotonic() + within_s
-    while not true():
-        if time.monotonic() > deadline:
-            pytest.fail(str(otherwise()))
-        time.sleep(0.1)
 
 
 def wait_for_candles(page: Page, expected: list[dict[str, Any]]) -> None:
