@@ -11,52 +11,22 @@ from pathlib import Path
 import pytest
 
 from market_world import T0, World, serve
+from program import environment
 from tapewatch.hub.wire import decode
 
 PREPARING = "features are being prepared"
 
-USE = """
-import gc, sys
-from pathlib import Path
-from market_world import World
-from tapewatch import compiled
-from tapewatch.node.warm import warm_up
-
-def compiled_now():
-    functions = [one for one in gc.get_objects() if isinstance(one, compiled._Function)]
-    return {(one.__module__, one.__qualname__, signature) for one in functions for signature in one.overloads}
-
-world = World(Path(sys.argv[1]))
-warm_up()
-before = compiled_now()
-world.know_volume(1_000_000)
-world.venue.engine.lab.study(world.venue.universe.get("BTCUSDT"))
-world.book([("42500.4", "1.5"), ("42500.3", "2")], [("42500.6", "0.5"), ("42500.7", "3")])
-for second in range(200):
-    world.trade(second * 500, "42500.5", "0.100", "sell" if second % 3 else "buy")
-    world.diff([("42500.4", str(second))], [])
-world.lose_trades(2)
-world.trade(100_100, "42500.5", "0.1")
-world.fill_hole(100_050, "42500.5", "0.1", 201)
-world.liquidate(100_200, "long", "42000.05", "0.5")
-engine = world.venue.engine
-engine.imbalance(), engine.top10_ofi(0), engine.gaps(0), engine.totals(), engine.big_flow(), engine.liquidations()
-world.diff([("42500.4", "7")], [])
-world.diff([], [], gap=3)
-for tf_ms in (1_000, 60_000, 300_000, 3_600_000):
-    engine.footprint(0, tf_ms, 7, 60)
-for module, name, signature in compiled_now() - before:
-    print(module, name)
-"""
+FIRST_RUN = Path(__file__).parent / "support" / "first_run.py"
 
 
-def test_what_is_warmed_is_all_that_the_event_loop_meets(tmp_path: Path) -> None:
-    """A compile in the event loop would stop every socket for seconds."""
-    command = [sys.executable, "-c", USE, str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+def test_after_doctor_warm_a_first_run_compiles_nothing(tmp_path: Path) -> None:
+    """Of any venue, in any of its processes: a compile in the event loop would stop every socket for seconds."""
+    command = [sys.executable, str(FIRST_RUN), str(tmp_path)]
+    home = {**environment(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    said = subprocess.run(command, env=home, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
-    assert said.stdout.splitlines() == []
+    assert "kernels ready in" in said.stdout
+    assert [line for line in said.stdout.splitlines() if line.startswith("compiled:")] == []
 
 
 @pytest.fixture
