@@ -15,7 +15,8 @@ from four_venues import world
 from market_world import INSTRUMENTS, T0, World
 from sealing import seal_all, task_of, write_journal
 from tapes import liquidation, trade
-from tapewatch import cli, compiled
+from tapewatch import compiled
+from tapewatch.cli.upkeep import doctor
 from tapewatch.model.instrument import Universe
 from tapewatch.store.reader import Reader
 
@@ -74,7 +75,7 @@ def stored_market(folder: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    cli.doctor(warm=True)
+    doctor(warm=True)
     before = compiled_now()
     one_market(folder / "one")
     asyncio.run(four_markets(folder / "four"))
