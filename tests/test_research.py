@@ -16,6 +16,7 @@ from statsmodels.tsa.stattools import adfuller, coint
 
 from tapewatch.model.errors import UsageError
 from tapewatch.research import hawkes, hedge, unitroot
+from tapewatch.research.choices import METHODS, Method
 from tapewatch.research.correlation import correlation, hayashi_yoshida, ticks
 from tapewatch.research.scan import dickey_fuller, panel, scan
 from tapewatch.research.series import Bars, Pair, Ticks, align, longer
@@ -169,7 +170,7 @@ def test_both_directions_of_least_squares_multiply_to_r_squared() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.floats(0.01, 1000), st.floats(0.01, 1000), st.sampled_from(["ols", "huber"]))
-def test_slopes_scale_with_their_units(of_x: float, of_y: float, method: hedge.Method) -> None:
+def test_slopes_scale_with_their_units(of_x: float, of_y: float, method: Method) -> None:
     pair = tied(6, 120)
     scaled = replace(pair, x=pair.x * of_x, y=pair.y * of_y)
     assert hedge.fit(scaled, method).beta == pytest.approx(hedge.fit(pair, method).beta * of_y / of_x, rel=1e-6)
@@ -193,8 +194,8 @@ def test_the_filter_follows_a_slope_that_changes_and_knows_no_future() -> None:
     assert hedge.kalman(altered, delta=1e-3).beta[:500] == found.beta[:500]
 
 
-@pytest.mark.parametrize("method", hedge.METHODS)
-def test_a_constant_series_has_no_line(method: hedge.Method) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_a_constant_series_has_no_line(method: Method) -> None:
     pair = align(bars("X", np.full(50, 7.0)), bars("Y", walk(1, 50)))
     with pytest.raises(UsageError, match="X is constant"):
         hedge.fit(pair, method)

@@ -12,13 +12,12 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 from starlette.responses import Response
 
+from ..desk.ask import Ask, Kind, Prices
 from ..desk.bars import UPLOAD
-from ..desk.questions import Ask, Kind, Prices
 from ..hub.requests import Timeframe, find_instrument, find_market
 from ..model.errors import NotReadyError, TapewatchError, UsageError
 from ..model.views import TIMEFRAMES_MS
-from ..research.hedge import Method
-from ..research.spread import Center
+from ..research.choices import Center, Method
 from . import schemas
 from .market import UNKNOWN, Exchange
 from .numbers import answer, now_ms

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..alerts.rule import Rule
 from ..config import Config
-from ..desk.questions import Ask
+from ..desk.ask import Ask
 from ..feed.status import FeedStatus
 from ..hub.columns import Market
 from ..journal import JournalStatus

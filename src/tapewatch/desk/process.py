@@ -20,9 +20,10 @@ from ..research import hawkes
 from ..research.series import FEWEST, Bars, Ticks
 from ..store.query import Place, Progress, Refusal, receive, send
 from ..store.reader import Reader
+from .ask import Ask
 from .bars import UPLOAD, kept, uploaded, why_none, with_stored
 from .dryrun import tried
-from .questions import Ask, answer, arrivals, get_ready, together
+from .questions import answer, arrivals, get_ready, together
 
 NICENESS = 5
 HOUR_MS = 3_600_000

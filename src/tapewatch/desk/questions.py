@@ -1,48 +1,22 @@
-"""What can be asked of bars: a kind, the series it is about, parameters. An answer is plain data."""
+"""Answers to what can be asked of bars, as plain data."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from ..model.errors import UsageError
 from ..research import hawkes, hedge, unitroot
+from ..research.choices import METHODS
 from ..research.correlation import correlation, ticks
-from ..research.hedge import Method
 from ..research.scan import Progress, panel, scan
 from ..research.series import Bars, Pair, Ticks, align
-from ..research.spread import Center, Spread, doubts, spread, zscore
+from ..research.spread import Spread, doubts, spread, zscore
 from ..research.statistics import price_statistics
-
-Kind = Literal[
-    "bars", "stats", "ols", "spread", "zscore", "adf", "cointegration", "correlation", "pair", "ticks", "scan", "hawkes"
-]
-Prices = Literal["trades", "mids"]
-"""What live and stored bars are of; an upload is what it is."""
-
-
-class Ask(msgspec.Struct, frozen=True):
-    """A question. `series` are names ``venue:symbol`` or ``upload:venue:symbol``; of a pair x comes first, then y.
-
-    `count` bars of `tf_ms`, the newest that end by `end_ms` (0: the newest there are). `log`: of logarithms of prices.
-    `window` is that of z-scores in bars, `returns` that of the rolling correlation.
-    """
-
-    kind: Kind
-    series: tuple[str, ...]
-    tf_ms: int
-    count: int
-    end_ms: int
-    window: int = 20
-    returns: int = 60
-    method: Method = "ols"
-    center: Center = "mean"
-    log: bool = True
-    keep: int = 50
-    prices: Prices = "trades"
+from .ask import Ask
 
 
 def answer(ask: Ask, series: list[Bars], progress: Progress | None = None) -> dict[str, Any]:
@@ -128,7 +102,7 @@ def _workspace(ask: Ask, x: Bars, y: Bars) -> dict[str, Any]:
     pair = align(x, y)
     scaled = pair.logs() if ask.log else pair
     parts: dict[str, Callable[[], Any]] = {
-        "lines": lambda: [line for method in hedge.METHODS for line in hedge.both_directions(scaled, method)],
+        "lines": lambda: [line for method in METHODS for line in hedge.both_directions(scaled, method)],
         "kalman": lambda: hedge.kalman(scaled),
         "spread": lambda: _spread(ask, pair),
         "cointegration": lambda: _cointegration(ask, pair),

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..alerts.rule import Rule
 from ..config import StoreConfig
+from ..desk.ask import Ask
 from ..desk.bars import ONE_BIN, UPLOAD, of_candles
 from ..desk.mids import SECOND_MS, VenueMids
-from ..desk.questions import Ask
 from ..hub.columns import Market
 from ..hub.requests import MAX_LOOKBACK
 from ..model.errors import NotReadyError

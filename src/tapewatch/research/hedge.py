@@ -6,8 +6,6 @@ squares of Pearson (1901), symmetric in x and y; a Kalman filter whose state (be
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 import numpy as np
 from statsmodels.regression.linear_model import OLS
@@ -15,14 +13,12 @@ from statsmodels.robust.norms import HuberT
 from statsmodels.robust.robust_linear_model import RLM
 from statsmodels.tools.tools import add_constant
 
+from .choices import Method
 from .series import Floats, Pair, Sample, usable
 
 HUBER_K = 1.345
 KALMAN_DELTA = 1e-5
 MAX_HUBER_ROUNDS = 200
-
-Method = Literal["ols", "huber", "tls"]
-METHODS: tuple[Method, ...] = ("ols", "huber", "tls")
 
 
 class Fit(msgspec.Struct, frozen=True):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -11,7 +9,8 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.tools.tools import add_constant
 
 from ..model.errors import UsageError
-from .hedge import Fit, Method, fit
+from .choices import Center, Method
+from .hedge import Fit, fit
 from .series import FEWEST, Floats, Pair, Sample, usable
 from .unitroot import adf
 
@@ -27,8 +26,6 @@ SIGNIFICANT = 0.05
 SHORTEST_LIFE = 5
 """Bars: a faster reversion is gone before anybody has traded on it, and is often the bounce between bid and ask."""
 MAX_DRIFT_PCT = 20.0
-
-Center = Literal["mean", "median"]
 
 
 class ZScore(msgspec.Struct, frozen=True):
