@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.setup-done
 
-.PHONY: setup web demo test check browser bench bench-live bench-page bench-peers bench-history clean help
+.PHONY: setup web demo test check check-python check-page browser bench bench-live bench-page bench-peers bench-history clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -37,11 +37,17 @@ demo: setup
 browser: setup
 	@$(BIN)/python tests/support/chromium.py --install
 
+# Two at a time: Python's checks beside the page's.
 check: setup
+	@$(MAKE) --no-print-directory --jobs 2 check-python check-page
+
+check-python:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+check-page:
 	$(BIN)/python hatch_build.py npm run check
 	$(BIN)/python hatch_build.py npm run test
 

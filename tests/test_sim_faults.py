@@ -164,13 +164,13 @@ async def read_for_ever(socket: aiohttp.ClientWebSocketResponse) -> None:
 
 
 async def test_late_snapshots_are_late() -> None:
-    async with serving(faults=Faults.parse("snapshot-late:400")) as client:
+    async with serving(faults=Faults.parse("snapshot-late:1000")) as client:
         began = time.monotonic()
-        await client.get("/fapi/v1/depth", symbol="BTCUSDT")
-        assert time.monotonic() - began >= 0.4
-        began = time.monotonic()
-        await client.get("/fapi/v1/time")
-        assert time.monotonic() - began < 0.4
+        snapshot = asyncio.create_task(client.get("/fapi/v1/depth", symbol="BTCUSDT"))
+        await client.get("/fapi/v1/time")  # asked later, answered earlier
+        assert not snapshot.done()
+        await snapshot
+        assert time.monotonic() - began >= 1.0
 
 
 async def test_stale_snapshots_are_older_than_the_stream() -> None:
@@ -203,10 +203,12 @@ async def test_http_418_bans_for_a_while() -> None:
 
 async def test_clock_skew_moves_every_time_the_venue_tells() -> None:
     async with serving(faults=Faults.parse("clock-skew:-60000")) as client:
-        now_ms = time.time() * 1000
-        assert abs((await client.get("/fapi/v1/time"))["serverTime"] + 60_000 - now_ms) < 2_000
+        before_ms = int(time.time() * 1000)
+        told_ms = (await client.get("/fapi/v1/time"))["serverTime"] + 60_000
         async with await client.connect("/public/ws/btcusdt@bookTicker") as socket:
-            assert abs((await receive(socket))["E"] + 60_000 - now_ms) < 4_000
+            streamed_ms = (await receive(socket))["E"] + 60_000
+        assert before_ms <= told_ms <= time.time() * 1000
+        assert before_ms - 30_000 < streamed_ms <= time.time() * 1000  # a busy machine's market is behind, not by this
 
 
 async def test_garbled_frames_leave_the_connection_usable() -> None:
