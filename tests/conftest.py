@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,27 @@ def data_dir() -> Path:
     if not path.is_dir():
         pytest.skip(f"recordings are not at {path}; set TAPEWATCH_DATA to their folder")
     return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _pace_of_the_collector() -> Iterator[None]:
+    """What stands before a file's first test is not walked by the collections of its tests.
+
+    A program under test freezes objects too, and slows the collector down; neither outlives the file.
+    """
+    pace = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*pace)
+
+
+@pytest.fixture(autouse=True)
+def _tidy() -> Iterator[None]:
+    """A world is megabytes of arrays in a few objects that know each other: the collector would let many gather."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

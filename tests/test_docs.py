@@ -44,7 +44,7 @@ def test_every_link_leads_to_a_file_and_a_heading(path: Path) -> None:
 def test_every_room_has_its_row() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     rooms = {path.name for path in (ROOT / "src" / "tapewatch").iterdir() if (path / "__init__.py").exists()}
-    assert rooms == set(re.findall(r"^\| `(\w+)/` ", text, re.MULTILINE)) - {"web"}
+    assert rooms == set(re.findall(r"^\| `(\w+)/`", text, re.MULTILINE)) - {"web"}
 
 
 @document

@@ -65,18 +65,8 @@ def _ready() -> Iterator[None]:
     warm_up()
     warm_up_venue()
     logging.disable(logging.WARNING)  # each seed breaks a thousand things, as it should
-    gc.collect()
-    gc.freeze()
     yield
-    gc.unfreeze()
     logging.disable(logging.NOTSET)
-
-
-@pytest.fixture(autouse=True)
-def _tidy() -> Iterator[None]:
-    """A world is megabytes of arrays in a few objects that know each other: the collector would let many gather."""
-    yield
-    gc.collect()
 
 
 def seeds() -> Sequence[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from chromium import ADVICE, find_chromium
 from program import started
@@ -15,6 +15,7 @@ from waiting import wait_until
 from written_tape import LIQUIDATIONS, START_MS, write_tape
 
 VIEWPORT = {"width": 1920, "height": 1080}
+expect.set_options(timeout=30_000)  # a busy machine's page is late, not wrong
 
 
 @pytest.fixture(scope="module")
