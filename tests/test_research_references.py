@@ -18,13 +18,13 @@ from scipy import linalg, stats
 from statsmodels.robust.norms import HuberT
 from statsmodels.tsa.statespace.kalman_filter import KalmanFilter
 
+from price_series import MINUTE_MS, bars, tied, walk
 from tapewatch.research import hedge, unitroot
 from tapewatch.research.correlation import correlation, hayashi_yoshida
 from tapewatch.research.scan import panel, scan
 from tapewatch.research.series import Pair
 from tapewatch.research.spread import half_life, zscore
 from tapewatch.research.statistics import moments
-from test_research import MINUTE_MS, bars, tied, walk
 
 Floats = NDArray[np.float64]
 
