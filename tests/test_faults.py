@@ -164,6 +164,7 @@ def test_what_the_venue_no_longer_has_stays_a_gap_with_its_fate() -> None:
         assert (gap["cause"], gap["fate"]) == (Cause.DISCONNECTED, Fate.REFUSED)
         (hour,) = ledger.coverage(world.node.engine, i)
         assert hour.missing == gap["last_id"] - gap["first_id"] + 1
+        assert hour.share is not None
         assert 0 < hour.share < 1
     assert len(world.node.ledger.take_gaps()) >= 2
 

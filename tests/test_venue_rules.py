@@ -7,7 +7,7 @@ import pytest
 from tapes import T0, Row, diff, snapshot, tape, trade, universe
 from tapewatch.book import sync
 from tapewatch.engine import Engine
-from tapewatch.ledger import Ledger
+from tapewatch.ledger import Ledger, coverage
 from tapewatch.model.gaps import Cause, Fate
 from tapewatch.model.rules import BookRule, TradeIds, TradeRule
 from tapewatch.model.views import BookState
@@ -185,16 +185,81 @@ def test_rising_ids_tell_repetitions_and_no_losses() -> None:
     assert (trades.count("duplicates"), trades.count("count")) == (1, 4)
 
 
-def test_an_interruption_of_rising_ids_is_a_gap_of_unknown_size() -> None:
+def print_(number: int, ts_ms: int) -> Row:
+    return trade(number, ts_ms, 1000, 1, aggregate=False)
+
+
+def told(number: int, ts_ms: int) -> Row:
+    """A trade that an answer of REST tells in one piece with the one before it."""
+    row = print_(number, ts_ms)
+    row.columns["first_id"] = 0
+    return row
+
+
+def interrupted() -> Trades:
+    """Trades 10, then 99 and 100 two minutes later."""
     trades = Trades(TradeIds.RISING)
-    trades.feed(trade(10, T0, 1000, 1, aggregate=False))
+    trades.feed(print_(10, T0))
     trades.engine.expect_gap(0, Cause.DISCONNECTED)
-    trades.feed(trade(99, T0 + 120_000, 1000, 1, aggregate=False), trade(100, T0 + 120_001, 1000, 1, aggregate=False))
-    (gap,) = trades.ledger.take_gaps()
-    assert (gap["cause"], gap["fate"]) == (Cause.DISCONNECTED, Fate.UNFILLABLE)
+    trades.feed(print_(99, T0 + 120_000), print_(100, T0 + 120_001))
+    return trades
+
+
+def test_an_interruption_of_rising_ids_is_a_gap_of_unknown_size() -> None:
+    trades = interrupted()
+    (gap,) = trades.engine.gaps(0)
+    assert (gap["cause"], gap["fate"], gap["last_id"] - gap["first_id"]) == (Cause.DISCONNECTED, Fate.OPEN, -1)
     assert (gap["from_ms"], gap["to_ms"]) == (T0, T0 + 120_000)
-    assert trades.marked() == 3
-    assert trades.count("count") == 3
+    assert (trades.marked(), trades.count("count"), trades.count("gaps"), trades.count("missing")) == (3, 3, 1, 0)
+    (hour,) = coverage(trades.engine, 0)
+    assert (hour.share, hour.unknown) == (None, True), "nobody knows how much is there"
+
+
+def test_what_it_hid_comes_back_and_closes_it() -> None:
+    trades = interrupted()
+    trades.feed(told(10, T0), told(40, T0 + 50_000), told(60, T0 + 70_000))
+    assert (trades.count("count"), trades.count("filled"), trades.marked()) == (5, 2, 2), "it begins at 70 s now"
+    trades.feed(told(99, T0 + 120_000), told(100, T0 + 120_001))
+    assert (trades.gaps(), trades.marked(), trades.count("duplicates")) == ([], 0, 3)
+    assert (trades.count("missing"), trades.count("filled"), trades.count("count")) == (2, 2, 5)
+    trades.feed(print_(101, T0 + 120_002), told(60, T0 + 70_000))
+    assert (trades.gaps(), trades.count("count"), trades.count("duplicates")) == ([], 6, 4)
+
+
+def test_what_an_answer_does_not_reach_stays_a_gap() -> None:
+    trades = interrupted()
+    trades.feed(print_(60, T0 + 70_000), told(80, T0 + 100_000), told(99, T0 + 120_000))
+    (gap,) = trades.engine.gaps(0)
+    assert (gap["from_ms"], gap["to_ms"], trades.marked()) == (T0, T0 + 70_000, 2)
+    (given_up,) = trades.engine.give_up(0, int(gap["first_id"]), int(gap["last_id"]), Fate.BEYOND_HORIZON)
+    assert (given_up["fate"], given_up["last_id"] < given_up["first_id"]) == (Fate.BEYOND_HORIZON, True)
+    trades.feed(print_(30, T0 + 20_000))  # late, on another connection
+    assert (len(trades.gaps()), trades.count("count")) == (2, 6)
+
+
+def test_stored_trades_of_rising_ids_go_before_the_live_ones() -> None:
+    """In any order of reading and trading; between the last stored and the first live one we were not there."""
+    trades = Trades(TradeIds.RISING)
+    trades.feed(print_(500, T0 + 300_000))
+    trades.engine.apply_stored(tape([told(10, T0), told(20, T0 + 10_000)]))
+    trades.feed(print_(501, T0 + 300_001))
+    trades.engine.apply_stored(tape([told(30, T0 + 20_000)]))
+    trades.engine.history_loaded()
+    (gap,) = trades.engine.gaps(0)
+    assert (gap["cause"], gap["from_ms"], gap["to_ms"]) == (Cause.PROCESS_DOWN, T0 + 20_000, T0 + 300_000)
+    assert (trades.count("count"), trades.count("first_id"), trades.count("filled")) == (5, 10, 0)
+    assert trades.ledger.check(trades.engine) == []
+
+
+def test_a_live_trade_between_two_parts_of_what_is_stored_does_not_shut_the_later_part_out() -> None:
+    trades = Trades(TradeIds.RISING)
+    trades.engine.apply_stored(tape([told(10, T0), told(20, T0 + 10_000)]))
+    trades.feed(print_(500, T0 + 300_000))
+    trades.engine.apply_stored(tape([told(30, T0 + 20_000), told(40, T0 + 30_000)]))
+    trades.engine.history_loaded()
+    (gap,) = trades.engine.gaps(0)
+    assert (gap["cause"], gap["from_ms"], trades.count("count")) == (Cause.PROCESS_DOWN, T0 + 30_000, 5)
+    assert trades.ledger.check(trades.engine) == []
 
 
 @pytest.mark.parametrize("ids", list(TradeIds))

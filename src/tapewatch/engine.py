@@ -33,7 +33,7 @@ from .lab.lab import Lab, Watch
 from .model.errors import OffGridError
 from .model.gaps import Cause, Fate
 from .model.instrument import Grid, Instrument, Universe, common_grid
-from .model.rules import BookRule, TradeRule
+from .model.rules import BookRule, TradeIds, TradeRule
 from .model.tape import Flag, Tape
 from .model.thresholds import Thresholds
 from .model.views import BIG_FLOW, IMBALANCE, KLINE, LIQUIDATION, WINDOWS_S, BookState, BookView, Footprint
@@ -443,8 +443,7 @@ class Engine:
             if not holes.has_room(self.flow.holes):
                 self.flow = self.flow._replace(holes=holes.grow_pool(self.flow.holes))
             holes.end_chain(self.flow.holes, i, int(trades["last_id"]), seam_ms, seam_ms, int(Cause.SOURCE_CHANGED))
-            candles.mark_gap(self.flow.minutes, i, seam_ms, seam_ms, 1)
-            candles.mark_gap(self.flow.seconds, i, seam_ms, seam_ms, 1)
+            self.note_gap(i, seam_ms, seam_ms)
             trades["gaps"] += 1
             trades["last_id"] = trades["lost_after"] = EMPTY
 
@@ -473,10 +472,16 @@ class Engine:
         trades["lost_after"], trades["lost_cause"] = trades["last_id"], cause
 
     def apply_stored(self, tape: Tape) -> None:
-        """Apply stored trades of before the start. The ids they fill were not missing, only not read yet."""
+        """Apply stored trades of before the start, in order. The ids they fill were not missing, only not read yet."""
         trades = self.flow.trades
         filled = trades["filled"].copy()
+        told = np.unique(tape.rows["instrument"])
+        uncounted = told[trades["ids"][told] == TradeIds.RISING]
+        trades["lost_after"][uncounted[trades["lost_cause"][uncounted] == Cause.NOT_LOADED]] = EMPTY
         self.apply(tape)
+        for i in uncounted:
+            if trades["last_id"][i] == tape.rows["id"][tape.rows["instrument"] == i][-1]:
+                self.expect_gap(int(i), Cause.NOT_LOADED)  # its id cannot tell whether a live one is the next
         read = trades["filled"] - filled
         trades["missing"] -= read
         trades["filled"] -= read
@@ -485,10 +490,23 @@ class Engine:
         """Today's stored trades are in: what is missing between them and the live ones, we were not there for."""
         for i in self.instruments_with_gaps():
             holes.rename(self.flow.holes, int(i), Cause.NOT_LOADED, Cause.PROCESS_DOWN)
+        expected = self.flow.trades["lost_cause"] == Cause.NOT_LOADED
+        self.flow.trades["lost_cause"][expected] = Cause.PROCESS_DOWN
 
     def gaps(self, i: int) -> NDArray[np.void]:
         """What is missing in the id chain of instrument `i` now, as `GAP` rows, oldest first."""
-        return holes.listed(self.flow.holes, i)
+        return self._told(holes.listed(self.flow.holes, i))
+
+    def _told(self, gaps: NDArray[np.void]) -> NDArray[np.void]:
+        """Gaps of chains whose ids do not count name none: how many trades they hide is not known."""
+        unknown = self.flow.trades["ids"][gaps["instrument"]] == TradeIds.RISING
+        gaps["last_id"][unknown] = gaps["first_id"][unknown] - 1
+        return gaps
+
+    def note_gap(self, i: int, from_ms: int, to_ms: int) -> None:
+        """Mark the candles of a gap that is known from elsewhere: nobody knows how many trades it hid."""
+        candles.mark_gap(self.flow.minutes, i, from_ms, to_ms, 1)
+        candles.mark_gap(self.flow.seconds, i, from_ms, to_ms, 1)
 
     def counted_since_ms(self, i: int) -> int | None:
         """From when on the trades of instrument `i` are held; None before the first."""
@@ -526,11 +544,11 @@ class Engine:
 
         They stay missing and marked. Should they come after all, they are taken.
         """
-        return holes.decide(self.flow.holes, i, first_id, last_id, fate)
+        return self._told(holes.decide(self.flow.holes, i, first_id, max(first_id, last_id), fate))
 
     def take_forgotten_gaps(self) -> NDArray[np.void]:
         """Hand over, once, the `GAP` rows that can no longer be filled: of chains that ended, or beyond the limit."""
-        return holes.take_forgotten(self.flow.holes)
+        return self._told(holes.take_forgotten(self.flow.holes))
 
     # -- views out ----------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from .engine import MINUTES_KEPT, Engine
 from .flow.trades import EMPTY
 from .model.channel import Channel
 from .model.gaps import GAP
+from .model.rules import TradeIds
 
 HOUR_MS = 3_600_000
 GAPS_KEPT = 10_000
@@ -66,7 +67,7 @@ class Ledger:
         return self.violations
 
 
-def accepted(trades: Rows) -> NDArray[np.int64]:
+def accepted(trades: Rows | np.void) -> NDArray[np.int64]:
     """Trades that their chains took: in candles, no market trades, and older than any candle held."""
     return np.asarray(trades["count"] + trades["excluded"] + trades["too_late"], np.int64)
 
@@ -83,7 +84,8 @@ def _trade_violations(engine: Engine) -> Iterator[str]:
     for i in np.flatnonzero(begun & (trades["last_id"] - trades["first_id"] + 1 != held)):
         span = f"{trades[i]['first_id']}..{trades[i]['last_id']}"
         yield f"{engine.universe[int(i)].key}: ids {span} are {held[i]} in trades and gaps"
-    for i in np.flatnonzero(begun & (trades["absent"] + chains["count"] > 0)):
+    counted = begun & (trades["ids"] != TradeIds.RISING)  # gaps of the others hide nobody knows how many
+    for i in np.flatnonzero(counted & (trades["absent"] + chains["count"] > 0)):
         gaps = engine.gaps(int(i))
         listed = int((gaps["last_id"] - gaps["first_id"] + 1).sum()) + int(chains[i]["forgotten"])
         if listed != trades[i]["absent"]:
@@ -141,16 +143,21 @@ def quote_account(engine: Engine, ledger: Ledger, i: int) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class HourCoverage:
-    """One instrument-hour: ids present and expected. `estimated` where a gap reaches over the hour's edge."""
+    """One instrument-hour: ids present and expected. `estimated` where a gap reaches over the hour's edge, `unknown`
+    where one touches it of which nobody knows how many trades it hides.
+    """
 
     hour_ms: int
     present: int
     missing: int
     estimated: bool
+    unknown: bool
 
     @property
-    def share(self) -> float:
-        """Ids present / ids expected; 1 where none were."""
+    def share(self) -> float | None:
+        """Ids present / ids expected; 1 where none were, None where nobody knows how many were."""
+        if self.unknown:
+            return None
         whole = self.present + self.missing
         return self.present / whole if whole else 1.0
 
@@ -173,14 +180,19 @@ def coverage(engine: Engine, i: int) -> list[HourCoverage]:
         present[number] += n
     missing: Counter[int] = Counter()
     estimated: set[int] = set()
+    unknown: set[int] = set()
     for gap in engine.gaps(i):
         shares = list(_spread(gap))
         for hour, ids in shares:
             missing[hour] += ids
-        if len(shares) > 1:
+        if gap["last_id"] < gap["first_id"]:
+            unknown.update(hour for hour, _ in shares)
+        elif len(shares) > 1:
             estimated.update(hour for hour, _ in shares)
     hours = range(min([*present, *missing], default=0), max([*present, *missing], default=-1) + 1)
-    return [HourCoverage(hour * HOUR_MS, present[hour], missing[hour], hour in estimated) for hour in hours]
+    return [
+        HourCoverage(hour * HOUR_MS, present[hour], missing[hour], hour in estimated, hour in unknown) for hour in hours
+    ]
 
 
 def _spread(gap: np.void) -> Iterator[tuple[int, int]]:

@@ -41,7 +41,10 @@ class Hour(Answer):
     hour_ts: TimeMs
     present: Annotated[int, Field(ge=0, description="Trade ids held.")]
     missing: Annotated[int, Field(ge=0, description="Trade ids in gaps.")]
-    coverage: Annotated[float, Field(ge=0, le=1, description="Present / (present + missing).")]
+    coverage: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="Present / (present + missing). Null where nobody knows how many a gap hides."),
+    ]
     estimated: Annotated[bool, Field(description="A gap crosses the hour's edge: its ids are spread over its time.")]
 
 
@@ -89,7 +92,13 @@ class StoreAccount(Answer):
     """held = stored, once the journal up to `checked_ts` has been sealed."""
 
     checked_ts: TimeMs
-    held: Annotated[int, Field(ge=0, description="Trades that were held at that moment.")]
+    held: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Trade ids held then; of a venue whose ids do not count, trades of the last half hour.",
+        ),
+    ]
     stored: Annotated[int, Field(ge=0, description="Of them, those that the store has now.")]
 
 
@@ -154,7 +163,7 @@ def coverage_routes(venues: Mapping[str, VenueView], storage: StorageView | None
                     "hour_ts": hour.hour_ms,
                     "present": hour.present,
                     "missing": hour.missing,
-                    "coverage": round(hour.share, 6),
+                    "coverage": None if hour.share is None else round(hour.share, 6),
                     "estimated": hour.estimated,
                 }
                 for hour in ledger.coverage(engine, i)

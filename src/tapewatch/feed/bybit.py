@@ -21,7 +21,7 @@ from ..venues.bybit_linear import (
     TOO_MANY_VISITS,
     WS_PATH,
 )
-from ..venues.bybit_linear_rest import result_rows
+from ..venues.bybit_linear_rest import RECENT_TRADES, result_rows
 from .budget import Priority
 from .dialect import Dialect
 from .plan import Offer, Stream
@@ -121,6 +121,10 @@ class BybitRest(VenueRest):
         return await self.get(
             "/v5/market/kline", 1, Priority.ADV, category="linear", symbol=symbol, interval="D", limit=days + 1
         )
+
+    async def newest_trades(self, symbol: str, priority: Priority) -> bytes:
+        path = "/v5/market/recent-trade"
+        return await self.get(path, 1, priority, category="linear", symbol=symbol, limit=RECENT_TRADES)
 
     def error_in(self, body: bytes) -> tuple[int, str] | None:
         try:

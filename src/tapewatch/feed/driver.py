@@ -30,6 +30,7 @@ from .interest import InterestPoller
 from .klines import KlineLoader
 from .plan import Stream, plan
 from .rebooks import Resubscriber
+from .recent import RecentTrades
 from .rest import RestError
 from .sink import Sink
 from .socket import LIFETIME_S, Socket
@@ -95,10 +96,12 @@ class VenueFeed:
         self._adv = AdvLoader(self.rest, sink, adv_days, self._random, self.product.daily_volume)
         read = self.product.interest
         self._interest = None if read is None else InterestPoller(self.rest, sink, read)
-        self._backfill = TradeBackfill(
-            self.product, self.rest, sink, self._books.want, self._books.queue.is_first, self._random, clock,
-            is_busy=lambda: len(self._books.queue) > 0,
-        )  # fmt: skip
+        lost = self.product, self.rest, sink, self._books.want, self._books.queue.is_first, self._random, clock
+        self._backfill: TradeBackfill | RecentTrades = (
+            RecentTrades(*lost)
+            if self.product.trades.newest
+            else TradeBackfill(*lost, is_busy=lambda: len(self._books.queue) > 0)
+        )
         self._klines = KlineLoader(self.product, self.rest, sink, self._books.queue.is_first, self._random)
         self._taps: dict[Channel, Tap] = {Channel.INSTRUMENTS: self._on_contract_info}
         if dialect.last_trade_ids is not None:

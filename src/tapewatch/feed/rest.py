@@ -184,8 +184,14 @@ class VenueRest(ABC):
         raise NotImplementedError(f"{self.title} sends its books in the stream")
 
     async def trades(self, symbol: str, from_id: int, limit: int, priority: Priority) -> bytes:
-        """Up to `limit` trades from id `from_id` on; see `model.rules.TradeRule`. Not asked where `page` is 0."""
+        """Up to `limit` trades from id `from_id` on (`NO_ID`: the newest); see `model.rules.TradeRule`. Not asked where
+        `page` is 0.
+        """
         raise NotImplementedError(f"{self.title} does not give trades back")
+
+    async def newest_trades(self, symbol: str, priority: Priority) -> bytes:
+        """As many of the newest trades as there are in one answer. Not asked where `newest` of the rule is 0."""
+        raise NotImplementedError(f"{self.title} is asked for trades by their id")
 
     @abstractmethod
     def error_in(self, body: bytes) -> tuple[int, str] | None:

@@ -12,6 +12,8 @@ from ..model.gaps import Fate
 from ..model.instrument import Instrument
 from ..model.interest import OpenInterest
 
+NO_ID = -1
+
 
 @dataclass(frozen=True, slots=True)
 class TradeHole:
@@ -40,6 +42,7 @@ class TradeTail:
 
     symbol: str
     last_id: int
+    """`NO_ID` where none is held."""
     newest_ms: int
     doubtful: bool
     """Its stream has been interrupted behind this trade."""
@@ -69,6 +72,12 @@ class Sink(Protocol):
     def on_trades(self, symbol: str, body: bytes, recv_ns: int) -> list[Need]:
         """A REST aggTrades answer that fills a hole or goes before the oldest trade."""
 
+    def on_newest(self, symbol: str, body: bytes, recv_ns: int) -> tuple[int, int, list[Need]]:
+        """A REST answer with the newest trades there are: how many filled gaps, and how many are older than all held.
+
+        Gaps that are older than the answer are given up. Raises FrameError.
+        """
+
     def on_klines(self, symbol: str, bodies: Sequence[bytes]) -> int:
         """Today's one-minute klines from 00:00 UTC on, in answers that follow each other: when they end, 0 of none.
 
@@ -88,7 +97,7 @@ class Sink(Protocol):
         """The oldest trade of every symbol that has one."""
 
     def trade_tails(self) -> list[TradeTail]:
-        """The newest trade of every symbol that has one."""
+        """The newest trade of every symbol that trades."""
 
     def tail_told(self, symbol: str, whole: bool) -> None:
         """The venue has told what followed the newest trade; not `whole`: as much as fits a page, and there is more."""

@@ -149,6 +149,15 @@ def fill(h: Holes, seconds: Candles, minutes: Candles, i: int, number: int, ts_m
 
 
 @kernel
+def close(h: Holes, seconds: Candles, minutes: Candles, i: int, number: int, ts_ms: int) -> None:
+    """Take id `number` and all before it out of the hole it lies in, if it lies in one."""
+    at = _find(h, i, number)
+    if at != NONE:
+        h.pool[at].first = number
+        fill(h, seconds, minutes, i, number, ts_ms)
+
+
+@kernel
 def lacks(h: Holes, i: int, first: int, last: int) -> bool:
     """Whether all of ids `first..last` are missing, in one hole."""
     at = _find(h, i, first)

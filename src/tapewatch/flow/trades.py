@@ -124,7 +124,7 @@ def _out_of_line(s: Flow, i: int, first: int, number: int, ts_ms: int) -> int:
     if trades.ids == _COUNTED:
         return _place(s, i, number, ts_ms)
     if trades.ids == _RISING:
-        return _place_rising(s, i, number, ts_ms)
+        return _place_rising(s, i, first, number, ts_ms)
     if trades.last_id == EMPTY or first == trades.last_id + 1 or first > trades.last_id:
         place = _place(s, i, first, ts_ms) if first != trades.last_id + 1 else _NEXT
         if place == _NEXT:
@@ -179,19 +179,50 @@ def _begin_anew(s: Flow, i: int, first: int, number: int, ts_ms: int) -> int:
 
 
 @kernel
-def _place_rising(s: Flow, i: int, number: int, ts_ms: int) -> int:
-    """Ids that say nothing about what is missing: only an interruption that somebody told us of is a gap."""
+def _place_rising(s: Flow, i: int, first: int, number: int, ts_ms: int) -> int:
+    """Ids that say nothing about what is missing: only an interruption that somebody told us of is a gap.
+
+    How many trades it hid nobody knows: it counts as none, and each that comes after all as one. A row of several ids
+    says that nothing lies between it and the trade before it, so it closes what it spans.
+    """
     trades = s.trades[i]
     if trades.last_id == EMPTY:
         _begin(s, i, number, ts_ms)
-    elif number <= trades.last_id and _is_repetition(s, i, ts_ms):
-        return _REFUSED
-    elif number <= trades.last_id or trades.lost_after == trades.last_id:
-        _give_up_chain(s, i, ts_ms, _RESTARTED if number <= trades.last_id else trades.lost_cause)
-        _begin(s, i, number, ts_ms)
-    else:
+        return _NEXT
+    if number > trades.last_id:
+        if trades.lost_after == trades.last_id:
+            trades.gaps += 1
+            _open_unknown(s, i, trades.last_id + 1, number - 1, trades.chain_ms, ts_ms, trades.lost_cause, holes.NONE)
         _take_span(s, i, trades.last_id + 1, number)
+        return _NEXT
+    if first < number < trades.first_id and ts_ms <= trades.first_ms + CHAIN_SLACK_MS:
+        newer = s.holes.chains[i].oldest
+        _open_unknown(s, i, number + 1, trades.first_id - 1, ts_ms, trades.first_ms, _NOT_LOADED, newer)
+        _take_span(s, i, number + 1, trades.first_id)
+        trades.first_id = number
+        trades.first_ms = min(trades.first_ms, ts_ms)
+        return _LATE
+    if first < number:
+        holes.close(s.holes, s.seconds, s.minutes, i, number - 1, ts_ms)
+    if holes.fill(s.holes, s.seconds, s.minutes, i, number, ts_ms):
+        trades.missing += 1
+        trades.filled += 1
+        trades.accepted_before += 1
+        return _LATE
+    if _is_repetition(s, i, ts_ms):
+        return _REFUSED
+    _give_up_chain(s, i, ts_ms, _RESTARTED)
+    _begin(s, i, number, ts_ms)
     return _NEXT
+
+
+@leaf
+def _open_unknown(
+    s: Flow, i: int, first: int, last: int, from_ms: int, to_ms: int, cause: int, newer: int
+) -> None:  # fmt: skip
+    """A hole of which only the ends are known."""
+    if first <= last:
+        holes.open_hole(s.holes, s.seconds, s.minutes, i, first, last, from_ms, to_ms, cause, _OPEN, newer)
 
 
 @leaf

@@ -48,5 +48,7 @@ class TradeRule:
     page: int = 0
     """Most trades in one REST answer that begins at a given id; 0: it has no such thing and every gap stays."""
     page_weight: int = 1
+    newest: int = 0
+    """Most trades in one REST answer that tells the newest ones of a symbol, and cannot be asked for older; 0: none."""
     horizon_ms: int | None = None
     """How far back REST goes; None: no bound is known."""

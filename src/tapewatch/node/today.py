@@ -68,12 +68,22 @@ async def _load(venue: VenueNode, config: StoreConfig) -> int:
                 continue
             if list(universe) == list(venue.universe):
                 break  # else a grid changed meanwhile: again, what is there already counts as a repetition
+        await _mark_breaks(venue, reader, now_ms)
         for i in silent:
             if venue.engine.flow.trades[i]["last_id"] != EMPTY:
                 venue.engine.expect_gap(i, Cause.PROCESS_DOWN)
         return taken
     finally:
         await aside(reader.close)
+
+
+async def _mark_breaks(venue: VenueNode, reader: Reader, now_ms: int) -> None:
+    """Mark the gaps of earlier runs that no ids tell of: where a chain ended, or ids do not count."""
+    gaps = await aside(reader.gaps, venue.name, midnight(now_ms), now_ms)
+    for gap in gaps.to_pylist():
+        instrument = venue.universe.find(gap["symbol"])
+        if instrument is not None and gap["last_id"] < gap["first_id"]:
+            venue.engine.note_gap(instrument.index, max(gap["from_ms"], midnight(now_ms)), gap["to_ms"])
 
 
 async def _apply(venue: VenueNode, reader: Reader, universe: Universe, now_ms: int) -> int:

@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 
 from ..config import ThresholdsConfig, VenueConfig
 from ..engine import Engine, Need
-from ..feed.sink import HistoryEdge, TradeHole, TradeTail
+from ..feed.sink import NO_ID, HistoryEdge, TradeHole, TradeTail
 from ..flow.candles import MINUTE_MS
 from ..flow.trades import EMPTY
-from ..ledger import Ledger
+from ..ledger import Ledger, accepted
 from ..model.channel import Channel
 from ..model.errors import OffGridError
 from ..model.gaps import Cause, Fate
 from ..model.instrument import Instrument, Universe
 from ..model.interest import OpenInterest
 from ..model.latency import Latency
+from ..model.rules import TradeIds
 from ..model.tape import Flag, Kind, Tape
 from ..model.ticker import Ticker
 from ..venues.batch import Decoded, Rejected
@@ -57,6 +58,7 @@ class VenueNode:
         """Where what comes is kept, before anything has looked at it; None where nothing is stored."""
         self.ledger = Ledger()
         self._owed: list[Need] = []
+        self._born_ns = time.time_ns()
         self.told = asyncio.Event()
         """Set once the venue has told its instruments."""
         self.loading = False
@@ -305,6 +307,35 @@ class VenueNode:
         older = rows["id"] < held["first_id"]
         return np.concatenate([rows[older][::-1], rows[~older]])
 
+    def on_newest(self, symbol: str, body: bytes, recv_ns: int) -> tuple[int, int, list[Need]]:
+        """Apply the newest trades of an instrument whose ids do not count. See `Sink.on_newest`.
+
+        They follow each other without a hole. Where they do not reach back to a trade that is held, a gap stays.
+        """
+        received_ns, needs = self._received(recv_ns), list[Need]()
+        if self.recorder is not None:
+            self.recorder.trades(symbol, body, received_ns)
+        rows = self._refining(lambda: self.codec.trades(symbol, body, received_ns), needs).rows
+        if not len(rows):
+            return 0, 0, needs
+        i = self.universe.get(symbol).index
+        held = self.engine.flow.trades[i]
+        begun, newest = held["last_id"] != EMPTY, held["last_id"]
+        if begun and rows["id"][0] <= newest <= rows["id"][-1]:
+            held["lost_after"] = EMPTY  # what followed the newest one held is here
+        rows["first_id"][1:] = rows["id"][:-1] + 1
+        older = (rows["id"] < held["first_id"]) & begun
+        rows["first_id"][older] = 0
+        levels, before = Tape.empty().levels, int(accepted(held))
+        self.engine.apply_stored(Tape(rows[older], levels))
+        loaded = int(accepted(held)) - before
+        needs += self.engine.apply(Tape(rows[~older], levels))
+        filled = int(accepted(held)) - before - loaded
+        for gap in self.engine.gaps(i):
+            if gap["first_id"] < rows["id"][0] and gap["fate"] == Fate.OPEN and not self._is_being_read(gap):
+                self.ledger.decided(self.engine.give_up(i, gap["first_id"], gap["first_id"], Fate.BEYOND_HORIZON))
+        return (filled, loaded, needs) if begun else (0, filled, needs)
+
     def on_klines(self, symbol: str, bodies: Sequence[bytes]) -> int:
         """Take today's one-minute klines: where trades begin late, CVD begins with them. Returns when they end."""
         read = self.product.minute_klines
@@ -323,9 +354,13 @@ class VenueNode:
 
     def take_stored(self, tape: Tape) -> None:
         """Take stored trades of today; those of the other source than the one that counts are no history of ours."""
-        stored = Tape(tape.rows.copy(), tape.levels)
-        stored.rows["flags"] |= int(Flag.BACKFILLED)
-        self.engine.apply_stored(stored)
+        rows = tape.rows.copy()
+        rows["flags"] |= int(Flag.BACKFILLED)
+        if self.product.trades.ids is TradeIds.RISING:
+            # One run of what was there before us; what has been stored since does not follow from it.
+            rows = rows[rows["recv_ns"] < self._born_ns]
+            rows["first_id"] = 0
+        self.engine.apply_stored(Tape(rows, tape.levels))
 
     def venue_ms(self) -> int:
         """The venue's clock, as the feed measures it."""
@@ -349,8 +384,11 @@ class VenueNode:
             for i in self.engine.instruments_with_gaps()
             if trades[i]["raw"] == self.product.trades.raw
             for gap in self.engine.gaps(int(i))
-            if gap["fate"] == Fate.OPEN and not (self.loading and gap["cause"] == Cause.NOT_LOADED)
+            if gap["fate"] == Fate.OPEN and not self._is_being_read(gap)
         ]
+
+    def _is_being_read(self, gap: np.void) -> bool:
+        return bool(self.loading and gap["cause"] == Cause.NOT_LOADED)
 
     def give_up(self, hole: TradeHole, fate: Fate) -> None:
         """Nobody asks for these trades any more."""
@@ -367,11 +405,13 @@ class VenueNode:
         ]
 
     def trade_tails(self) -> list[TradeTail]:
-        """The newest aggregate trade of every instrument that has one."""
+        """The newest aggregate trade of every instrument that trades."""
         trades = self.engine.flow.trades[: 0 if self.loading else len(self.universe)]
         return [
-            TradeTail(self.universe[int(i)].symbol, last_id, newest_ms, last_id == lost_after)
-            for i in np.flatnonzero((trades["last_id"] != EMPTY) & (trades["raw"] == self.product.trades.raw))
+            TradeTail(self.universe[int(i)].symbol, NO_ID, 0, False)
+            if last_id == EMPTY
+            else TradeTail(self.universe[int(i)].symbol, last_id, newest_ms, last_id == lost_after)
+            for i in np.flatnonzero(trades["raw"] == self.product.trades.raw)
             if self.universe[int(i)].trading
             for last_id, newest_ms, lost_after in (trades[["last_id", "chain_ms", "lost_after"]][i].item(),)
         ]

@@ -6,6 +6,7 @@ most files that it does not name.
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
@@ -31,6 +34,8 @@ from .catalog import Catalog, GapRow, chunks, write_gaps
 from .derived import Grids, fold_days, fold_minutes, put_liquidations
 from .ranges import RANGE, SLACK_MS, contained, joined, runs
 from .segments import SUFFIX, UNFINISHED, Segment, by_hour, distinct, rows_of, write_segment
+
+log = logging.getLogger(__name__)
 
 SEGMENTS = "segments"
 _NAME = re.compile(r"[^A-Za-z0-9._-]")
@@ -136,7 +141,7 @@ class Store:
         given, tape = len(tape), distinct(tape)
         written.duplicates += given - len(tape)
         versions = Grids(connection, universe, time.time_ns() // 1_000_000)
-        fresh = _fresh_trades(connection, versions, rows_of(tape, Kind.TRADE), written)
+        fresh = _fresh_trades(connection, self.folder, versions, rows_of(tape, Kind.TRADE), written)
         self._segments(connection, universe, tape, fresh, name, written, imported=imported)
         if len(fresh):
             fold_minutes(connection, versions, fresh.rows)
@@ -209,7 +214,9 @@ def _note(connection: Connection, venue: str, consumed: Consumed, written: Writt
 # ---------------------------------------------------------------- trades: each once
 
 
-def _fresh_trades(connection: Connection, versions: Grids, trades: Tape, written: Written) -> Tape:
+def _fresh_trades(
+    connection: Connection, folder: Path, versions: Grids, trades: Tape, written: Written
+) -> Tape:  # fmt: skip
     """Those of the trades that are not stored yet, in order of time; their ids are then noted as stored."""
     if not len(trades):
         return trades
@@ -225,7 +232,14 @@ def _fresh_trades(connection: Connection, versions: Grids, trades: Tape, written
     ids, ts_ms = rows["id"].astype(np.int64), rows["ts_ms"].astype(np.int64)
     names = [versions.universe[int(i)].symbol for i in used]
     stored = _load_ranges(connection, versions.universe.venue, names, int(ts_ms.min()))
-    fresh = ~contained(stored, symbol, aggregate, ids, ts_ms)
+    product = PRODUCTS.get(versions.universe.venue)
+    counted = product is None or product.trades.ids is not TradeIds.RISING
+    inside = contained(stored, symbol, aggregate, ids, ts_ms)
+    fresh = ~inside
+    asked_for = inside & (rows["flags"] & Flag.BACKFILLED != 0)
+    if not counted and asked_for.any():
+        # A range of ids that do not count says nothing about what an interruption has hidden in it.
+        fresh[asked_for] = ~_are_stored(connection, folder, versions, rows[asked_for])
     # The same id at another time is another trade only where a chain began anew; here it is one print told twice.
     order = np.lexsort((ts_ms, ids, aggregate, symbol))
     again = np.zeros(len(rows), bool)
@@ -236,13 +250,38 @@ def _fresh_trades(connection: Connection, versions: Grids, trades: Tape, written
     fresh &= ~again
     written.duplicates += int((~fresh).sum())
     first_ids = np.where(aggregate == 1, ids, rows["first_id"])
-    product = PRODUCTS.get(versions.universe.venue)
-    counted = product is None or product.trades.ids is not TradeIds.RISING
-    new = runs(symbol[fresh], aggregate[fresh], ids[fresh], ts_ms[fresh], first_ids[fresh], counted=counted)
+    out = fresh & ~inside
+    new = runs(symbol[out], aggregate[out], ids[out], ts_ms[out], first_ids[out], counted=counted)
     touched = np.isin(stored["symbol"], new["symbol"])
     after = joined(np.concatenate([stored[touched], new]))
     _store_ranges(connection, versions.universe.venue, names, stored[touched], after)
     return Tape(rows[fresh], trades.levels)
+
+
+def _are_stored(
+    connection: Connection, folder: Path, versions: Grids, rows: NDArray[np.void]
+) -> NDArray[np.bool_]:  # fmt: skip
+    """Which of these trades are in segments, each looked up itself; all where a segment cannot be read."""
+    table, universe = tables.segments, versions.universe
+    first_ms, last_ms = int(rows["ts_ms"].min()), int(rows["ts_ms"].max())
+    paths = connection.scalars(
+        sa.select(table.c.path).where(
+            table.c.venue == universe.venue, table.c.kind == Kind.TRADE.name.lower(),
+            table.c.last_ms >= first_ms, table.c.first_ms <= last_ms,
+        )
+    )  # fmt: skip
+    symbols = [universe[int(i)].symbol for i in np.unique(rows["instrument"])]
+    held: set[tuple[str, int]] = set()
+    for path in paths:
+        wanted = [("symbol", "in", symbols), ("ts_ms", ">=", first_ms), ("ts_ms", "<=", last_ms)]
+        try:
+            found = pq.read_table(folder / path, columns=["symbol", "id"], filters=wanted, partitioning=None)
+        except (FileNotFoundError, pa.ArrowInvalid) as error:
+            log.error("segment_not_read path=%s reason=%r", path, str(error))  # noqa: TRY400
+            return np.ones(len(rows), np.bool_)
+        held.update(zip(found["symbol"].to_pylist(), found["id"].to_pylist(), strict=True))
+    keys = zip(rows["instrument"].tolist(), rows["id"].tolist(), strict=True)
+    return np.array([(universe[i].symbol, number) in held for i, number in keys])
 
 
 def _of_days_source(connection: Connection, versions: Grids, rows: NDArray[np.void]) -> NDArray[np.bool_]:

@@ -10,7 +10,8 @@ Books (``orderbook.200``):
    comes back: beyond the worst level nothing is known.
 
 Trades: ids are random. ``seq`` rises with every event of an instrument but does not count its trades, so repetitions
-show and losses do not: an interruption is a gap of unknown size. REST gives the newest 1000 trades and no older one.
+show and losses do not: an interruption is a gap of unknown size. REST gives the newest 1000 trades and no older one:
+as far as they reach, what an interruption has hidden comes back.
 
 Tickers: a snapshot, then deltas in which an absent field is unchanged.
 
@@ -30,7 +31,7 @@ from ..model.channel import Channel
 from ..model.instrument import Grid, Instrument
 from ..model.rules import BookRule, TradeIds, TradeRule
 from .bybit_linear_codec import Codec, trade_ids
-from .bybit_linear_rest import VENUE, average_daily_volume, parse_instruments, parse_volumes
+from .bybit_linear_rest import RECENT_TRADES, VENUE, average_daily_volume, parse_instruments, parse_volumes
 from .product import Lacks, Product, Sample
 
 REQUESTS, REQUESTS_WINDOW_MS = 600, 5_000
@@ -102,7 +103,7 @@ PRODUCT = Product(
     example="BTCUSDT",
     codec=Codec,
     book=BookRule("stream", window=BOOK_LEVELS),
-    trades=TradeRule(ids=TradeIds.RISING, raw=True),
+    trades=TradeRule(ids=TradeIds.RISING, raw=True, newest=RECENT_TRADES),
     instruments=parse_instruments,
     volumes=parse_volumes,
     daily_volume=average_daily_volume,
@@ -113,6 +114,9 @@ PRODUCT = Product(
     funding_hours=None,
     sample=_SAMPLE,
     lacks=Lacks(
-        backfill="Trade ids of Bybit do not count: what an interruption has hidden has no ids that could be asked for.",
+        backfill=(
+            "Bybit tells the newest 1,000 trades of a symbol: what an interruption hid before them stays a gap. "
+            "Its trade ids do not count: trades lost without an interruption do not show."
+        ),
     ),
 )
