@@ -104,6 +104,20 @@ async def test_everything_is_alive_within_seconds_of_the_start(name: str, tmp_pa
 
 
 @pytest.mark.usefixtures("_warm")
+async def test_a_book_asked_for_anew_breaks_no_second_time(name: str, tmp_path: Path) -> None:
+    """What was on its way when it was given up comes after the new snapshot, and is older than that."""
+    async with world(name, tmp_path, "slow:400") as w:
+        await w.until(lambda: w.live_books() == SYMBOLS)
+        await asyncio.sleep(1.0)
+        gaps = w.totals["depth_gaps"]
+        w.feed._subscribe_again([one.symbol for one in w.node.universe])
+        before = w.totals["depth_applied"]
+        await w.until(lambda: w.totals["depth_applied"] > before + 20 * SYMBOLS)
+        assert w.totals["depth_gaps"] == gaps
+        assert w.live_books() == SYMBOLS
+
+
+@pytest.mark.usefixtures("_warm")
 async def test_prices_stand_beside_those_of_the_other_venue(name: str, tmp_path: Path) -> None:
     """A perpetual of one coin costs the same everywhere, but for a basis point or so; units are made equal."""
     async with world(name, tmp_path) as w:

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from aiohttp import web
 
-from .layout import MARKET
+from .layout import MARKET, STEP_MS
 from .limits import WindowedLimit
 from .rest import ApiError, Query
 from .server import Client, Content, Place, SimulatedVenue
@@ -142,8 +142,8 @@ class BybitMarket(TopicMarket):
         return listing.qty_decimals
 
     def next_id(self, window: Window, symbol: int) -> int:
-        """One more each time; a topic that begins has a past."""
-        return window.number + 1 if window.number else 15_000_000 + symbol
+        """One more each time. The venue goes on counting when nobody reads: a topic that begins anew is further on."""
+        return window.number + 1 if window.number else self.now_ms // (STEP_MS * BOOK_STEPS) + symbol
 
     def book_text(self, topic: Topic, bids: str, asks: str, ids: tuple[int, int], *, whole: bool) -> str:
         """The order of keys differs between messages of the venue."""
