@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,20 @@ import sqlalchemy as sa
 
 from market_world import T0, World, serve
 from sealing import seal_all, task_of
-from tapewatch.config import StoreConfig
+from tapewatch.config import StoreConfig, ThresholdsConfig, VenueConfig
 from tapewatch.journal import JournalFile, files
 from tapewatch.node import audit as audit_module
 from tapewatch.node.accounts import examine_server
 from tapewatch.node.audit import Account, Audit
 from tapewatch.node.doctor import Verdict, _catalog
+from tapewatch.node.quarantine import Quarantine
 from tapewatch.node.recorder import Recorder
 from tapewatch.node.sealing import Sealing
+from tapewatch.node.venue import VenueNode
 from tapewatch.store import tables
 from tapewatch.store.catalog import Catalog
 from tapewatch.store.reader import Reader
+from venue_words import ALL, NOW
 from waiting import until
 
 
@@ -194,3 +198,49 @@ async def test_a_segment_that_is_damaged_on_disk_is_named(recorded: Recorded) ->
     segment.unlink()
     finding = _catalog(recorded.config)
     assert (finding.verdict, finding.what.endswith("does not exist")) == (Verdict.FAIL, True)
+
+
+@pytest.mark.parametrize("name", ["bybit", "okx", "binance-spot"])
+async def test_every_venue_is_compared_however_its_trades_are_numbered(name: str, tmp_path: Path) -> None:
+    """Where ids do not count, the trades of each minute do. A file that is lost is noticed everywhere, once."""
+    words = next(one for one in ALL if one.name == name)
+    config = StoreConfig(path=str(tmp_path), retention="forever")
+    storage = Recorder(config)
+    node = VenueNode(words.product, VenueConfig(), ThresholdsConfig(), Quarantine(tmp_path / "quarantine"))
+    node.venue_ms = lambda: NOW + 60_000  # type: ignore[method-assign]
+    node.on_universe(list(words.universe()))
+    node.recorder = storage.start([name])[name]
+    node.recorder.instruments(list(node.universe), NOW * 10**6)
+    sealing = storage.sealing = Sealing(config)
+    audit = Audit({name: node}, storage, sealing, config)
+    audit._from_ms[name] = NOW - 60_000
+    journal, numbers = storage.journals[name], count(100)
+
+    async def compared(trades: int, before: Callable[[], None] = lambda: None) -> Account:
+        for number in islice(numbers, trades):
+            frame = words.trade(number, "100.0", "0.250", sell=number % 2 == 0, ms=NOW + number)
+            node.on_frames(bytearray(frame), [len(frame)], (NOW + number) * 10**6)
+        noted = audit.note(name, journal)
+        await until(lambda: noted.mark.file is not None)
+        journal.rotate()
+        await until(lambda: all(f.closed or f.name.number > (noted.mark.file or 0) for f in files(journal.folder)))
+        before()
+        sealing.status = seal_all(task_of(tmp_path))
+        return await audit.compare(name, noted)
+
+    def lose_a_file() -> None:
+        min(files(journal.folder), key=lambda file: file.name.number).path.unlink()
+
+    account = await compared(40)
+    assert (account.held, account.stored, account.balanced) == (40, 40, True)
+    account = await compared(5, before=lose_a_file)
+    assert (account.held, account.stored, account.unstored, account.balanced) == (45, 40, 5, False)
+    account = await compared(3)
+    assert (account.held, account.stored, account.unstored) == (48, 43, 5), "known already"
+    reader = Reader(tmp_path)
+    (gap,) = reader.gaps(name, 0, 1 << 60).to_pylist()
+    reader.close()
+    storage.close()
+    assert (gap["symbol"], gap["cause"]) == (words.symbol, "not_recorded")
+    assert gap["missing"] == (5 if name != "bybit" else 0), "ids of Bybit name none"
+    assert gap["from_ms"] <= NOW + 140 <= gap["to_ms"]

@@ -112,9 +112,13 @@ def storage_health(storage: StorageView | None) -> dict[str, Any]:
 
 
 def store_account(account: StoreAccount) -> dict[str, Any]:
-    """Trades that the engine held at `checked_ts`, and of them those stored; `unstored` counts from the start on."""
+    """Trades that the engine held at `checked_ts`, and of them those stored; `unstored` counts from the start on.
+
+    `compared` are all their ``ids``, or, where those do not count, how many in each of the last ``minutes``.
+    """
     return {
         "checked_ts": account.checked_ms,
+        "compared": account.compared,
         "held": account.held,
         "stored": account.stored,
         "unstored": account.unstored,

@@ -69,6 +69,7 @@ class StoreAccount(Protocol):
     held: int
     stored: int
     unstored: int
+    compared: str
     excused: bool
     by_symbol: dict[str, tuple[int, int]]
 

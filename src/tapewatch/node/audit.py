@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from ..config import StoreConfig
 from ..feed.pages import midnight
+from ..flow.candles import MINUTE_MS
 from ..flow.trades import EMPTY
 from ..journal import Journal, Mark, files
 from ..model.errors import TapewatchError
 from ..model.gaps import Cause, Fate
 from ..model.rules import TradeIds
-from ..store.audit import DayCounts, Held, Ids, day_counts, unstored
+from ..store.audit import Absent, DayCounts, Held, HeldMinutes, day_counts, unstored, unstored_of_minutes
 from ..store.catalog import Catalog, GapRow
 from ..store.reader import without
 from .aside import aside
@@ -35,12 +36,16 @@ log = logging.getLogger(__name__)
 EVERY_S = 60.0
 LOOK_S = 1.0
 SYMBOLS_NAMED = 5
+AGAIN_MS = 1_800_000
+"""How far before the last comparison minutes are compared again: what an interruption hid comes later."""
 
 
 @dataclass(slots=True)
 class Account:
     """What the last comparison of one venue has shown."""
 
+    compared: str = "ids"
+    """``ids``, or, where those do not count, ``minutes``: how many trades each of the last ones has."""
     checked_ms: int | None = None
     """The moment whose trades were compared; None before the first."""
     held: int = 0
@@ -78,7 +83,7 @@ class Account:
 class _Pending:
     mark: Mark
     at_ms: int
-    held: list[Held]
+    held: list[Held] | list[HeldMinutes]
 
 
 class Audit:
@@ -87,16 +92,19 @@ class Audit:
     def __init__(
         self, venues: Mapping[str, VenueNode], storage: Recorder, sealing: Sealing, config: StoreConfig
     ) -> None:
-        """Venues whose trade ids say nothing about those that did not come have no such account."""
-        counted = [name for name, venue in venues.items() if venue.product.trades.ids is TradeIds.COUNTED]
-        self.accounts = {name: Account() for name in counted} if "trades" in config.record else {}
+        """Where ids do not count, the trades of each minute do."""
+        uncounted = {name for name, venue in venues.items() if venue.product.trades.ids is TradeIds.RISING}
+        accounts = {name: Account("minutes" if name in uncounted else "ids") for name in venues}
+        self.accounts = accounts if "trades" in config.record else {}
         self._venues = venues
         self._storage = storage
         self._sealing = sealing
         self._config = config
         self._floors: dict[str, tuple[int, NDArray[np.int64], NDArray[np.int64]]] = {}
-        self._known: dict[tuple[str, str], list[Ids]] = {}
+        self._known: dict[tuple[str, str], list[Absent]] = {}
         """What has been found missing already."""
+        self._from_ms = {name: venue.venue_ms() for name, venue in venues.items()}
+        """From when on minutes are compared: the start, later a while before the last comparison."""
 
     async def run(self) -> None:
         """Compare for ever; a database that is away is waited for."""
@@ -122,7 +130,21 @@ class Audit:
     def note(self, name: str, journal: Journal) -> _Pending:
         """What the engine holds now, and where the journal is; both of one moment of the event loop."""
         venue = self._venues[name]
+        if venue.product.trades.ids is TradeIds.RISING:
+            return _Pending(journal.mark(), venue.venue_ms(), list(self._held_minutes(name, venue)))
         return _Pending(journal.mark(), venue.venue_ms(), list(self._held(name, venue)))
+
+    def _held_minutes(self, name: str, venue: VenueNode) -> Iterator[HeldMinutes]:
+        ring, numbers = (
+            venue.engine.flow.minutes.ring,
+            range(self._from_ms[name] // MINUTE_MS, venue.venue_ms() // MINUTE_MS + 1),
+        )
+        wanted = np.array(numbers[-len(ring) :])
+        rows = ring[wanted & (len(ring) - 1), : len(venue.universe)]
+        trades = np.where(rows["number"] == wanted[:, None], rows["n"], 0)
+        for i in np.flatnonzero(trades.any(axis=0)).tolist():
+            counts = {int(number) * MINUTE_MS: int(n) for number, n in zip(wanted, trades[:, i], strict=True) if n}
+            yield HeldMinutes(venue.universe[i].symbol, counts)
 
     def _held(self, name: str, venue: VenueNode) -> Iterator[Held]:
         trades = venue.engine.flow.trades[: len(venue.universe)]
@@ -159,16 +181,11 @@ class Audit:
         """Look up what was held when it was noted; raises where the database does not answer."""
         account = self.accounts[name]
         absent, day = await aside(self._look_up, name, noted)
-        fresh = {
-            symbol: [run for first, last in runs for run in without(first, last, self._known.get((name, symbol), []))]
-            for symbol, runs in absent.items()
-        }
-        lost = sum(last - first + 1 for runs in fresh.values() for first, last in runs)
-        for symbol, runs in fresh.items():
-            self._known.setdefault((name, symbol), []).extend(runs)
+        fresh = {symbol: self._not_known((name, symbol), several) for symbol, several in absent.items()}
+        lost = sum(one.trades for several in fresh.values() for one in several)
         account.checked_ms, account.day = noted.at_ms, day
         account.by_symbol = {
-            one.symbol: (len(one), len(one) - sum(last - first + 1 for first, last in absent.get(one.symbol, [])))
+            one.symbol: (len(one), len(one) - sum(lacking.trades for lacking in absent.get(one.symbol, [])))
             for one in noted.held
         }
         account.held = sum(held for held, _ in account.by_symbol.values())
@@ -176,8 +193,9 @@ class Audit:
         account.unstored += lost
         if lost:
             account.excused = account.excused and self._was_told(name)
-            log.error("store_lacks_trades venue=%s ids=%d told=%s", name, lost, account.excused)
+            log.error("store_lacks_trades venue=%s trades=%d told=%s", name, lost, account.excused)
             await aside(self._put, self._gap_rows(name, fresh, noted))
+        self._from_ms[name] = max(self._from_ms[name], noted.at_ms - AGAIN_MS)
         if not day.agree:
             log.error("store_contradicts_itself venue=%s what=%r", name, str(day))
         return account
@@ -188,22 +206,39 @@ class Audit:
         told = journal.dropped_reads, journal.expired_files, sealing.rejected, sealing.damaged, len(sealing.refused)
         return any(told)
 
-    def _gap_rows(self, name: str, absent: Mapping[str, list[Ids]], noted: _Pending) -> list[GapRow]:
-        held = {one.symbol: one for one in noted.held}
+    def _not_known(self, key: tuple[str, str], absent: list[Absent]) -> list[Absent]:
+        """What has not been found missing before."""
+        known = self._known.setdefault(key, [])
+        fresh = []
+        for one in absent:
+            if one.last_id < one.first_id:
+                more = one.trades - sum(before.trades for before in known if before.from_ms == one.from_ms)
+                fresh += [one._replace(trades=more)] if more > 0 else []
+            else:
+                runs = without(one.first_id, one.last_id, [(before.first_id, before.last_id) for before in known])
+                fresh += [Absent(*run, one.from_ms, one.to_ms, run[1] - run[0] + 1) for run in runs]
+        known += fresh
+        return fresh
+
+    def _gap_rows(self, name: str, absent: Mapping[str, list[Absent]], noted: _Pending) -> list[GapRow]:
         cause, fate = Cause.NOT_RECORDED.name.lower(), Fate.OPEN.name.lower()
+        aggregates = {one.symbol for one in noted.held if isinstance(one, Held) and one.aggregate}
         return [
             GapRow(
-                name, symbol, "aggregate" if held[symbol].aggregate else "trade", first, last,
-                held[symbol].from_ms, held[symbol].to_ms, cause, fate, noted.at_ms,
+                name, symbol, "aggregate" if symbol in aggregates else "trade", one.first_id, one.last_id,
+                one.from_ms, one.to_ms, cause, fate, noted.at_ms,
             )
-            for symbol, runs in absent.items()
-            for first, last in runs
+            for symbol, several in absent.items()
+            for one in several
         ]  # fmt: skip
 
-    def _look_up(self, name: str, noted: _Pending) -> tuple[dict[str, list[Ids]], DayCounts]:
+    def _look_up(self, name: str, noted: _Pending) -> tuple[dict[str, list[Absent]], DayCounts]:
         catalog = self._catalog()
         try:
-            return unstored(catalog, name, noted.held), day_counts(catalog, name, midnight(noted.at_ms))
+            ids = [one for one in noted.held if isinstance(one, Held)]
+            minutes = [one for one in noted.held if isinstance(one, HeldMinutes)]
+            absent = unstored(catalog, name, ids) | unstored_of_minutes(catalog, name, minutes)
+            return absent, day_counts(catalog, name, midnight(noted.at_ms))
         finally:
             catalog.close()
 

@@ -6,14 +6,16 @@ was added up), ranges of ids (what must not be stored again). A row that is lost
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
-from ..flow.candles import DAY_MS
+from ..flow.candles import DAY_MS, MINUTE_MS
 from . import tables
 from .catalog import Catalog, versions_of
 from .reader import without
@@ -36,7 +38,50 @@ class Held:
         return sum(last - first + 1 for first, last in self.ids)
 
 
-def unstored(catalog: Catalog, venue: str, held: Sequence[Held]) -> dict[str, list[Ids]]:
+@dataclass(frozen=True, slots=True)
+class HeldMinutes:
+    """How many trades an engine held of a symbol whose ids do not count, by opening time of their minute."""
+
+    symbol: str
+    trades: dict[int, int]
+
+    def __len__(self) -> int:
+        return sum(self.trades.values())
+
+
+class Absent(NamedTuple):
+    """Trades that were held and are not stored; without ids (`last_id` below `first_id`) where ids do not count."""
+
+    first_id: int
+    last_id: int
+    from_ms: int
+    to_ms: int
+    trades: int
+
+
+def unstored_of_minutes(catalog: Catalog, venue: str, held: Sequence[HeldMinutes]) -> dict[str, list[Absent]]:
+    """What minutes lack in the store, by symbol."""
+    table = tables.candles
+    opens = [open_ms for one in held for open_ms in one.trades]
+    stored: Counter[tuple[str, int]] = Counter()
+    if opens:
+        with catalog.read() as connection:
+            symbol_of = {v.id: symbol for symbol, several in versions_of(connection, venue).items() for v in several}
+            query = sa.select(table.c.instrument_id, table.c.open_ms, table.c.n).where(
+                table.c.open_ms >= min(opens), table.c.open_ms <= max(opens)
+            )
+            for i, open_ms, n in connection.execute(query):
+                if i in symbol_of:
+                    stored[symbol_of[i], open_ms] += n
+    out: dict[str, list[Absent]] = {}
+    for one in held:
+        for open_ms, n in one.trades.items():
+            if (lacking := n - stored[one.symbol, open_ms]) > 0:
+                out.setdefault(one.symbol, []).append(Absent(0, -1, open_ms, open_ms + MINUTE_MS - 1, lacking))
+    return out
+
+
+def unstored(catalog: Catalog, venue: str, held: Sequence[Held]) -> dict[str, list[Absent]]:
     """Ids that were held and are not stored, by symbol; none of one whose day is counted from the other source."""
     ranges, days = tables.id_ranges, tables.daily_stats
     since_ms = min((one.from_ms for one in held), default=0) // DAY_MS * DAY_MS
@@ -52,12 +97,12 @@ def unstored(catalog: Catalog, venue: str, held: Sequence[Held]) -> dict[str, li
             sa.select(days.c.instrument_id, days.c.aggregate).where(days.c.day_ms >= since_ms).distinct()
         )
         others = {(symbol_of[i], bool(aggregate)) for i, aggregate in sources if i in symbol_of}
-    out: dict[str, list[Ids]] = {}
+    out: dict[str, list[Absent]] = {}
     for one in held:
         covered = stored.get((one.symbol, one.aggregate), [])
         absent = [run for first, last in one.ids for run in without(first, last, covered)]
         if absent and (one.symbol, not one.aggregate) not in others:
-            out[one.symbol] = absent
+            out[one.symbol] = [Absent(*run, one.from_ms, one.to_ms, run[1] - run[0] + 1) for run in absent]
     return out
 
 
