@@ -25,7 +25,7 @@ from tapewatch.feed.books import LEADERS, TAIL_DEPTH, BookLoader
 from tapewatch.feed.budget import Priority
 from tapewatch.feed.interest import InterestPoller
 from tapewatch.feed.pages import PagePlan
-from tapewatch.feed.sink import HistoryEdge, TradeHole, TradeTail
+from tapewatch.feed.sink import NO_ID, HistoryEdge, TradeHole, TradeTail
 from tapewatch.model.errors import FrameError
 from tapewatch.model.gaps import Fate
 from tapewatch.model.instrument import Grid, Instrument, Universe
@@ -307,6 +307,31 @@ def test_who_has_been_silent_for_long_is_asked_for_now_and_then() -> None:
 
 def enough(_: Priority) -> int:
     return 1_000
+
+
+def test_who_has_not_traded_since_we_listen_is_asked_for_the_newest_trades() -> None:
+    plan = PagePlan(RULE, lambda _: False)
+    tails = [TradeTail("A", NO_ID, 0, doubtful=False)]
+    plan.streaming(["A"], 0.0)
+    asked = [plan.next_tail(tails, now_s, 10 * DAY, enough) for now_s in (4.0, 119.0, 121.0, 122.0, 1_022.0)]
+    found = [None if page is None else (page.from_id, page.priority, page.is_history) for page in asked]
+    once = (NO_ID, Priority.HISTORY, True)
+    assert found == [None, None, once, None, once]
+
+
+async def test_the_newest_trades_are_asked_for_without_an_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages_module, "TAIL_AFTER_S", 0.0)
+    monkeypatch.setattr(pages_module, "QUIET_MS", 20)
+    taker, answer = Taker(), used(1, json.dumps([{"a": n, "p": "1", "q": "1", "T": n} for n in range(7, 20)]))
+    taker.tails = [TradeTail("A", NO_ID, 0, doubtful=False)]
+    api = Api(answer)
+    async with client(api) as rest:
+        asking = backfill(rest, taker)
+        asking.streaming(["A"])
+        async with running(asking.run()):
+            await until(lambda: bool(taker.told))
+    assert (taker.trades, asking.loaded, asking.filled) == (list(range(7, 20)), 13, 0)
+    assert "fromId" not in api.requests[0]
 
 
 def test_a_hole_that_closes_by_itself_costs_nothing() -> None:

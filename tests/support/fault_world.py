@@ -28,6 +28,7 @@ from tapewatch.feed.budget import Priority, WeightBudget
 from tapewatch.feed.dialects import DIALECTS
 from tapewatch.feed.driver import VenueFeed
 from tapewatch.feed.pages import Page, PagePlan, midnight
+from tapewatch.feed.sink import NO_ID
 from tapewatch.feed.snapshots import SnapshotQueue
 from tapewatch.flow.trades import EMPTY
 from tapewatch.model.errors import FrameError
@@ -294,7 +295,9 @@ class World:
             for hole, fate in self.plan.judge(page, ids, self.node.trade_holes(), self.now_ms / 1_000, self.now_ms):
                 self.node.give_up(hole, fate)
 
-        query = {"symbol": page.symbol, "fromId": str(page.from_id), "limit": str(page.limit)}
+        query = {"symbol": page.symbol, "limit": str(page.limit)}
+        if page.from_id != NO_ID:
+            query["fromId"] = str(page.from_id)
         self._get("/fapi/v1/aggTrades", query, page.priority, arrived)
 
     def _get(self, path: str, query: dict[str, str], priority: Priority, arrived: Callable[[str | None], None]) -> None:

@@ -50,6 +50,9 @@ class Taker:
     def on_klines(self, _symbol: str, _bodies: Sequence[bytes]) -> int:
         raise AssertionError
 
+    def on_newest(self, _symbol: str, _body: bytes, _recv_ns: int) -> tuple[int, int, list[Need]]:
+        raise AssertionError
+
     def on_adv(self, symbol: str, quote_volume: Decimal, days: int) -> None:
         self.adv[symbol] = (quote_volume, days)
 

@@ -16,7 +16,7 @@ from .backoff import Backoff
 from .budget import Priority
 from .pages import Page, PagePlan, Progress
 from .rest import RefusedError, RestError, VenueRest
-from .sink import Sink, TradeHole
+from .sink import NO_ID, Sink, TradeHole
 
 log = logging.getLogger(__name__)
 
@@ -115,12 +115,12 @@ class TradeBackfill:
         if page.takes(ids):
             self._wanted(self._sink.on_trades(page.symbol, body, self._clock()))
             brought = sum(number < page.stop for number in ids)
-            if page.hole is None and page.tail is None:
-                self.loaded += brought
+            if page.is_history:
+                self.loaded += len(ids) if page.from_id == NO_ID else brought
             else:
                 self.filled += brought
         if page.tail is not None:
-            self._sink.tail_told(page.symbol, whole=len(ids) < page.limit)
+            self._sink.tail_told(page.symbol, whole=len(ids) < page.limit or page.from_id == NO_ID)
         self._judge(page, ids)
 
     def _judge(self, page: Page, ids: list[int]) -> None:

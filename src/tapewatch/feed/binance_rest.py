@@ -9,6 +9,7 @@ import msgspec
 
 from .budget import Priority
 from .rest import VenueRest
+from .sink import NO_ID
 
 MINUTE_MS = 60_000
 
@@ -71,10 +72,11 @@ class BinanceRest(VenueRest):
         return next(cost for most, cost in self.depth_weights if limit <= most)
 
     async def trades(self, symbol: str, from_id: int, limit: int, priority: Priority) -> bytes:
-        """Aggregate trades, rising from `from_id` on."""
+        """Aggregate trades, rising from `from_id` on, or the newest."""
         rows = min(limit, self.rows_per_page)
         weight, path = self.weights["aggTrades"], f"{self.root}/aggTrades"
-        return await self.get(path, weight, priority, symbol=symbol, fromId=from_id, limit=rows)
+        start = {} if from_id == NO_ID else {"fromId": from_id}
+        return await self.get(path, weight, priority, symbol=symbol, **start, limit=rows)
 
     def error_in(self, body: bytes) -> tuple[int, str] | None:
         """Only a refusal is an object with these two keys; no answer we ask for is."""

@@ -25,6 +25,7 @@ from .dialect import Dialect
 from .plan import Offer, Stream
 from .reasons import UNREADABLE
 from .rest import VenueRest
+from .sink import NO_ID
 from .wire import Answer, Heading, Method
 
 WINDOW_MS = 2_000
@@ -160,7 +161,8 @@ class OkxRest(VenueRest):
         """Single fills; the venue goes back from an id, so it is asked from behind the last one wanted."""
         rows = min(limit, HISTORY_TRADES_PAGE)
         path = "market/history-trades"
-        return await self._ask_for(path, priority, instId=symbol, type=1, after=from_id + rows, limit=rows)
+        before = {} if from_id == NO_ID else {"after": from_id + rows}
+        return await self._ask_for(path, priority, instId=symbol, type=1, **before, limit=rows)
 
     def error_in(self, body: bytes) -> tuple[int, str] | None:
         try:

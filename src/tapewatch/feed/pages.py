@@ -9,7 +9,7 @@ Two kinds of pages in one order of care: first what a gap hid, then what happene
   symbol is more than a thousand pages; for those nobody looks at it would take what others need.
 
 A gap behind the newest trade of a symbol shows only when its next one comes. So whoever is still silent a moment after
-its stream was interrupted is asked for, and so is, now and then, who has been silent for long.
+its stream was interrupted is asked for, and so is, now and then, who has been silent for long, or ever since we came.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from ..model.gaps import Fate
 from ..model.rules import TradeRule
 from .budget import Priority
-from .sink import HistoryEdge, TradeHole, TradeTail
+from .sink import NO_ID, HistoryEdge, TradeHole, TradeTail
 
 SETTLE_S = 1.0
 """Age at which a gap is asked for."""
@@ -45,6 +45,7 @@ class Page:
 
     symbol: str
     from_id: int
+    """`NO_ID`: the newest there are."""
     limit: int
     priority: Priority
     hole: TradeHole | None
@@ -61,6 +62,11 @@ class Page:
     def stop(self) -> int:
         """First id behind what is missing, or behind the page."""
         return self.from_id + self.limit if self.hole is None else self.hole.last_id + 1
+
+    @property
+    def is_history(self) -> bool:
+        """Whether it brings what was before we listened, not what is missing."""
+        return self.from_id == NO_ID or (self.hole is None and self.tail is None)
 
 
 @dataclass(slots=True)
@@ -172,7 +178,8 @@ class PagePlan:
                 priority = Priority.VISIBLE_HISTORY if seen else Priority.HISTORY
             if room(priority) >= self.rule.page_weight:
                 self._tail_asked[tail.symbol] = (tail.last_id, now_s)
-                return Page(tail.symbol, tail.last_id + 1, self.rule.page, priority, None, tail)
+                from_id = NO_ID if tail.last_id == NO_ID else tail.last_id + 1
+                return Page(tail.symbol, from_id, self.rule.page, priority, None, tail)
         return None
 
     def _is_ripe(self, tail: TradeTail, now_s: float, venue_ms: int) -> bool:
@@ -181,8 +188,12 @@ class PagePlan:
             return False
         if tail.doubtful:
             return True
-        last_id, asked_s = self._tail_asked.get(tail.symbol, (-1, 0.0))
-        return venue_ms - tail.newest_ms > QUIET_MS and (last_id != tail.last_id or now_s - asked_s >= QUIET_AGAIN_S)
+        last_id, asked_s = self._tail_asked.get(tail.symbol, (NO_ID, -QUIET_AGAIN_S))
+        if last_id == tail.last_id and now_s - asked_s < QUIET_AGAIN_S:
+            return False
+        # Who has not traded since we came has been silent for as long as we listen.
+        quiet_ms = (now_s - heard_s) * 1000 if tail.last_id == NO_ID else venue_ms - tail.newest_ms
+        return quiet_ms > QUIET_MS
 
     # -- history ------------------------------------------------------------------------------------------------
 
