@@ -23,7 +23,7 @@ from tapewatch.feed import klines as klines_module
 from tapewatch.feed.klines import SETTLED_MS, KlineLoader
 from tapewatch.feed.pages import midnight
 from tapewatch.feed.sink import HistoryEdge
-from tapewatch.flow.klines import lead
+from tapewatch.flow.klines import UNPACKED, lead
 from tapewatch.hub.topics import cells_of, changed_candles
 from tapewatch.model.errors import FrameError, OffGridError
 from tapewatch.model.views import KLINE, TIMEFRAMES_MS
@@ -47,6 +47,10 @@ def prints(seed: int = 1, minutes: int = 300) -> list[Row]:
                 trade(number, T0 + minute * MINUTE + at, price, random.randint(1, 99), sell=random.random() < 0.5)
             )
     return rows
+
+
+def minute_of(row: Row) -> int:
+    return row.columns["ts_ms"] // MINUTE
 
 
 def klines_of(rows: list[Row], minutes: int) -> Rows:
@@ -86,19 +90,20 @@ def test_candles_and_cvd_are_those_of_all_trades_and_older_trades_take_their_pla
     rows = prints()
     whole, late = engine_from(rows, 0), len(rows) * 2 // 3
     engine = engine_from(rows, late)
-    first_ms = rows[late].columns["ts_ms"]
+    assert minute_of(rows[late]) != minute_of(rows[late - 1]), "the minute of the oldest trade is whole"
+    first_ms = rows[late].columns["ts_ms"] // MINUTE * MINUTE
     engine.set_klines(0, klines_of(rows, 299))
     assert engine.cvd_since_ms(0) == T0
     assert views(engine) == views(whole)
     candles = engine.footprint(0, MINUTE, 10, 400).candles
     told = (candles["klines"] > 0).tolist()
-    assert told == [bool(ms <= first_ms) for ms in candles["open_ms"]]
+    assert told == [bool(ms < first_ms) for ms in candles["open_ms"]]
     assert (candles["poc"][told] == -1).all()
-    assert candles["cells"][: told.count(True) - 1].sum() == 0
+    assert candles["cells"][: told.count(True)].sum() == 0
     for page in range(late - 40, -40, -40):  # history comes backwards
         engine.apply(tape(rows[max(0, page) : page + 40]))
         assert views(engine) == views(whole)
-    assert engine.footprint(0, MINUTE, 10, 400).candles["klines"].sum() <= 1
+    assert engine.footprint(0, MINUTE, 10, 400).candles["klines"].sum() == 0
 
 
 def test_a_minute_without_trades_between_minutes_that_have_some_is_all_its_kline() -> None:
@@ -170,6 +175,35 @@ def test_yesterdays_klines_say_nothing_of_today_and_a_finer_grid_moves_them() ->
     assert views(engine) == views(whole)
 
 
+def test_minutes_whose_trades_are_held_keep_their_cells_where_the_chain_of_ids_began_anew() -> None:
+    rows = prints(seed=6)
+    whole = engine_from(rows, 0)
+    half = next(k for k in range(300, 500) if minute_of(rows[k]) != minute_of(rows[k - 1]))
+    for row in rows[half:]:
+        row.columns["id"] -= 400  # ids begin anew
+    engine = engine_from(rows, 0)
+    first_ms = rows[half].columns["ts_ms"]
+    assert engine.counted_since_ms(0) == first_ms
+    engine.set_klines(0, klines_of(rows, 299))
+    assert views(engine) == views(whole)
+    ours, truth = (one.footprint(0, MINUTE, 10, 400) for one in (engine, whole))
+    for name in ("poc", "vah", "val", "cells"):
+        assert ours.candles[name].tolist() == truth.candles[name].tolist()
+    assert ours.candles["klines"].sum() == (truth.candles["n"] == 0)[truth.candles["open_ms"] < first_ms].sum()
+
+
+def test_klines_are_kept_packed_and_come_back_as_they_were() -> None:
+    engine = Engine(universe())
+    told = {i: klines_of(prints(seed=i), 299) for i in range(UNPACKED + 4)}
+    for i, rows in told.items():
+        engine.klines.put(i, rows)
+    for _ in range(2):
+        for i, rows in told.items():
+            assert engine.klines.leading(i, T0 + 100 * MINUTE).tolist() == rows[:101].tolist()
+    assert len(engine.klines._seen) == UNPACKED
+    assert sum(len(packed) for _, _, packed in engine.klines._packed.values()) < 0.5 * sum(map(len, told.values())) * 80
+
+
 def test_minutes_told_by_both_are_compared() -> None:
     rows = prints(seed=5)
     engine = engine_from(rows, len(rows) // 2)
@@ -178,6 +212,7 @@ def test_minutes_told_by_both_are_compared() -> None:
     engine.set_klines(0, klines)
     assert engine.compare_klines(0) == (298 - first, 0)
     klines["ask"][-1] += 1
+    engine.set_klines(0, klines)
     assert engine.compare_klines(0) == (298 - first, 1)
 
 
@@ -331,6 +366,23 @@ async def test_klines_that_end_too_early_are_asked_for_again_and_so_are_those_of
             clock.ns = (today + 706 * MINUTE + SETTLED_MS) * 1_000_000
             await until(lambda: loader.progress() == (1, 1))
     assert taker.came[-1] == ("SEEN", 706)
+
+
+async def test_who_was_refused_is_asked_for_again_after_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FIRST_RETRY_S", "LOOK_EVERY_S"):
+        monkeypatch.setattr(klines_module, name, 0.005)
+    clock = Clock()
+    today = midnight(clock.ns // 1_000_000)
+    clock.ns = (today + 700 * MINUTE + 30_000) * 1_000_000
+    taker, api = KlineTaker({"GONE": today + 650 * MINUTE}), klines_api(failing="GONE")
+    async with client(api, clock) as rest:
+        loader = KlineLoader(VENUE, rest, taker, lambda _: True, Random(1))
+        async with running(loader.run()):
+            await until(lambda: len(api.requests) == 1)
+            await asyncio.sleep(0.1)
+            assert len(api.requests) == 1, "refused is refused, for now"
+            clock.ns += 3_600_000 * 1_000_000
+            await until(lambda: len(api.requests) == 2)
 
 
 async def test_a_venue_whose_klines_do_not_tell_who_bought_is_not_asked() -> None:

@@ -23,7 +23,8 @@ MINUTE_MS = 60_000
 SETTLED_MS = 3_000
 """After its end a minute's kline needs a moment to be final."""
 TRIES = 3
-"""Answers of one symbol that may be of no use."""
+"""Answers of one symbol that may be of no use, before it is left alone for a while."""
+AGAIN_MS = 3_600_000
 ROOM = 10
 """Weight that must be free before a symbol is chosen: whoever comes into sight meanwhile goes first."""
 PRIORITY = {True: Priority.ADV, False: Priority.KLINES}
@@ -50,6 +51,8 @@ class KlineLoader:
         self._sink = sink
         self._is_first = is_first
         self._failed: Counter[str] = Counter()
+        self._again_ms: dict[str, int] = {}
+        """When a symbol whose answers were of no use is asked for again."""
         self._backoff = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, random)
 
     def progress(self) -> tuple[int, int]:
@@ -77,13 +80,18 @@ class KlineLoader:
                 await self._load(edge)
             except (RestError, FrameError) as error:
                 log.warning("klines_failed symbol=%s reason=%r", edge.symbol, str(error))
-                if isinstance(error, RefusedError):
-                    self._failed[edge.symbol] = TRIES
-                elif isinstance(error, FrameError):
-                    self._failed[edge.symbol] += 1
+                if isinstance(error, FrameError | RefusedError):
+                    self._note_failure(edge.symbol, for_now=isinstance(error, RefusedError))
                 await asyncio.sleep(self._backoff.next_s())
             else:
                 self._backoff.reset()
+
+    def _note_failure(self, symbol: str, *, for_now: bool) -> None:
+        """Leave a symbol alone for an hour `for_now`, or where it has failed often enough."""
+        self._failed[symbol] += 1
+        if for_now or self._failed[symbol] >= TRIES:
+            del self._failed[symbol]
+            self._again_ms[symbol] = self._rest.venue_ms() + AGAIN_MS
 
     def _next(self) -> HistoryEdge | None:
         now_ms = self._rest.venue_ms()
@@ -95,7 +103,7 @@ class KlineLoader:
             if edge.first_ms >= today
             and room[self._is_first(edge.symbol)] >= ROOM
             and not self._is_led(edge)
-            and self._failed[edge.symbol] < TRIES
+            and now_ms >= self._again_ms.get(edge.symbol, 0)
             and now_ms >= (edge.first_ms // MINUTE_MS + 1) * MINUTE_MS + SETTLED_MS
         ]
         return min(wanted, key=self._urgency, default=None)

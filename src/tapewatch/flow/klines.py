@@ -8,6 +8,8 @@ place of what klines told, minute by minute, until nothing of them is left.
 
 from __future__ import annotations
 
+import zlib
+from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
@@ -19,42 +21,68 @@ from .candles import DAY_MS, MINUTE_MS, Candles
 Rows = NDArray[np.void]
 NEVER = 1 << 62
 """A price above all."""
+UNPACKED = 16
 
 
 class DayKlines:
-    """Klines by instrument: `KLINE` rows, a minute each and none left out, of the day on which they were asked for."""
+    """Klines by instrument: `KLINE` rows, a minute each and none left out, of the day on which they were asked for.
+
+    A day of 550 instruments is 65 MB, of which what somebody looks at is a few: they are kept packed.
+    """
 
     def __init__(self) -> None:
-        self._rows: dict[int, Rows] = {}
+        self._packed: dict[int, tuple[int, int, bytes]] = {}
+        """Opening of the first minute, number of minutes, and column by column their differences, compressed."""
+        self._seen: OrderedDict[int, Rows] = OrderedDict()
+        """The last ones that were looked at."""
 
     def put(self, i: int, rows: Rows) -> None:
         """Keep the klines of a day from its first minute on."""
-        self._rows[i] = rows
+        self._seen.pop(i, None)
+        if not len(rows):
+            self._packed.pop(i, None)
+            return
+        columns = np.stack([rows[name] for name in KLINE.names or ()])
+        differences = np.diff(columns, axis=1, prepend=0)
+        self._packed[i] = int(rows["open_ms"][0]), len(rows), zlib.compress(differences.tobytes(), 1)
+
+    def _rows(self, i: int) -> Rows:
+        rows = self._seen.get(i)
+        if rows is None:
+            _, minutes, packed = self._packed[i]
+            columns = np.cumsum(np.frombuffer(zlib.decompress(packed), np.int64).reshape(-1, minutes), axis=1)
+            rows = np.ascontiguousarray(columns.T).view(KLINE).reshape(-1)
+            self._seen[i] = rows
+            if len(self._seen) > UNPACKED:
+                self._seen.popitem(last=False)
+        self._seen.move_to_end(i)
+        return rows
 
     def leading(self, i: int, first_ms: int) -> Rows:
         """Those that count before the oldest trade held, of `first_ms`; none where they do not reach its minute."""
-        rows = self._rows.get(i)
-        if rows is None or not len(rows) or rows["open_ms"][0] // DAY_MS != first_ms // DAY_MS:
+        begins_ms, held, _ = self._packed.get(i, (0, 0, b""))
+        minutes = (first_ms - begins_ms) // MINUTE_MS + 1
+        if begins_ms // DAY_MS != first_ms // DAY_MS or not 0 < minutes <= held:
             return np.zeros(0, KLINE)
-        minutes = (first_ms - int(rows["open_ms"][0])) // MINUTE_MS + 1
-        return rows[: minutes if 0 < minutes <= len(rows) else 0]
+        return self._rows(i)[:minutes]
 
     def rescale(self, i: int, price_factor: int, lot_factor: int) -> None:
         """Follow an instrument to a finer grid. Exact."""
-        if i in self._rows:
-            rows = self._rows[i]
+        if i in self._packed:
+            rows = self._rows(i)
             for name in ("open", "high", "low", "close"):
                 rows[name] *= price_factor
             for name in ("bid", "ask"):
                 rows[name] *= lot_factor
             for name in ("bid_quote", "ask_quote"):
                 rows[name] *= price_factor * lot_factor
+            self.put(i, rows)
 
     def compare(self, i: int, minutes: Candles, first_ms: int) -> tuple[int, int]:
         """Minutes told by both klines and trades without a gap, and in how many of them the volumes differ."""
-        rows = self._rows.get(i)
-        if rows is None:
+        if i not in self._packed:
             return 0, 0
+        rows = self._rows(i)
         rows = rows[rows["open_ms"] > first_ms]
         held = held_minutes(minutes, i, rows["open_ms"])
         whole = (rows["open_ms"] // MINUTE_MS > minutes.newest[i] - len(minutes.ring)) & (held["gap"] == 0)
@@ -79,7 +107,10 @@ def lead(view: Footprint, klines: Rows, minutes: Candles, lookback: int) -> Foot
     if not len(klines) or not len(view.candles):
         return view
     held = held_minutes(minutes, view.instrument.index, klines["open_ms"])
-    more = {name: klines[name] - held[name] for name in ("bid", "ask", "bid_quote", "ask_quote", "n")}
+    # Where an older chain of trades ended, minutes before that may be whole without klines: those keep their profile.
+    tells = (held["n"] == 0) | (klines["bid"] != held["bid"]) | (klines["ask"] != held["ask"])
+    names = ("bid", "ask", "bid_quote", "ask_quote", "n")
+    more = {name: np.where(tells, klines[name] - held[name], 0) for name in names}
     candles, opens = view.candles.copy(), view.candles["open_ms"]
     candles["cvd"][opens // DAY_MS == klines["open_ms"][0] // DAY_MS] += (more["ask"] - more["bid"]).sum()
     if view.tf_ms < MINUTE_MS:
@@ -97,8 +128,9 @@ def lead(view: Footprint, klines: Rows, minutes: Candles, lookback: int) -> Foot
     for name in ("bid", "ask", "n"):
         np.add.at(candles[name], at, more[name][shown])
     np.add.at(candles["quote"], at, (more["bid_quote"] + more["ask_quote"])[shown])
-    np.add.at(candles["klines"], at, 1)
-    candles["poc"][at] = candles["vah"][at] = candles["val"][at] = -1
+    lacking = at[tells[shown]]
+    np.add.at(candles["klines"], lacking, 1)
+    candles["poc"][lacking] = candles["vah"][lacking] = candles["val"][lacking] = -1
     # Of positions that come several times, the value that is assigned last stays.
     early = at < len(before)
     candles["cvd"][at[early]] = np.cumsum(klines["ask"] - klines["bid"])[shown][early]
