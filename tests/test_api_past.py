@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from tapewatch.model.tape import Flag, Kind
 from tapewatch.node import child
 from tapewatch.node.queries import Queries
 from tapewatch.store.writer import Store
+from waiting import until
 
 
 @dataclass
@@ -157,6 +160,20 @@ async def test_a_question_that_takes_too_long_ends_its_process_and_nothing_else(
     monkeypatch.setattr(past.history._child, "_within_s", 30.0)
     _, found = await past.history.liquidations("binance", None, MIDNIGHT, 5)
     assert len(found) == 5
+
+
+async def test_who_waits_for_an_answer_when_the_program_stops_is_told_so(past: Past) -> None:
+    """The one that is being answered, and the one behind it; no connection is cut without a word."""
+    async with serve(past.late) as served:
+        await past.history.liquidations("binance", None, MIDNIGHT, 5)
+        process = past.history._child._process
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        waiting = [asyncio.create_task(served.get(f"/api/liquidations?before={MIDNIGHT + n}")) for n in range(2)]
+        await until(lambda: past.history._child._waiting == 2)
+        await past.history.close()
+        for status, answer in await asyncio.gather(*waiting):
+            assert (status, answer["detail"]) == (503, child.STOPPING)
 
 
 async def test_too_many_questions_are_refused(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ MAX_WAITING = 8
 """Questions that wait or are being answered; the next one is refused with 503."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Matrix libraries would take every core for themselves, also the one that must not wait."""
+STOPPING = "the program is stopping; ask again when it runs"
 
 
 class Child:
@@ -37,6 +38,7 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
         self._waiting = 0
+        self._stopping = False
 
     async def ask(self, name: str, *arguments: object, progress: Callable[[int, int], None] | None = None) -> Any:
         """Put a question; raises the error that the answer is, or NotReadyError where none can be had now."""
@@ -45,6 +47,8 @@ class Child:
         self._waiting += 1
         try:
             async with self._turn:
+                if self._stopping:
+                    raise NotReadyError(STOPPING)
                 answer = await self._answered(packed((name, arguments)), progress)
         finally:
             self._waiting -= 1
@@ -78,6 +82,8 @@ class Child:
             raise NotReadyError(f"{self._about} did not answer within {self._within_s:g} s; ask for less") from None
         except (OSError, asyncio.IncompleteReadError) as error:
             await self.close()
+            if self._stopping:
+                raise NotReadyError(STOPPING) from error
             log.warning("child_process_died command=%s reason=%r", self._command, str(error))
             raise NotReadyError(f"the process that reads {self._about} has died; it is started again") from error
         except asyncio.CancelledError:
@@ -95,6 +101,11 @@ class Child:
         if self._process.stdin is not None:
             self._process.stdin.write(msgspec.json.encode(self._place) + b"\n")
         return self._process
+
+    async def stop(self) -> None:
+        """Answer no more: who waits is told so, while connections still stand."""
+        self._stopping = True
+        await self.close()
 
     async def close(self) -> None:
         """End the process; it only reads, so it is simply killed."""

@@ -117,7 +117,7 @@ class Desk:
         return found
 
     async def close(self) -> None:
-        await self._child.close()
+        await self._child.stop()
 
 
 def _before(bars: Bars, end_ms: int) -> Bars | None:

@@ -111,11 +111,15 @@ class Node:
                     self.venues[name].recorder = recorder
             yield
         finally:
-            await self.desk.close()
-            if self.history is not None:
-                await self.history.close()
+            await self.answer_no_more()
             if storage is not None:
                 await asyncio.to_thread(storage.close)
+
+    async def answer_no_more(self) -> None:
+        """End the processes that answer questions; who waits for one is told so."""
+        await self.desk.close()
+        if self.history is not None:
+            await self.history.close()
 
     async def run(self) -> None:
         """Run every feed until cancelled. A venue that cannot be reached is its own feed's matter."""
@@ -256,7 +260,7 @@ async def serve(
     node = Node(config, mode)
     server = Server(create_app(node, token, hub=node.hub, derivs=node.derivs, alerts=node.alerts), config.limits)
     async with node.recording(), stop_signals() as stop, asyncio.TaskGroup() as tasks:
-        others = [tasks.create_task(node.run()), tasks.create_task(server.stop_when(stop))]
+        others = [tasks.create_task(node.run()), tasks.create_task(server.stop_when(stop, node.answer_no_more))]
         serving = tasks.create_task(server.serve(sockets=[listener]))
         announce(url_of(listener), token, new)
         await serving

@@ -36,4 +36,4 @@ class Queries:
         return found
 
     async def close(self) -> None:
-        await self._child.close()
+        await self._child.stop()

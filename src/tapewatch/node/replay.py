@@ -142,7 +142,7 @@ async def serve_replay(config: Config, player: Player, *, announce: Announce) ->
     app = create_app(node, token, hub=node.hub, replay=node)
     server = Server(app, config.limits)
     async with stop_signals() as stop, asyncio.TaskGroup() as tasks:
-        playing, ending = tasks.create_task(node.run()), tasks.create_task(server.stop_when(stop))
+        playing, ending = tasks.create_task(node.run()), tasks.create_task(server.stop_when(stop, node.desk.close))
         serving = tasks.create_task(server.serve(sockets=[listener]))
         announce(url_of(listener), token, new)
         await serving

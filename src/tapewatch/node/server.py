@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import uvicorn
@@ -81,7 +81,9 @@ class Server(uvicorn.Server):
     def stop(self) -> None:
         self.should_exit = True
 
-    async def stop_when(self, stop: asyncio.Event) -> None:
-        """Stop as soon as `stop` is set."""
+    async def stop_when(self, stop: asyncio.Event, *first: Callable[[], Awaitable[None]]) -> None:
+        """Stop as soon as `stop` is set; what is called `first` lets requests end that would be cut otherwise."""
         await stop.wait()
+        for ending in first:
+            await ending()
         self.stop()
