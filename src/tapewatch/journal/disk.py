@@ -33,11 +33,11 @@ class Disk:
         os.close(descriptor)
 
     def rename(self, old: Path, new: Path) -> None:
-        """Give a file another name, and return when its folder on the disk says so."""
+        """Give a file another name; that is on the disk itself after `sync_folder`."""
         old.replace(new)
-        self.sync_folder(new.parent)
 
     def sync_folder(self, folder: Path) -> None:
+        """Return when the names in a folder are on the disk itself."""
         if os.name == "nt":
             return  # folders cannot be opened there; NTFS journals their changes itself
         descriptor = os.open(folder, os.O_RDONLY)

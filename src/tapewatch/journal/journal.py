@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 FLUSH_S = 0.02
 """What is received is with the operating system after this, and the time of a write: 50 ms are promised, but while the
-file changes: then the disk is asked four times for little."""
+file changes: then the disk is asked twice for little."""
 SYNC_S = 0.5
 """One second is promised."""
 GUARD_S = 1.0

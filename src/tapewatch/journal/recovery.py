@@ -52,6 +52,8 @@ def recover(folder: Path, disk: Disk | None = None) -> Recovery:
         closed = file.path.with_name(file.path.name.removesuffix(OPEN) + CLOSED)
         disk.rename(file.path, closed)
         found.files.append(closed)
+    if found.files:
+        disk.sync_folder(folder)
     for path in found.files:
         for item in read(path):
             if isinstance(item, Damage):

@@ -8,8 +8,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -76,19 +77,18 @@ class _File:
 class _Sync:
     """An fsync under way, in a thread of its own: on a busy disk it takes longer than a record may wait."""
 
-    def __init__(self, disk: Disk, descriptor: int, batches: int) -> None:
+    def __init__(self, ask: Callable[[], None], batches: int) -> None:
         self.batches = batches
         """How many of the unsynced batches had been written when it began."""
         self.began = time.monotonic()
         self.error: OSError | None = None
-        self._disk = disk
-        self._descriptor = descriptor
+        self._ask = ask
         self.thread = threading.Thread(target=self._run, name="journal-fsync", daemon=True)
         self.thread.start()
 
     def _run(self) -> None:
         try:
-            self._disk.sync(self._descriptor)
+            self._ask()
         except OSError as error:
             self.error = error
 
@@ -131,6 +131,8 @@ class Writer:
         """Written, but a failing disk may still lose them: kept to be written again elsewhere."""
         self._file: _File | None = None
         self._syncing: _Sync | None = None
+        self._renamed = False
+        """Whether the folder has names that the disk may not have yet: what is in those files is not safe before."""
         self._left: list[Path] = []
         """Files that a fault ended; they get their final name once a successor says where they end."""
         self._instruments: Entry | None = None
@@ -180,7 +182,7 @@ class Writer:
         if self._syncing is not None:
             return
         if self._file is not None and self._unsynced:
-            self._syncing = _Sync(self._disk, self._file.descriptor, len(self._unsynced))
+            self._syncing = _Sync(partial(self._confirm, self._file.descriptor), len(self._unsynced))
         elif not self._unwritten:
             self.synced_at = time.monotonic()
 
@@ -223,6 +225,7 @@ class Writer:
         if self._file is not None:
             try:
                 self._close(self._file, "stop")
+                self._disk.sync_folder(self.folder)
             except OSError as error:
                 self._fail("close", error)
 
@@ -244,7 +247,7 @@ class Writer:
             self._disk.write(descriptor, data)
             self._disk.sync(descriptor)
             opened = self.folder / name.replace(CLOSED, OPEN)
-            self._disk.rename(new, opened)
+            self._rename(new, opened)
         except OSError:
             # It holds nothing yet. What cannot be tidied now is removed by the next start.
             with contextlib.suppress(OSError):
@@ -274,17 +277,32 @@ class Writer:
         """Give files that are over their final name."""
         while self._left:
             try:
-                self._disk.rename(self._left[0], _closed_name(self._left[0]))
+                self._rename(self._left[0], _closed_name(self._left[0]))
             except FileNotFoundError:
                 log.error("journal_removed venue=%s file=%s", self.venue, self._left[0])  # noqa: TRY400
             del self._left[0]
+
+    def _rename(self, old: Path, new: Path) -> None:
+        self._disk.rename(old, new)
+        self._renamed = True
+
+    def _confirm(self, descriptor: int) -> None:
+        """Ask the disk for a file, and for the names in the folder where some are new."""
+        self._disk.sync(descriptor)
+        if self._renamed:
+            self._renamed = False
+            try:
+                self._disk.sync_folder(self.folder)
+            except OSError:
+                self._renamed = True
+                raise
 
     def _sync(self, file: _File) -> None:
         """Make all of a file safe before it ends; raises OSError."""
         self._answer()  # a second fsync beside the first one might not hear of the first one's failure
         began, batches = time.monotonic(), len(self._unsynced)
         try:
-            self._disk.sync(file.descriptor)
+            self._confirm(file.descriptor)
         except OSError:
             file.failed = True
             raise
