@@ -214,6 +214,15 @@ def test_retention_takes_whole_days_and_leaves_what_was_imported(tmp_path: Path)
     store.close()
 
 
+def test_a_clock_that_jumps_ahead_deletes_nothing(tmp_path: Path) -> None:
+    write_journal(tmp_path, universe(), [trade(1 + j, T0 + j * 1_000, 500, 1) for j in range(10)])
+    seal_all(task_of(tmp_path))
+    store = Store(tmp_path).open()
+    for years in (1, 30):
+        assert expire(store, T0 + years * 365 * 24 * HOUR, 30 * 86_400.0, 1 << 40) == 0
+    store.close()
+
+
 def test_the_process_seals_tells_and_ends_with_its_parent(tmp_path: Path) -> None:
     """The command that the node starts: its task on standard input, status lines on standard output."""
     fill(tmp_path, 2)

@@ -97,13 +97,15 @@ def _is_worth_it(group: Sequence[Any]) -> bool:
 def expire(store: Store, now_ms: int, retention_s: float, max_bytes: int) -> int:
     """Delete the oldest recorded day that is older than `retention_s`, or that is too much; returns how many files.
 
-    0 for either means no bound. The day that is being written is never deleted for its size.
+    0 for either means no bound. The day that is being written is never deleted for its size. A clock that has jumped
+    ahead deletes nothing: no age is counted beyond a day after the newest row stored.
     """
     table = tables.segments
     with store.catalog.read() as connection:
-        oldest = _oldest_day(connection)
+        oldest, newest_ms = _span(connection)
         if oldest is None:
             return 0
+        now_ms = min(now_ms, newest_ms + DAY_MS)
         expired = retention_s and (oldest + 1) * DAY_MS <= now_ms - retention_s * 1000
         used = int(connection.scalar(sa.select(sa.func.sum(table.c.bytes))) or 0) + store.catalog.size()
         too_much = max_bytes and used > max_bytes and (oldest + 1) * DAY_MS <= now_ms
@@ -136,11 +138,12 @@ _BY_TIME = (
 )
 
 
-def _oldest_day(connection: Connection) -> int | None:
-    """Day of the oldest recorded segment, by its end."""
-    table = tables.segments
-    last: int | None = connection.scalar(sa.select(sa.func.min(table.c.last_ms)).where(sa.not_(table.c.imported)))
-    return None if last is None else last // DAY_MS
+def _span(connection: Connection) -> tuple[int | None, int]:
+    """Day of the oldest recorded segment, by its end, and the time of the newest recorded row."""
+    last_ms = tables.segments.c.last_ms
+    recorded = sa.select(sa.func.min(last_ms), sa.func.max(last_ms)).where(sa.not_(tables.segments.c.imported))
+    oldest, newest = connection.execute(recorded).one()
+    return (None, 0) if oldest is None else (int(oldest) // DAY_MS, int(newest))
 
 
 def _unlink(store: Store, paths: Sequence[str]) -> None:
