@@ -154,6 +154,18 @@ def test_unusual_spelling_is_read_by_the_general_reader(tmp_path: Path) -> None:
     assert archive.account.wrong == 0
 
 
+@pytest.mark.parametrize("zip_it", [False, True])
+@pytest.mark.parametrize("header", ["", HEADER])
+def test_the_mark_that_spreadsheets_put_at_the_beginning_belongs_to_no_line(
+    tmp_path: Path, header: str, *, zip_it: bool
+) -> None:
+    prints = market(300)
+    path = write(tmp_path, (p.aggregate() for p in prints), header=f"\ufeff{header}")
+    archive = Archive(zipped(path) if zip_it else path)
+    assert_is(archive.history().footprint(60_000, 1), prints)
+    assert archive.account.wrong == 0
+
+
 def test_increments_are_those_of_the_finest_number_or_those_listed(tmp_path: Path) -> None:
     prints = market(4_000)
     late = replace(prints[-1], id=prints[-1].id + 1)

@@ -113,6 +113,24 @@ def test_export_and_import_give_the_same_rows(full: Store, tmp_path: Path, suffi
     other.close()
 
 
+def test_a_range_of_centuries_is_read_where_something_is_stored(
+    full: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seconds from 1970 to 2100 would be a million questions about each instrument."""
+    asked, footprint = [], Reader.footprint
+
+    def noted(reader: Reader, *about: Any) -> Any:
+        asked.append(about)
+        return footprint(reader, *about)
+
+    monkeypatch.setattr(Reader, "footprint", noted)
+    wide = exported(full, tmp_path / "wide.csv", what=What.CANDLES, tf="1s", start_ms=1, end_ms=FOREVER_MS - 1)
+    assert len(asked) <= 2 * 4
+    near = exported(full, tmp_path / "near.csv", what=What.CANDLES, tf="1s", start_ms=T0, end_ms=T0 + DAY_MS)
+    assert lines_of(wide) == lines_of(near)
+    assert len(lines_of(wide)) > 9_000
+
+
 _KINDS = {What.TRADES: Kind.TRADE, What.LIQUIDATIONS: Kind.LIQUIDATION}
 
 

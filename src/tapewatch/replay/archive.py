@@ -10,6 +10,7 @@ unlisted one they are the powers of ten that hold every number of the file.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import zipfile
@@ -124,10 +125,10 @@ class Source:
         try:
             if not zipfile.is_zipfile(self.path):
                 with self.path.open("rb") as file:
-                    yield file
+                    yield _behind_mark(file)
                 return
             with zipfile.ZipFile(self.path) as archive, archive.open(_member(self.path, archive)) as file:
-                yield file
+                yield _behind_mark(file)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise UsageError(f"{self.path} is damaged: {error}") from error
 
@@ -138,6 +139,13 @@ class Source:
             with zipfile.ZipFile(self.path) as archive:
                 return _member(self.path, archive).file_size
         return self.path.stat().st_size
+
+
+def _behind_mark(file: IO[bytes]) -> IO[bytes]:
+    """The file behind the byte order mark that spreadsheets put at the beginning."""
+    if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+        file.seek(0)
+    return file
 
 
 class _Blocks:

@@ -112,6 +112,18 @@ class Reader:
             first, last = connection.execute(query).one()
         return None if first is None else (int(first), int(last))
 
+    def hours(self, venue: str, start_ms: int, end_ms: int) -> list[int]:
+        """The hours from `start_ms` to `end_ms`, by number since the epoch, in which trades may be stored; rising."""
+        table = tables.segments
+        query = sa.select(table.c.first_ms, table.c.last_ms).where(
+            table.c.venue == venue, table.c.kind == Kind.TRADE.name.lower(),
+            table.c.first_ms < end_ms, table.c.last_ms >= start_ms,
+        )  # fmt: skip
+        with self.catalog.read() as connection:
+            found = connection.execute(query).all()
+        spans = ((max(first, start_ms), min(last, end_ms - 1)) for first, last in found)
+        return sorted({hour for first, last in spans for hour in range(first // HOUR_MS, last // HOUR_MS + 1)})
+
     # -- tapes --------------------------------------------------------------------------------------------------
 
     def tapes(

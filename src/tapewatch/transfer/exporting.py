@@ -25,7 +25,7 @@ from .dataset import dataset
 from .features import of_store
 from .files import About, Table
 
-DAY_MS = 86_400_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 CHUNK_MS = 7 * DAY_MS
 """Footprints are read a week at a time: some megabytes of a busy instrument at ticks."""
 SECONDS_CHUNK_MS = 3_600_000
@@ -250,9 +250,13 @@ class _Job:
         wish = self._wish
         tf_ms = TIMEFRAMES_MS[wish.tf]
         chunk = SECONDS_CHUNK_MS if tf_ms < 60_000 else CHUNK_MS
+        first = -(-wish.start_ms // tf_ms) * tf_ms
+        # Only where something is stored: a range may be of centuries.
+        hours = self._reader.hours(wish.venue, first, wish.end_ms)
+        edges = (ms for hour in hours for ms in (hour * HOUR_MS, (hour + 1) * HOUR_MS - 1))
+        stored = {max(0, ms - first) // chunk for ms in edges}
         for k, instrument in enumerate(self._known):
-            first = -(-wish.start_ms // tf_ms) * tf_ms
-            for start in range(first, wish.end_ms, chunk):
+            for start in (first + number * chunk for number in sorted(stored)):
                 end = min(start + chunk, wish.end_ms)
                 view = self._reader.footprint(wish.venue, instrument.symbol, tf_ms, self._step(instrument), start, end)
                 view.candles = view.candles[view.candles["open_ms"] >= start]
