@@ -13,7 +13,6 @@ import pytest
 from aiohttp import web
 
 from feed_api import Clock
-from feed_peer import until
 from sealing import seal_all, task_of
 from tapewatch import ledger
 from tapewatch.config import StoreConfig, ThresholdsConfig, VenueConfig
@@ -28,6 +27,7 @@ from tapewatch.node.venue import VenueNode
 from tapewatch.store.reader import Reader
 from tapewatch.venues.bybit_linear_rest import RECENT_TRADES
 from venue_words import ALL, NOW, text
+from waiting import until
 
 WORDS = next(words for words in ALL if words.name == "bybit")
 PRODUCT = WORDS.product
