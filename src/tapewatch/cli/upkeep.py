@@ -31,6 +31,7 @@ def doctor(
     from ..node.doctor import Verdict, examine
     from ..node.warm import LIVE_PARTS, compile_apart, own_decoders, warm_up
     from ..sim.simulation import warm_up as warm_up_venue
+    from ..store.warm import warm_up as warm_up_store
     from ..venues.registry import PRODUCTS
 
     settings = config.load(config_file)
@@ -40,6 +41,7 @@ def doctor(
             asyncio.run(compile_apart(*LIVE_PARTS))
             warm_up(decoders=own_decoders(PRODUCTS))
             warm_up_venue()
+            warm_up_store()
         out.print(f"kernels ready in {time.perf_counter() - began:.1f} s", highlight=False)
         return
     checks = examine_server(url, token) if url else examine(settings, config.find_file(config_file))

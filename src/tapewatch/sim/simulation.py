@@ -12,6 +12,7 @@ from .patterns import Planter
 from .rest import MarketRest, Query
 from .streams import Frame, MarketStreams
 from .universe import Listing, build_universe
+from .windows import Window
 
 TRADES_AFTER_MS = 5_000
 """A new listing trades so long after its announcement."""
@@ -102,3 +103,4 @@ def warm_up() -> None:
         pass
     simulation.rest("/fapi/v1/depth", {"symbol": "BTCUSDT"})
     simulation.rest("/fapi/v1/klines", {"symbol": "BTCUSDT", "interval": "1d"})
+    Window(simulation.market.state, 0, 5).advance()  # how Bybit and OKX tell a book
