@@ -51,9 +51,11 @@ check-page:
 	$(BIN)/python hatch_build.py npm run check
 	$(BIN)/python hatch_build.py npm run test
 
-# pytest comes last: its summary is the last line on the screen. Files are spread over a process a core.
+# pytest comes last: its summary is the last line on the screen. Files are spread over a process a core and one more:
+# they start programs, and wait for them as long as they compute.
 test: setup browser check
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest --dist loadfile --no-loadscope-reorder --maxprocesses 8 \
+	--numprocesses $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))
 
 # Run it on a quiet machine; bench/README.md says what is measured. `make bench SETS=depth20` runs one set.
 bench: setup

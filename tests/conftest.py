@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,12 @@ def data_dir() -> Path:
     if not path.is_dir():
         pytest.skip(f"recordings are not at {path}; set TAPEWATCH_DATA to their folder")
     return path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with few tests first: those start programs, and beside each other the short ones should come last."""
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (tests[item.path], item.path))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -457,7 +457,7 @@ async def test_a_client_that_cannot_keep_up_gets_the_newest_state_and_holds_up_n
     for k in range(1_000):
         world.trade(0, f"{42_000 + k}.5", "0.001")  # a candle of 1000 levels: 45 kB a message
     path = "/ws/orderflow?emit_ms=50&step=0.1&lookback=2"
-    async with serve(world) as served, served.ws(path, max_msg_size=0) as quick:
+    async with serve(world, send_buffer=65_536) as served, served.ws(path, max_msg_size=0) as quick:
         await receive_text(quick)
         deaf = await open_deaf(served, path)
         sent = 0
@@ -481,7 +481,7 @@ async def test_a_client_that_never_reads_is_cut_after_our_patience(
     for k in range(1_000):
         world.trade(0, f"{42_000 + k}.5", "0.001")
     path = "/ws/orderflow?emit_ms=50&step=0.1"
-    async with serve(world) as served:
+    async with serve(world, send_buffer=65_536) as served:
         deaf = await open_deaf(served, path)
         sent = 0
         while "tapewatch_clients 1.0" in await served.text("/metrics"):

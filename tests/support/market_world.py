@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -209,11 +210,13 @@ class Served:
 
 @asynccontextmanager
 async def serve(
-    world: World, token: str = "", static: Path = STATIC, alerts: AlertsView | None = None
+    world: World, token: str = "", static: Path = STATIC, alerts: AlertsView | None = None, send_buffer: int = 0
 ) -> AsyncIterator[Served]:
     """Serve a world on a free loopback port with the node's own server."""
     app = create_app(world, token, static=static, alerts=alerts)
     listener = bind("127.0.0.1", 0)
+    if send_buffer:  # of each connection in the operating system, which else takes megabytes before we notice
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     server = Server(app, world.config.limits)
     running = asyncio.create_task(server.serve(sockets=[listener]))
     # The listener accepts before the server runs: the first request waits for it, nobody has to sleep.
