@@ -577,7 +577,7 @@ def test_rest_trades_are_marked_as_filled_in(codec: Codec) -> None:
         codec.trades("NOPE", b"[]", RECV_NS)
 
 
-def test_exchange_info_keeps_perpetuals_and_survives_a_bad_row() -> None:
+def test_exchange_info_keeps_perpetuals_and_dated_futures_and_survives_a_bad_row() -> None:
     def symbol(name: str, kind: str, tick: str = "0.10", **more: object) -> dict[str, object]:
         filters = [{"filterType": "PRICE_FILTER", "tickSize": tick}, {"filterType": "LOT_SIZE", "stepSize": "0.001"}]
         fields = {
@@ -601,7 +601,8 @@ def test_exchange_info_keeps_perpetuals_and_survives_a_bad_row() -> None:
     unreadable: list[str] = []
     found = parse_exchange_info(json.dumps({"symbols": rows}).encode(), unreadable=unreadable)
     assert [(i.symbol, i.kind, i.trading) for i in found] == [
-        ("BTCUSDT", "perp", True), ("XAUUSDT", "tradfi-perp", True), ("币安人生USDT", "perp", False),
+        ("BTCUSDT", "perp", True), ("XAUUSDT", "tradfi-perp", True), ("BTCUSDT_261225", "future", True),
+        ("币安人生USDT", "perp", False),
     ]  # fmt: skip
     assert (found[0].tick, found[1].tick, found[0].delivery_ms, found[1].delivery_ms) == (
         Grid(1, 1),
@@ -610,8 +611,6 @@ def test_exchange_info_keeps_perpetuals_and_survives_a_bad_row() -> None:
         NOW,
     )
     assert len(unreadable) == 2
-    dated = parse_exchange_info(json.dumps({"symbols": rows}).encode(), dated=True)
-    assert ("BTCUSDT_261225", "future") in [(i.symbol, i.kind) for i in dated]
     for body in (b"{}", b"<html>", json.dumps({"symbols": [{"symbol": "NOUSDT"}]}).encode()):
         with pytest.raises(VenueError):
             parse_exchange_info(body)
@@ -623,8 +622,8 @@ def test_recorded_exchange_info_is_read_whole(data_dir: Path) -> None:
     found = {i.symbol: i for i in parse_exchange_info(body, unreadable=unreadable)}
     assert unreadable == []
     assert (found["BTCUSDT"].tick.value, found["BTCUSDT"].lot.value) == (Decimal("0.01"), Decimal("0.001"))
-    perpetuals = sum(s["contractType"] == "PERPETUAL" for s in json.loads(body)["symbols"])
-    assert len(found) == perpetuals > 100
+    kinds = {"PERPETUAL", "CURRENT_QUARTER", "NEXT_QUARTER"}
+    assert len(found) == sum(s["contractType"] in kinds for s in json.loads(body)["symbols"]) > 100
 
 
 def test_average_daily_volume_takes_complete_days_only() -> None:

@@ -14,7 +14,7 @@ from tapewatch.model.instrument import Grid, Instrument, Universe
 from tapewatch.model.interest import OpenInterest
 from tapewatch.model.tape import Flag, Kind
 from tapewatch.venues.batch import Decoded
-from tapewatch.venues.bybit_linear import channel_of, stream_of
+from tapewatch.venues.bybit_linear import PRODUCT
 from tapewatch.venues.bybit_linear_codec import SEQ_SHIFT, Ack, Codec, trade_ids
 from tapewatch.venues.bybit_linear_rest import average_daily_volume, parse_instruments, parse_volumes, result_rows
 
@@ -230,12 +230,14 @@ def test_instruments_come_in_pages_and_one_that_is_unreadable_costs_no_other() -
     bad: list[str] = []
     body = answer(
         [listed("SHIB1000USDT", baseCoin="SHIB1000"), listed("TSLAUSDT", symbolType="stock"),
-         listed("BTCUSDT-25DEC26", contractType="LinearFutures"), listed("XUSDT", priceFilter={"tickSize": "0"})],
+         listed("BTCUSDT-25DEC26", baseCoin="BTC", contractType="LinearFutures"),
+         listed("XUSDT", priceFilter={"tickSize": "0"})],
         nextPageCursor="page2",
     )  # fmt: skip
     instruments = parse_instruments(body, unreadable=bad)
     assert [(one.symbol, one.coin, one.multiplier, one.kind) for one in instruments] == [
-        ("SHIB1000USDT", "SHIB", 1000, "perp"), ("TSLAUSDT", "TSLA", 1, "tradfi-perp")]  # fmt: skip
+        ("SHIB1000USDT", "SHIB", 1000, "perp"), ("TSLAUSDT", "TSLA", 1, "tradfi-perp"),
+        ("BTCUSDT-25DEC26", "BTC", 1, "future")]  # fmt: skip
     assert instruments[0].funding_ms == 4 * 3_600_000
     assert len(bad) == 1
     assert result_rows(body, "instruments-info")[1] == "page2"
@@ -271,9 +273,9 @@ def test_volumes() -> None:
 
 
 def test_a_frame_names_its_topic_even_when_nothing_else_can_be_read() -> None:
-    assert stream_of(b'{"ts":1,"topic":"orderbook.200.BTCUSDT","data":{"b":[[') == ("BTCUSDT", Channel.DEPTH)
-    assert stream_of('{"topic":"publicTrade.币安人生USDT"'.encode()) == ("币安人生USDT", Channel.TRADES)
-    assert stream_of(b'{"success":true}') is None
+    assert PRODUCT.stream_of(b'{"ts":1,"topic":"orderbook.200.BTCUSDT","data":{"b":[[') == ("BTCUSDT", Channel.DEPTH)
+    assert PRODUCT.stream_of('{"topic":"publicTrade.币安人生USDT"'.encode()) == ("币安人生USDT", Channel.TRADES)
+    assert PRODUCT.stream_of(b'{"success":true}') is None
     read = b'{"topic":"tickers.BTCUSDT","type":"delta"'
-    assert channel_of(read, 0, len(read)) == (Channel.MARKS, True)
-    assert channel_of(b'{"success":true,"op":"ping"}', 0, 20) == (None, False)
+    assert PRODUCT.channel_of(read, 0, len(read)) == (Channel.MARKS, True)
+    assert PRODUCT.channel_of(b'{"success":true,"op":"ping"}', 0, 20) == (None, False)

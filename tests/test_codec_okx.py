@@ -20,7 +20,7 @@ from tapewatch.model.interest import OpenInterest
 from tapewatch.model.tape import Flag, Kind
 from tapewatch.venues.batch import Decoded
 from tapewatch.venues.decimals import count_in, count_of
-from tapewatch.venues.okx_swap import channel_of, stream_of
+from tapewatch.venues.okx_swap import PRODUCT
 from tapewatch.venues.okx_swap_codec import Codec, Envelope, trade_ids
 from tapewatch.venues.okx_swap_rest import average_daily_volume, funding_intervals, parse_instruments, parse_volumes
 
@@ -240,9 +240,9 @@ def test_volumes_and_funding_intervals() -> None:
 
 def test_a_frame_names_its_channel_even_when_nothing_else_can_be_read() -> None:
     frame = b'{"arg":{"channel":"books","instId":"BTC-USDT-SWAP"},"action":"upd'
-    assert stream_of(frame) == ("BTC-USDT-SWAP", Channel.DEPTH)
-    assert channel_of(frame, 0, len(frame)) == (Channel.DEPTH, False)
-    assert stream_of(b'{"event":"notice"}') is None
+    assert PRODUCT.stream_of(frame) == ("BTC-USDT-SWAP", Channel.DEPTH)
+    assert PRODUCT.channel_of(frame, 0, len(frame)) == (Channel.DEPTH, False)
+    assert PRODUCT.stream_of(b'{"event":"notice"}') is None
 
 
 @examples(200)

@@ -52,7 +52,7 @@ def listed_instruments(exchange_info: Path | None) -> list[Instrument]:
     if exchange_info is None:
         return []
     must_exist([exchange_info])
-    return parse_exchange_info(exchange_info.read_bytes(), dated=True)
+    return parse_exchange_info(exchange_info.read_bytes())
 
 
 def must_exist(paths: list[Path]) -> None:

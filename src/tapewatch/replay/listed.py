@@ -16,7 +16,7 @@ from ..venues.product import Product
 from .captures import Record
 
 _LISTS: dict[str, tuple[str, Callable[[bytes], list[Instrument]]]] = {
-    "bybit": ("instruments-info", lambda body: parse_bybit(body, dated=True)),
+    "bybit": ("instruments-info", parse_bybit),
     "okx": ("instruments", lambda body: parse_okx(body, types=("linear", "inverse", ""))),
 }
 """Last part of the list's address, and how all that could have been recorded is read from it."""

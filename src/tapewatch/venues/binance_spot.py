@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import msgspec
 
-from ..model.errors import UsageError, VenueError
+from ..model.errors import VenueError
 from ..model.instrument import Grid, Instrument
 from ..model.rules import BookRule, TradeRule
 from .binance_klines import minute_klines
 from .binance_spot_codec import SpotCodec
-from .binance_usdm import average_daily_volume, channel_of, stream_of, trade_ids, volumes_of
+from .binance_usdm import average_daily_volume, channel_of, exchange_info, stream_of, trade_ids, volumes_of
 from .product import Lacks, Product, Sample, Volume
+from .sheet import readable
 
 VENUE = "binance-spot"
 WEIGHT_PER_MINUTE = 6000
@@ -40,26 +41,16 @@ class _Symbol(msgspec.Struct):
     filters: list[dict[str, object]]
 
 
-class _ExchangeInfo(msgspec.Struct):
-    symbols: list[msgspec.Raw]
-
-
 def parse_exchange_info(body: bytes, *, unreadable: list[str] | None = None) -> list[Instrument]:
-    """Pairs quoted in dollars, in an exchangeInfo answer; see the futures' function of this name."""
-    try:
-        info = msgspec.json.decode(body, type=_ExchangeInfo)
-    except msgspec.MsgspecError as error:
-        raise VenueError(f"Binance exchangeInfo cannot be read: {error}") from error
-    instruments = []
-    for raw in info.symbols:
-        try:
-            symbol = msgspec.json.decode(raw, type=_Symbol)
-            if symbol.quoteAsset in DOLLARS:
-                instruments.append(_instrument(symbol))
-        except (msgspec.MsgspecError, UsageError, ArithmeticError, KeyError) as error:
-            if unreadable is not None:
-                unreadable.append(f"{bytes(raw)[:80]!r}: {error}")
-    if info.symbols and not instruments:
+    """Pairs quoted in dollars, in an exchangeInfo answer; see `sheet.readable`."""
+
+    def read(raw: msgspec.Raw) -> Instrument | None:
+        symbol = msgspec.json.decode(raw, type=_Symbol)
+        return _instrument(symbol) if symbol.quoteAsset in DOLLARS else None
+
+    rows = exchange_info(body)
+    instruments = readable(rows, read, unreadable)
+    if rows and not instruments:
         raise VenueError("Binance exchangeInfo lists no spot pair that can be read")
     return instruments
 

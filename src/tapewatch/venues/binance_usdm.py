@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from ..model.channel import Channel
-from ..model.errors import FrameError, UsageError, VenueError
+from ..model.errors import FrameError, VenueError
 from ..model.instrument import Grid, Instrument
 from ..model.interest import OpenInterest
 from ..model.rules import BookRule, TradeRule
@@ -20,6 +20,7 @@ from .binance_usdm_codec import Codec
 from .binance_usdm_messages import DEPTH_LIMITS
 from .checks import read_json
 from .product import Product, Volume
+from .sheet import mean, readable
 
 VENUE = "binance"
 
@@ -78,8 +79,12 @@ def stream_of(frame: bytes) -> tuple[str, Channel] | None:
 NO_DELIVERY_MS = 4_133_404_800_000
 """deliveryDate of a perpetual without announced delisting (2100-12-25)."""
 
-_KINDS = {"PERPETUAL": "perp", "TRADIFI_PERPETUAL": "tradfi-perp"}
-_DATED = {"CURRENT_QUARTER": "future", "NEXT_QUARTER": "future"}
+_KINDS = {
+    "PERPETUAL": "perp",
+    "TRADIFI_PERPETUAL": "tradfi-perp",
+    "CURRENT_QUARTER": "future",
+    "NEXT_QUARTER": "future",
+}
 
 
 class _Symbol(msgspec.Struct):
@@ -116,29 +121,29 @@ def channel_of(buffer: bytes | bytearray, start: int, end: int) -> tuple[Channel
     return (_CHANNELS.get(parts[1]) if len(parts) > 1 else None), False
 
 
-def parse_exchange_info(body: bytes, *, dated: bool = False, unreadable: list[str] | None = None) -> list[Instrument]:
-    """Instruments of an exchangeInfo answer: perpetuals, TradFi perpetuals, and dated futures when asked for.
+def parse_exchange_info(body: bytes, *, unreadable: list[str] | None = None) -> list[Instrument]:
+    """Perpetuals, TradFi perpetuals and dated futures of an exchangeInfo answer; see `sheet.readable`.
 
-    Contracts of other kinds (and COIN-M rows that leak into the answer) are left out. A row that cannot be read does
-    not take the others with it: why goes to `unreadable`.
+    Contracts of other kinds (and COIN-M rows that leak into the answer) are left out.
     """
-    try:
-        info = msgspec.json.decode(body, type=_ExchangeInfo)
-    except msgspec.MsgspecError as error:
-        raise VenueError(f"Binance exchangeInfo cannot be read: {error}") from error
-    kinds = _KINDS | _DATED if dated else _KINDS
-    instruments = []
-    for raw in info.symbols:
-        try:
-            symbol = msgspec.json.decode(raw, type=_Symbol)
-            if symbol.contractType in kinds:
-                instruments.append(_instrument(symbol, kinds[symbol.contractType]))
-        except (msgspec.MsgspecError, UsageError, ArithmeticError, KeyError) as error:
-            if unreadable is not None:
-                unreadable.append(f"{bytes(raw)[:80]!r}: {error}")
-    if info.symbols and not instruments:
+
+    def read(raw: msgspec.Raw) -> Instrument | None:
+        symbol = msgspec.json.decode(raw, type=_Symbol)
+        return _instrument(symbol, _KINDS[symbol.contractType]) if symbol.contractType in _KINDS else None
+
+    rows = exchange_info(body)
+    instruments = readable(rows, read, unreadable)
+    if rows and not instruments:
         raise VenueError("Binance exchangeInfo lists no perpetual that can be read")
     return instruments
+
+
+def exchange_info(body: bytes) -> list[msgspec.Raw]:
+    """Rows of an exchangeInfo answer, of futures or spot."""
+    try:
+        return msgspec.json.decode(body, type=_ExchangeInfo).symbols
+    except msgspec.MsgspecError as error:
+        raise VenueError(f"Binance exchangeInfo cannot be read: {error}") from error
 
 
 def funding_intervals(body: bytes) -> dict[str, int]:
@@ -179,8 +184,7 @@ def average_daily_volume(klines_body: bytes, *, now_ms: int, days: int) -> tuple
         complete = [Decimal(str(row[7])) for row in rows if int(row[6]) < now_ms]
     except (msgspec.MsgspecError, ArithmeticError, IndexError, ValueError) as error:
         raise FrameError("bad_klines", str(error)) from error
-    complete = complete[-days:]
-    return (sum(complete, Decimal(0)) / len(complete) if complete else Decimal(0)), len(complete)
+    return mean(complete[-days:])
 
 
 class _OpenInterest(msgspec.Struct):

@@ -33,6 +33,7 @@ from ..model.rules import BookRule, TradeIds, TradeRule
 from .bybit_linear_codec import Codec, trade_ids
 from .bybit_linear_rest import RECENT_TRADES, VENUE, average_daily_volume, parse_instruments, parse_volumes
 from .product import Lacks, Product, Sample
+from .sheet import Heads
 
 REQUESTS, REQUESTS_WINDOW_MS = 600, 5_000
 """REST requests an address may make in such a time, over all hosts; beyond it 403 "access too frequent"."""
@@ -57,31 +58,17 @@ BOOK_EVERY_MS = {1: 10, 50: 20, 200: 100, 1000: 200}
 BOOK_LEVELS = 200
 """Ours: the rhythm of the other venues."""
 
-_TOPIC = b'{"topic":"'
-_CHANNELS = {
-    "publicTrade": Channel.TRADES,
-    "orderbook": Channel.DEPTH,
-    "tickers": Channel.MARKS,
-    "allLiquidation": Channel.LIQUIDATIONS,
-}
-_NAMED_TOPIC = re.compile(rb'"topic"\s*:\s*"([A-Za-z]+)\.(?:[0-9]+\.)?([^"]{1,60})"')
-
-
-def channel_of(buffer: bytes | bytearray, start: int, end: int) -> tuple[Channel | None, bool]:
-    """See `Product.channel_of`. Tickers and liquidations share sockets with trades: what follows them is looked at."""
-    if not buffer.startswith(_TOPIC, start):
-        return None, False
-    begin = start + len(_TOPIC)
-    channel = _CHANNELS.get(bytes(buffer[begin : buffer.find(b".", begin, end)]).decode("ascii", "replace"))
-    return channel, channel not in (Channel.TRADES, Channel.DEPTH)
-
-
-def stream_of(frame: bytes) -> tuple[str, Channel] | None:
-    """See `Product.stream_of`."""
-    found = _NAMED_TOPIC.search(frame)
-    channel = None if found is None else _CHANNELS.get(found[1].decode())
-    return None if found is None or channel is None else (found[2].decode("utf-8", "replace"), channel)
-
+_HEADS = Heads(
+    prefix=b'{"topic":"',
+    stop=b".",
+    channels={
+        "publicTrade": Channel.TRADES,
+        "orderbook": Channel.DEPTH,
+        "tickers": Channel.MARKS,
+        "allLiquidation": Channel.LIQUIDATIONS,
+    },
+    named=re.compile(rb'"topic"\s*:\s*"([A-Za-z]+)\.(?:[0-9]+\.)?([^"]{1,60})"'),
+)
 
 _SAMPLE = Sample(
     Instrument(0, VENUE, "WUSDT", "W", "USDT", "perp", tick=Grid.parse("0.1"), lot=Grid.parse("0.001")),
@@ -107,8 +94,8 @@ PRODUCT = Product(
     instruments=parse_instruments,
     volumes=parse_volumes,
     daily_volume=average_daily_volume,
-    channel_of=channel_of,
-    stream_of=stream_of,
+    channel_of=_HEADS.channel_of,
+    stream_of=_HEADS.stream_of,
     trade_ids=trade_ids,
     liquidations="Every liquidation, in batches of half a second; the price is that of bankruptcy, not of a fill.",
     funding_hours=None,

@@ -9,9 +9,10 @@ from decimal import Decimal
 
 import msgspec
 
-from ..model.errors import FrameError, UsageError, VenueError
+from ..model.errors import VenueError
 from ..model.instrument import Grid, Instrument
 from .product import Volume
+from .sheet import mean_of_days, readable
 
 VENUE = "bybit"
 RECENT_TRADES = 1000
@@ -19,7 +20,7 @@ RECENT_TRADES = 1000
 
 _STATUS = {"Trading": "TRADING", "PreLaunch": "PRE_LAUNCH", "Delivering": "DELIVERING", "Closed": "CLOSED"}
 _TRADFI = frozenset({"stock", "commodity", "forex"})
-_MINUTE_MS, _DAY_MS = 60_000, 86_400_000
+_MINUTE_MS = 60_000
 QUOTE_PER_TRADE_MESSAGE = 3_000.0
 """Of a typical one: the venue's 24 h figures have no number of trades."""
 
@@ -80,21 +81,14 @@ def result_rows(body: bytes, what: str) -> tuple[list[msgspec.Raw], str]:
     return answer.result.rows, answer.result.nextPageCursor
 
 
-def parse_instruments(body: bytes, *, dated: bool = False, unreadable: list[str] | None = None) -> list[Instrument]:
-    """Instruments of one page of instruments-info: perpetuals, and dated futures when asked for.
+def parse_instruments(body: bytes, *, unreadable: list[str] | None = None) -> list[Instrument]:
+    """Perpetuals and dated futures of one page of instruments-info; see `sheet.readable`."""
+    return readable(result_rows(body, "instruments-info")[0], _read, unreadable)
 
-    A row that cannot be read does not take the others with it: why goes to `unreadable`.
-    """
-    instruments = []
-    for raw in result_rows(body, "instruments-info")[0]:
-        try:
-            told = msgspec.json.decode(raw, type=_Instrument)
-            if told.contractType == "LinearPerpetual" or (dated and told.contractType == "LinearFutures"):
-                instruments.append(_instrument(told))
-        except (msgspec.MsgspecError, UsageError, ArithmeticError, ValueError) as error:
-            if unreadable is not None:
-                unreadable.append(f"{bytes(raw)[:80]!r}: {error}")
-    return instruments
+
+def _read(raw: msgspec.Raw) -> Instrument | None:
+    told = msgspec.json.decode(raw, type=_Instrument)
+    return _instrument(told) if told.contractType in ("LinearPerpetual", "LinearFutures") else None
 
 
 def _instrument(told: _Instrument) -> Instrument:
@@ -131,9 +125,4 @@ def average_daily_volume(klines_body: bytes, *, now_ms: int, days: int) -> tuple
 
     Rows are ``[start, open, high, low, close, volume, turnover]``, newest first.
     """
-    try:
-        rows = [msgspec.json.decode(raw, type=list[str]) for raw in result_rows(klines_body, "kline")[0]]
-        complete = [Decimal(row[6]) for row in rows if int(row[0]) + _DAY_MS <= now_ms][:days]
-    except (msgspec.MsgspecError, ArithmeticError, IndexError, ValueError) as error:
-        raise FrameError("bad_klines", str(error)) from error
-    return (sum(complete, Decimal(0)) / len(complete) if complete else Decimal(0)), len(complete)
+    return mean_of_days(result_rows(klines_body, "kline")[0], 6, now_ms=now_ms, days=days)

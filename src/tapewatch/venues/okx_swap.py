@@ -36,6 +36,7 @@ from ..model.rules import BookRule, TradeIds, TradeRule
 from .okx_swap_codec import Codec, trade_ids
 from .okx_swap_rest import VENUE, average_daily_volume, funding_intervals, parse_instruments, parse_volumes
 from .product import Product, Sample
+from .sheet import Heads
 
 REQUESTS_PER_2_S = {
     "public/time": 10, "public/instruments": 20, "public/funding-rate": 10, "market/tickers": 20,
@@ -63,37 +64,23 @@ BOOK_LEVELS = 400
 SERVICE_UPGRADE = "64008"
 """Code of the notice that a connection will be closed in about 60 s."""
 
-_ARG = b'{"arg":{"channel":"'
-_CHANNELS = {
-    "trades": Channel.TRADES,
-    "trades-all": Channel.TRADES,
-    "books": Channel.DEPTH,
-    "tickers": Channel.QUOTES,
-    "mark-price": Channel.MARKS,
-    "index-tickers": Channel.MARKS,
-    "funding-rate": Channel.MARKS,
-    "open-interest": Channel.MARKS,
-    "liquidation-orders": Channel.LIQUIDATIONS,
-    "instruments": Channel.INSTRUMENTS,
-}
-_NAMED_ARG = re.compile(rb'"channel"\s*:\s*"([a-z0-9-]+)"\s*,\s*"inst(?:Id|Type|Family)"\s*:\s*"([^"]{1,60})"')
-
-
-def channel_of(buffer: bytes | bytearray, start: int, end: int) -> tuple[Channel | None, bool]:
-    """See `Product.channel_of`. Marks and quotes share sockets with trades, so what follows them is looked at."""
-    if not buffer.startswith(_ARG, start):
-        return None, False
-    begin = start + len(_ARG)
-    channel = _CHANNELS.get(bytes(buffer[begin : buffer.find(b'"', begin, end)]).decode("ascii", "replace"))
-    return channel, channel not in (Channel.TRADES, Channel.DEPTH)
-
-
-def stream_of(frame: bytes) -> tuple[str, Channel] | None:
-    """See `Product.stream_of`."""
-    found = _NAMED_ARG.search(frame)
-    channel = None if found is None else _CHANNELS.get(found[1].decode())
-    return None if found is None or channel is None else (found[2].decode("utf-8", "replace"), channel)
-
+_HEADS = Heads(
+    prefix=b'{"arg":{"channel":"',
+    stop=b'"',
+    channels={
+        "trades": Channel.TRADES,
+        "trades-all": Channel.TRADES,
+        "books": Channel.DEPTH,
+        "tickers": Channel.QUOTES,
+        "mark-price": Channel.MARKS,
+        "index-tickers": Channel.MARKS,
+        "funding-rate": Channel.MARKS,
+        "open-interest": Channel.MARKS,
+        "liquidation-orders": Channel.LIQUIDATIONS,
+        "instruments": Channel.INSTRUMENTS,
+    },
+    named=re.compile(rb'"channel"\s*:\s*"([a-z0-9-]+)"\s*,\s*"inst(?:Id|Type|Family)"\s*:\s*"([^"]{1,60})"'),
+)
 
 _SAMPLE = Sample(
     Instrument(
@@ -122,8 +109,8 @@ PRODUCT = Product(
     instruments=parse_instruments,
     volumes=parse_volumes,
     daily_volume=average_daily_volume,
-    channel_of=channel_of,
-    stream_of=stream_of,
+    channel_of=_HEADS.channel_of,
+    stream_of=_HEADS.stream_of,
     trade_ids=trade_ids,
     liquidations="A sample of liquidations, some of them minutes late: totals are an undercount. "
     "The price is that of bankruptcy.",

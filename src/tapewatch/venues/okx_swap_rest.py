@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import msgspec
 
-from ..model.errors import FrameError, UsageError, VenueError
+from ..model.errors import VenueError
 from ..model.instrument import Grid, Instrument
 from .product import Volume
+from .sheet import mean_of_days, readable
 
 VENUE = "okx"
-_DAY_MS = 86_400_000
 _TRADFI = frozenset({"3", "4", "5", "6"})
 """`instCategory` of stocks, commodities, currencies and bonds; 1 is crypto."""
 QUOTE_PER_TRADE_MESSAGE = 3_000.0
@@ -79,18 +79,14 @@ def parse_instruments(
 ) -> list[Instrument]:
     """Instruments of an instruments answer whose contract type is one of `types`; "" is spot.
 
-    A row that cannot be read does not take the others with it: why goes to `unreadable`.
+    See `sheet.readable`.
     """
-    instruments = []
-    for raw in data_rows(body, "instruments"):
-        try:
-            told = msgspec.json.decode(raw, type=_Instrument)
-            if told.ctType in types:
-                instruments.append(_instrument(told))
-        except (msgspec.MsgspecError, UsageError, ArithmeticError, ValueError) as error:
-            if unreadable is not None:
-                unreadable.append(f"{bytes(raw)[:80]!r}: {error}")
-    return instruments
+
+    def read(raw: msgspec.Raw) -> Instrument | None:
+        told = msgspec.json.decode(raw, type=_Instrument)
+        return _instrument(told) if told.ctType in types else None
+
+    return readable(data_rows(body, "instruments"), read, unreadable)
 
 
 def _instrument(told: _Instrument) -> Instrument:
@@ -147,9 +143,4 @@ def average_daily_volume(candles_body: bytes, *, now_ms: int, days: int) -> tupl
 
     Rows are ``[ts, open, high, low, close, contracts, base, quote, confirm]``, newest first.
     """
-    try:
-        rows = [msgspec.json.decode(raw, type=list[str]) for raw in data_rows(candles_body, "candles")]
-        complete = [Decimal(row[7]) for row in rows if int(row[0]) + _DAY_MS <= now_ms][:days]
-    except (msgspec.MsgspecError, ArithmeticError, IndexError, ValueError) as error:
-        raise FrameError("bad_klines", str(error)) from error
-    return (sum(complete, Decimal(0)) / len(complete) if complete else Decimal(0)), len(complete)
+    return mean_of_days(data_rows(candles_body, "candles"), 7, now_ms=now_ms, days=days)
