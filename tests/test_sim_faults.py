@@ -49,7 +49,7 @@ def test_parse_reads_numbers_and_targets_in_any_order() -> None:
         ("earthquake", "unknown fault 'earthquake'; known are drop, duplicate"),
         ("drop:2", "a probability is above 0 and at most 1, not 2"),
         ("drop:0", "a probability is above 0"),
-        ("drop:0.1:a:b", "not of the form drop\\[:probability\\]\\[:target\\]"),
+        ("drop:0.1:a:b:c", "not of the form drop\\[:probability\\]\\[:target\\]"),
         ("http-429:0.1:x", "not of the form http-429\\[:probability\\]$"),
         ("slow:-1", "cannot be negative"),
         ("storm:1000", "between 0.01 and 100"),

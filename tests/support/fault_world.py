@@ -1,49 +1,46 @@
 """A venue, a line that fails and the program, in virtual time: minutes of trouble in a fraction of a second, by seed.
 
-The venue is the simulated one, driven step by step, with its own faults. The program is the real one without sockets:
-`VenueNode` (codec, engine, ledger), the plans of snapshots and backfill, the weight budget. Between them stands what
-asyncio and aiohttp do otherwise: connections, latencies, answers that fail. Nothing sleeps and nothing reads a clock.
+The venue is one of the simulated ones, driven step by step, with its own faults. The program is the real one without
+sockets: `VenueNode` (codec, engine, ledger), the plans of snapshots and backfill, the requests of its dialect, the
+weight budget. Between them stands what asyncio and aiohttp do otherwise: connections, latencies, answers that fail.
+Nothing sleeps and nothing reads a clock.
 """
 
 from __future__ import annotations
 
 import heapq
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tapewatch import ledger
-from tapewatch.config import ThresholdsConfig, VenueConfig
+from fault_truth import Print, Truth
+from tapewatch.config import Config, ThresholdsConfig
 from tapewatch.engine import Need
 from tapewatch.feed.backoff import Backoff
-from tapewatch.feed.budget import Priority, WeightBudget
+from tapewatch.feed.budget import Priority
 from tapewatch.feed.dialects import DIALECTS
 from tapewatch.feed.driver import VenueFeed
-from tapewatch.feed.pages import Page, PagePlan, midnight
-from tapewatch.feed.sink import NO_ID
+from tapewatch.feed.pages import Page, PagePlan
+from tapewatch.feed.plan import Stream
+from tapewatch.feed.rest import RestError, VenueRest
 from tapewatch.feed.snapshots import SnapshotQueue
-from tapewatch.flow.trades import EMPTY
+from tapewatch.model.channel import Channel
 from tapewatch.model.errors import FrameError
-from tapewatch.model.instrument import Instrument
 from tapewatch.model.views import BookState
 from tapewatch.node.quarantine import Quarantine
 from tapewatch.node.venue import VenueNode
-from tapewatch.sim import Faults
-from tapewatch.sim.budget import RequestBudget
+from tapewatch.sim import SIMULATED, Faults, Market, VenueOptions
 from tapewatch.sim.faults import injectors
 from tapewatch.sim.layout import STEP_MS
-from tapewatch.sim.rest import ApiError, weight
-from tapewatch.sim.simulation import Simulation
+from tapewatch.sim.okx_swap import key_of
+from tapewatch.sim.rest import ApiError
 from tapewatch.sim.streams import Frame
-from tapewatch.venues.binance_usdm import DEPTH_WEIGHT, WEIGHT, parse_exchange_info
+from tapewatch.sim.topics import TopicMarket
 from tapewatch.venues.registry import PRODUCTS
 
 T0 = 1_790_000_040_000
@@ -54,20 +51,49 @@ KEPT_BOOKS_MS = 2_500
 CHECK_EVERY_MS = 1_000
 ANSWER_MS = (15, 250)
 RECONNECT_MS = (300, 4_000)
+READ_UNIVERSE_MS = 6_000
+"""What the program does every hour: not every venue announces what it lists and how it changes."""
 RESYNC_DEPTH = 1_000
 ADDRESS = "us"
 
 Call = Callable[[], None]
 
 
-@dataclass
-class Line:
-    """One websocket: which channel it carries, and until when it is down."""
+@dataclass(frozen=True)
+class Request:
+    """What the program's own REST client would ask."""
 
-    channel: str
-    stream: str
+    path: str
+    weight: int
+    priority: Priority
+    query: dict[str, str]
+
+
+class Asked(Exception):  # noqa: N818  (no error: it carries)
+    """Carries a request out of the coroutine that made it."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+
+def ran(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine that waits for nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("it waits")
+
+
+@dataclass(eq=False)
+class Line:
+    """One websocket: the kind of stream it is there for, and until when it is down."""
+
+    channel: Channel
     down_until_ms: int = 0
     connected: bool = False
+    streams: dict[str, str] = field(default_factory=dict)
+    """What is subscribed, with its symbol."""
 
 
 @dataclass
@@ -76,49 +102,81 @@ class World:
 
     seed: int
     faults: str = ""
-    state_dir: Path = Path("unused")
+    venue: str = "binance"
     symbols: int = SYMBOLS
     outages_ms: Sequence[tuple[int, int]] = ()
     """Times (since the start) at which every line goes down, and for how long."""
     connects_at_ms: int = 0
     failures: list[str] = field(default_factory=list)
     delivered: Counter[str] = field(default_factory=Counter)
-    """Trade messages that reached the program, by symbol: frames, and rows of REST answers."""
+    """Trades that reached the program, by symbol: rows of frames, frames that were refused, rows of REST answers."""
 
     def __post_init__(self) -> None:
         chosen = Faults.parse(self.faults)
         self.random = Random(f"line {self.seed}")
-        self.sim = Simulation(symbols=self.symbols, seed=self.seed, start_ms=T0, weight_limit=2_400, faults=chosen)
-        self.market = self.sim.market
         self.chosen = chosen
         self.skew_ms = int(chosen.value("clock-skew"))
         self.line_faults = injectors(chosen, self.seed)
-        self.node = VenueNode(
-            PRODUCTS["binance"], VenueConfig(), ThresholdsConfig(), Quarantine(self.state_dir / "unused")
-        )
-        self.feed = VenueFeed(DIALECTS["binance"], VenueConfig(), self.node, random=Random(self.seed))
-        self.queue = SnapshotQueue(Random(f"queue {self.seed}"))
-        self.plan = PagePlan(PRODUCTS["binance"].trades, lambda _: True)
-        self.budget = WeightBudget(2_400)
-        self.venue_budget = RequestBudget(2_400)
-        self.backoff = {kind: Backoff(0.5, 8.0, Random(f"{kind} {self.seed}")) for kind in ("hole", "tail", "history")}
-        self.not_before_ms = dict.fromkeys(self.backoff, 0)
-        self.under_way: set[str] = set()
-        self.lines = [Line("trades", "aggTrade"), Line("depth", "depth@100ms")]
+        self._build_venue()
+        self._build_program()
+        self.lines = [Line(Channel.TRADES), Line(Channel.DEPTH)]
         self.calendar: list[tuple[int, int, Call]] = []
         self.order = count()
-        self.steps_of_u: dict[str, dict[int, int]] = {}
         self.next_cut_ms = self._next_cut()
-        self.sim.open("!contractInfo")
         self._read_universe()
         for at_ms, length_ms in self.outages_ms:
             self._at(T0 + at_ms, lambda length_ms=length_ms: self._cut(self.lines, length_ms))  # type: ignore[misc]
+
+    def _build_venue(self) -> None:
+        options = VenueOptions(symbols=self.symbols, seed=self.seed, faults=self.chosen)
+        self.server = SIMULATED[self.venue](options, clock=lambda: 0.0)
+        self.sim = cast("Any", self.server.build(T0))
+        self.server.content = self.sim
+        self.market: Market = self.sim.market
+        self.forgiving = False
+        """The venue no longer counts what it is asked."""
+        self.truth = Truth(self.sim, PRODUCTS[self.venue])
+        if self.venue == "binance":
+            self.sim.open("!contractInfo")
+        elif self.venue == "okx":
+            self.sim.open("instruments:SWAP")
+
+    def _build_program(self) -> None:
+        product, config = PRODUCTS[self.venue], Config().venues.of(self.venue)
+        world = self
+
+        class Asking(DIALECTS[self.venue].rest):  # type: ignore[misc]
+            async def get(self, path: str, weight: int, priority: Priority, **params: str | int) -> bytes:
+                return world._asked(
+                    Request(
+                        path,
+                        weight,
+                        priority,
+                        {key: str(params[key]) for key in params},
+                    )
+                )
+
+        self.product = product
+        self.node = VenueNode(product, config, ThresholdsConfig(), Quarantine(Path("unused")))
+        self.feed = VenueFeed(DIALECTS[self.venue], config, self.node, random=Random(self.seed))
+        self.rest = cast("VenueRest", Asking("http://venue", lambda: self.now_ms * 1_000_000))
+        self.queue = SnapshotQueue(Random(f"queue {self.seed}"))
+        self.plan = PagePlan(product.trades, lambda _: True)
+        self.budget = self.rest.budget
+        self.backoff = {kind: Backoff(0.5, 8.0, Random(f"{kind} {self.seed}")) for kind in ("hole", "tail", "history")}
+        self.not_before_ms = dict.fromkeys(self.backoff, 0)
+        self.under_way: set[str] = set()
+        self.muted: set[str] = set()
+        """Streams that are being subscribed anew."""
+        self.greetings: list[Frame] = []
+        self.at_once = False
+        self.universe_at_ms = 0
 
     # -- time -------------------------------------------------------------------------------------------------------
 
     @property
     def now_ms(self) -> int:
-        return self.sim.now_ms
+        return int(self.sim.now_ms)
 
     def _at(self, when_ms: int, call: Call) -> None:
         heapq.heappush(self.calendar, (when_ms, next(self.order), call))
@@ -133,12 +191,13 @@ class World:
         """From now on nothing fails; let time pass until all that can be repaired is, or fail."""
         self.line_faults = []
         self.chosen = Faults()
-        self.venue_budget = RequestBudget(2_400)
+        self.forgiving = True
         self.budget.held_until_ms = 0
         self.next_cut_ms = 1 << 62
         until = self.now_ms + longest_ms
         while not all(line.connected for line in self.lines):
             self._step()
+        self.universe_at_ms = 0
         self.run(2_000)  # long enough for every busy stream to have spoken since
         while self.now_ms < until and self._unfinished():
             self.run(1_000)
@@ -147,27 +206,31 @@ class World:
         live = self.node.engine.books_by_state()
         edges = self.node.history_edges()
         return bool(
-            self.node.trade_holes()
+            (self.product.trades.page and self.node.trade_holes())
             or live[BookState.LIVE] < live.total()
-            or self.plan.progress(edges, self.now_ms).complete < len(edges)
+            or self.plan.progress(edges, self.now_ms).complete < (len(edges) if self.product.trades.page else 0)
         )
 
     def _step(self) -> None:
+        self._connect()
+        if self.now_ms - self.universe_at_ms >= READ_UNIVERSE_MS:
+            self._read_universe()
         (frames,) = self.sim.advance(self.now_ms + STEP_MS, congested=False)
-        for listing in self.market.listings:
-            u = int(self.market.state.symbols[self.market.index[listing.symbol]]["last_u"])
-            self.steps_of_u.setdefault(listing.symbol, {})[u] = self.now_ms
+        self.truth.remember_books()
+        self.truth.remember_trades(frames)
         if self.now_ms >= self.next_cut_ms:
             self.next_cut_ms = self._next_cut()
             self._cut([self.random.choice(self.lines)], self.random.randint(*RECONNECT_MS))
         for inject in self.line_faults:
             frames = inject(frames, self.now_ms - T0)
-        self._deliver([frame for frame in frames if self._is_up(frame[0])])
+        greetings, self.greetings = self.greetings, []
+        arrived = [*greetings, *(frame for frame in frames if self._is_up(frame))]
+        self._deliver(arrived)
         while self.calendar and self.calendar[0][0] <= self.now_ms:
             heapq.heappop(self.calendar)[2]()
         self._ask()
         if self.now_ms % CHECK_EVERY_MS == 0:
-            self.failures += self.wrong_books()
+            self.failures += self.truth.wrong_books(self.node, self.now_ms)
             self.failures += self.node.ledger.check(self.node.engine)
 
     def _next_cut(self) -> int:
@@ -176,18 +239,46 @@ class World:
 
     # -- the line -----------------------------------------------------------------------------------------------------
 
-    def _is_up(self, stream: str) -> bool:
-        if stream.startswith("!"):
+    def _offered(self, line: Line) -> dict[str, str]:
+        """What a line shall carry, in the venue's words, with its symbol: of books the diffs alone."""
+        offer = DIALECTS[self.venue].offer
+        of_symbol = offer.trades if line.channel is Channel.TRADES else offer.books
+        return {
+            self._name(stream): symbol
+            for symbol in self._names()
+            for stream in of_symbol(symbol)
+            if line.channel is Channel.TRADES or stream.channel is Channel.DEPTH
+        }
+
+    def stream(self, symbol: str, channel: Channel) -> str:
+        """The stream of a symbol's trades, or of its book, in the venue's words."""
+        line = self.lines[channel is Channel.DEPTH]
+        return next(name for name, of in self._offered(line).items() if of == symbol)
+
+    def _name(self, stream: Stream) -> str:
+        return key_of(json.loads(f"{{{stream.name}}}")) if self.venue == "okx" else stream.name
+
+    def _is_depth(self, stream: str) -> bool:
+        return stream.startswith(("books:", "orderbook.")) or "@depth" in stream
+
+    def _is_up(self, frame: Frame) -> bool:
+        stream, payload = frame
+        if stream.startswith(("!", "instruments:")):
             return True
-        return next(line for line in self.lines if stream.split("@", 1)[1] == line.stream).connected
+        line = self.lines[self._is_depth(stream)]
+        if not line.connected:
+            self.truth.lose(payload)
+        return line.connected and stream not in self.muted
 
     def _cut(self, lines: Sequence[Line], length_ms: int) -> None:
         for line in lines:
             line.down_until_ms = max(line.down_until_ms, self.now_ms + length_ms)
             line.connected = False
-            self._want(self.node.on_disconnect(self._names(), line.channel))
-            if line.channel == "depth":
+            line.streams.clear()
+            self._want(self.node.on_disconnect(self._names(), line.channel.value))
+            if line.channel is Channel.DEPTH:
                 self.queue.interrupted(self._names())
+                self.muted.clear()
             else:
                 self.plan.interrupted(self._names())
 
@@ -195,32 +286,52 @@ class World:
         for line in self.lines:
             if not line.connected and self.now_ms >= max(line.down_until_ms, T0 + self.connects_at_ms):
                 line.connected = True
-                for name in self._names():
-                    self.sim.open(f"{name.lower()}@{line.stream}")
-                if line.channel == "depth":
-                    self.queue.streaming(self._names(), self.now_ms / 1_000)
-                else:
-                    self.plan.streaming(self._names(), self.now_ms / 1_000)
+                self._subscribe(line, self._offered(line))
+
+    def _subscribe(self, line: Line, streams: Mapping[str, str]) -> None:
+        """Begin to read these: books that come in the stream begin with a snapshot."""
+        for name in streams:
+            if isinstance(self.sim, TopicMarket):
+                if self._is_depth(name):
+                    self.sim.close(name)
+                self.sim.open(name)
+                self.greetings += [(name, text) for text in self.sim.greeting(name)]
+            else:
+                self.sim.open(name)
+        line.streams.update(streams)
+        self.truth.remember_books()
+        watched = self.queue if line.channel is Channel.DEPTH else self.plan
+        watched.streaming(streams.values(), self.now_ms / 1_000)
 
     def _names(self) -> list[str]:
         return [instrument.symbol for instrument in self.node.universe]
 
     def _deliver(self, frames: list[Frame]) -> None:
-        """Hand frames to the program in one to three reads; the venue's streams are wrapped in their names."""
-        self._connect()
+        """Hand frames to the program in one to three reads."""
         if not frames:
             return
         cuts = sorted(self.random.randint(0, len(frames)) for _ in range(self.random.randrange(3)))
         for start, stop in zip([0, *cuts], [*cuts, len(frames)], strict=True):
             buffer, ends = bytearray(), []
             for stream, payload in frames[start:stop]:
-                buffer += f'{{"stream":"{stream}","data":{payload}}}'.encode()
+                frame = self.server.wrapped(stream, payload).encode()
+                buffer += frame
                 ends.append(len(buffer))
-                symbol, _, channel = stream.partition("@")
-                self.delivered[symbol.upper()] += channel == "aggTrade"
+                self._note_trades(payload, frame)
             self._want(self.node.on_frames(buffer, ends, self._recv_ns()))
-        if any(stream.startswith("!contractInfo") for stream, _ in frames):
+        if any(stream.startswith(("!contractInfo", "instruments:")) for stream, _ in frames):
             self._at(self.now_ms + 1_500, self._read_universe)
+
+    def _note_trades(self, payload: str, frame: bytes) -> None:
+        """Keep account of trades that come: those of a message that was not damaged, or one refused message."""
+        told = self.truth.take(payload)
+        if told is not None:
+            symbol, count = told
+            self.delivered[symbol] += count
+            return
+        symbol, channel = self.product.stream_of(frame) or ("", None)
+        if channel is Channel.TRADES:
+            self.delivered[symbol] += 1
 
     def _recv_ns(self) -> int:
         """Our clock, which need not be the venue's."""
@@ -228,33 +339,78 @@ class World:
 
     def _want(self, needs: Sequence[Need]) -> None:
         for need in needs:
-            self.queue.want(self.node.universe[need.instrument].symbol, need.reason, self.now_ms / 1_000)
+            if self.product.book.in_stream and need.reason in ("start", "disconnect"):
+                continue  # the subscription brings it
+            self.queue.want(
+                self.node.universe[need.instrument].symbol,
+                need.reason,
+                self.now_ms / 1_000,
+            )
 
     # -- REST -------------------------------------------------------------------------------------------------------
 
+    def _asked(self, request: Request) -> bytes:
+        """The program's client asks: answered in this moment, or carried out to be answered later."""
+        if self.at_once:
+            return str(ran(self.server.answer(request.path, request.query, self.now_ms))).encode()
+        raise Asked(request)
+
+    def _request(self, coroutine: Coroutine[Any, Any, bytes]) -> Request:
+        try:
+            ran(coroutine)
+        except Asked as asked:
+            return asked.request
+        raise AssertionError("nothing was asked")
+
     def _read_universe(self) -> None:
-        if self.feed._take(parse_exchange_info(self.sim.rest("/fapi/v1/exchangeInfo", {}).encode())):
+        self.universe_at_ms = self.now_ms
+        self.at_once = True
+        listed = [one for body in ran(self.rest.instruments()) for one in self.product.instruments(body)]
+        self.at_once = False
+        if self.feed._take(listed):
             self._want(self.node.on_universe(list(self.feed.universe)))
-            for line in self.lines:  # new symbols are subscribed where the others are
-                if line.connected:
-                    for name in self._names():
-                        self.sim.open(f"{name.lower()}@{line.stream}")
-            self.queue.streaming(self._names(), self.now_ms / 1_000)
+            for line in self.lines:
+                new = {name: symbol for name, symbol in self._offered(line).items() if name not in line.streams}
+                if line.connected and new:
+                    self._subscribe(line, new)
+        if isinstance(self.sim, TopicMarket):
+            for name in self._offered(self.lines[0]):
+                self.sim.open(name)  # others listen, too: what is traded is remembered
+            for i, kept in self.sim.fills.items():
+                self.sim.fills[i] = deque(kept) if kept.maxlen else kept
 
     def _ask(self) -> None:
         now_s = self.now_ms / 1_000
         while (symbol := self.queue.peek(now_s)) is not None:
-            if self.budget.room(Priority.BOOK, self.now_ms) < DEPTH_WEIGHT[RESYNC_DEPTH]:
+            if self.product.book.in_stream:
+                self.queue.take(symbol)
+                self.queue.answered(symbol, True, now_s)
+                self._subscribe_again(symbol)
+                continue
+            if self.budget.room(Priority.BOOK, self.now_ms) < self.rest.depth_weight(RESYNC_DEPTH):
                 break
             self.queue.take(symbol)
             self._get_book(symbol)
-        for kind in self.backoff:
+        for kind in self.backoff if self.product.trades.page else ():
             if kind in self.under_way or self.now_ms < self.not_before_ms[kind]:
                 continue
             page = self._next_page(kind)
             if page is not None:
                 self.under_way.add(kind)
                 self._get_page(kind, page)
+
+    def _subscribe_again(self, symbol: str) -> None:
+        """As `rebooks.Resubscriber` does."""
+        self.queue.interrupted([symbol])
+        line, stream = self.lines[1], self.stream(symbol, Channel.DEPTH)
+        self.muted.add(stream)
+
+        def acknowledged() -> None:
+            if line.connected and stream in self.muted:
+                self.muted.discard(stream)
+                self._subscribe(line, {stream: symbol})
+
+        self._at(self.now_ms + self.random.randint(*ANSWER_MS), acknowledged)
 
     def _next_page(self, kind: str) -> Page | None:
         def room(priority: Priority) -> int:
@@ -267,72 +423,81 @@ class World:
         return self.plan.next_history(self.node.history_edges(), self.now_ms, room)
 
     def _get_book(self, symbol: str) -> None:
-        def arrived(body: str | None) -> None:
+        def arrived(body: bytes | None) -> None:
             needs: list[Need] | None = None
             try:
                 if body is not None:
-                    needs = self.node.on_snapshot(symbol, body.encode(), self._recv_ns(), RESYNC_DEPTH)
+                    needs = self.node.on_snapshot(symbol, body, self._recv_ns(), RESYNC_DEPTH)
             except FrameError as error:
                 self.failures.append(f"{symbol}: snapshot refused: {error}")
             mine = [need for need in needs or [] if self.node.universe[need.instrument].symbol == symbol]
             self.queue.answered(symbol, needs is not None and not mine, self.now_ms / 1_000)
 
-        self._get("/fapi/v1/depth", {"symbol": symbol, "limit": str(RESYNC_DEPTH)}, Priority.BOOK, arrived)
+        request = self._request(self.rest.depth(symbol, RESYNC_DEPTH, Priority.BOOK))
+        self._get(request, arrived, late_ms=int(self.chosen.value("snapshot-late")))
 
     def _get_page(self, kind: str, page: Page) -> None:
-        def arrived(body: str | None) -> None:
+        def arrived(body: bytes | None) -> None:
             self.under_way.discard(kind)
             if body is None:
                 self.not_before_ms[kind] = self.now_ms + int(self.backoff[kind].next_s() * 1_000)
                 return
             self.backoff[kind].reset()
-            ids = [row["a"] for row in json.loads(body)]
+            ids = self.product.trade_ids(body)
             if page.takes(ids):
                 self.delivered[page.symbol] += len(ids)
-                self._want(self.node.on_trades(page.symbol, body.encode(), self._recv_ns()))
+                self._want(self.node.on_trades(page.symbol, body, self._recv_ns()))
             if page.tail is not None:
                 self.node.tail_told(page.symbol, whole=len(ids) < page.limit)
             for hole, fate in self.plan.judge(page, ids, self.node.trade_holes(), self.now_ms / 1_000, self.now_ms):
                 self.node.give_up(hole, fate)
 
-        query = {"symbol": page.symbol, "limit": str(page.limit)}
-        if page.from_id != NO_ID:
-            query["fromId"] = str(page.from_id)
-        self._get("/fapi/v1/aggTrades", query, page.priority, arrived)
+        self._get(
+            self._request(self.rest.trades(page.symbol, page.from_id, page.limit, page.priority)),
+            arrived,
+        )
 
-    def _get(self, path: str, query: dict[str, str], priority: Priority, arrived: Callable[[str | None], None]) -> None:
+    def _get(
+        self,
+        request: Request,
+        arrived: Callable[[bytes | None], None],
+        late_ms: int = 0,
+    ) -> None:
         """Ask the venue: the answer of a moment later, or None for any failure."""
-        cost = DEPTH_WEIGHT[RESYNC_DEPTH] if path.endswith("depth") else WEIGHT["aggTrades"]
-        grant = self.budget.take(cost, priority, self.now_ms)
+        grant = self.budget.take(request.weight, request.priority, self.now_ms)
         if grant is None:
-            self._at(self.budget.next_chance_ms(self.now_ms), lambda: self._get(path, query, priority, arrived))
+            self._at(
+                self.budget.next_chance_ms(self.now_ms),
+                lambda: self._get(request, arrived, late_ms),
+            )
             return
-        late = self.chosen.value("snapshot-late") if path.endswith("depth") else 0.0
 
         def answer() -> None:
-            body, status, used = self._venue_answers(path, query)
-            self.budget.answered(grant, self.now_ms, used)
-            if status in {418, 429}:
-                self.budget.refused(status, None, body.encode(), self.now_ms)
-            arrived(body if status == 200 else None)
-
-        self._at(self.now_ms + self.random.randint(*ANSWER_MS) + int(late), answer)
-
-    def _venue_answers(self, path: str, query: dict[str, str]) -> tuple[str, int, int]:
-        try:
-            used = self.venue_budget.spend(ADDRESS, weight(path, query), self.now_ms)
-            if self._hit("http-418"):
-                self.venue_budget.ban(ADDRESS, self.now_ms)
-                self.venue_budget.spend(ADDRESS, 0, self.now_ms)
-            if self._hit("http-429"):
-                refusal = self.venue_budget.too_many(ADDRESS)
-            elif self._hit("http-5xx"):
-                refusal = ApiError(-1008, "overloaded", 503)
+            status, body = self._venue_answers(request)
+            headers = self.server.headers(ADDRESS, self.now_ms)
+            self.budget.answered(grant, self.now_ms, self.rest._used_weight(headers))
+            try:
+                self.rest._judge(request.path, status, headers, body)
+            except RestError:
+                arrived(None)
             else:
-                return self.sim.rest(path, query), 200, used
+                arrived(body)
+
+        self._at(self.now_ms + self.random.randint(*ANSWER_MS) + late_ms, answer)
+
+    def _venue_answers(self, request: Request) -> tuple[int, bytes]:
+        try:
+            if not self.forgiving:
+                self.server.charge(ADDRESS, request.path, request.query, self.now_ms)
+            if self._hit("http-418"):
+                raise self.server.ban(ADDRESS, self.now_ms)
+            if self._hit("http-429"):
+                raise self.server.too_many(ADDRESS)
+            if self._hit("http-5xx"):
+                raise self.server.overloaded()
+            return 200, str(ran(self.server.answer(request.path, request.query, self.now_ms))).encode()
         except ApiError as refused:
-            refusal = refused
-        return refusal.body, refusal.status, self.venue_budget.used(ADDRESS, self.now_ms)
+            return refused.status, refused.body.encode()
 
     def _hit(self, name: str) -> bool:
         fault = self.chosen.find(name)
@@ -340,128 +505,19 @@ class World:
 
     # -- the truth ----------------------------------------------------------------------------------------------------
 
+    def prints(self, symbol: str) -> list[Print]:
+        """The venue's own trades; see `Truth.prints`."""
+        return self.truth.prints(symbol)
+
     def wrong(self) -> list[str]:
         """Everything that is not as the venue has it, or not accounted for."""
         return [
             *self.failures,
             *self.node.ledger.check(self.node.engine),
-            *self.wrong_books(),
-            *(text for instrument in self.node.universe for text in self._wrong_trades(instrument)),
+            *self.truth.wrong_books(self.node, self.now_ms),
+            *self.truth.wrong_trades(self.node, self.delivered),
         ]
-
-    def wrong_books(self) -> Iterator[str]:
-        """Books shown as live that are not the venue's book at the same update id."""
-        for instrument in self.node.universe:
-            shown = self.node.engine.book(instrument.index, 5_000)
-            steps = self.steps_of_u.get(instrument.symbol, {})
-            if shown.state is not BookState.LIVE:
-                continue
-            at_ms = steps.get(shown.last_update_id)
-            if at_ms is None:
-                yield f"{self.now_ms}: {instrument.symbol} is live at {shown.last_update_id}, where the venue never was"
-                continue
-            if self.now_ms - at_ms > KEPT_BOOKS_MS:
-                continue
-            truth = self.market.book(instrument.symbol, age_ms=self.now_ms - at_ms)
-            best = int(shown.bids[0][0]) if len(shown.bids) else 0
-            # The venue also streams a far level now and then that its own book does not list.
-            low, high = max(shown.low, best * 9 // 10), min(shown.high, best * 11 // 10)
-            for mine, theirs in ((shown.bids, truth.bids), (shown.asks, truth.asks)):
-                ours, venues = _between(mine, low, high), _between(self._on_grid(theirs, instrument), low, high)
-                if not np.array_equal(ours, venues):
-                    left, right = ({tuple(level) for level in side.tolist()} for side in (ours, venues))
-                    yield (
-                        f"{self.now_ms}: live book of {instrument.symbol} at {shown.last_update_id} has "
-                        f"{sorted(left - right)[:2]}, the venue {sorted(right - left)[:2]}"
-                    )
-
-    def _on_grid(self, side: NDArray[np.int64], on: Instrument) -> NDArray[np.int64]:
-        """The venue's levels, in units of their last decimals, as ticks and lots of the instrument's grid."""
-        listing = self.market.listings[self.market.index[on.symbol]]
-        return np.column_stack((
-            side[:, 0] * 10**on.tick.decimals // (10**listing.price_decimals * on.tick.units),
-            side[:, 1] * 10**on.lot.decimals // (10**listing.qty_decimals * on.lot.units),
-        ))  # fmt: skip
-
-    def _wrong_trades(self, instrument: Instrument) -> Iterator[str]:
-        """Footprint, candles and account of one symbol against the venue's own list, without the ids in gaps."""
-        engine, symbol = self.node.engine, instrument.symbol
-        row = engine.flow.trades[instrument.index]
-        account = ledger.trade_account(engine, self.node.ledger, instrument.index)
-        if account["received"] != self.delivered[symbol]:
-            yield f"{symbol}: {self.delivered[symbol]} trades were delivered, {account['received']} received"
-        if row["last_id"] == EMPTY:
-            return
-        missing = {
-            number for gap in engine.gaps(instrument.index) for number in range(gap["first_id"], gap["last_id"] + 1)
-        }
-        listing = self.market.listings[self.market.index[symbol]]
-        truth = Truth()
-        for trade in self.market.trades(symbol, int(row["first_id"])):
-            if row["first_id"] <= trade["id"] <= row["last_id"] and int(trade["id"]) not in missing:
-                truth.add(trade, listing.price_decimals, listing.qty_decimals, instrument)
-        if (shown := truth.shown(engine.footprint(instrument.index, 60_000, 1, 2_000))) != truth.candles:
-            keys = [key for key in {*shown, *truth.candles} if shown.get(key) != truth.candles.get(key)]
-            key = min(keys)
-            yield f"{symbol}: candle {key} shows {shown.get(key)}, the venue traded {truth.candles.get(key)}"
 
     def complete(self) -> list[str]:
         """What is still missing although everything could have been had."""
-        out = []
-        for instrument in self.node.universe:
-            row = self.node.engine.flow.trades[instrument.index]
-            all_ids = self.market.trades(instrument.symbol)["id"]
-            if row["last_id"] == EMPTY:
-                continue
-            held = range(int(row["first_id"]), int(row["last_id"]) + 1)
-            first = int(all_ids[0])
-            if row["absent"] or held.start != first or held.stop - 1 < int(all_ids[-1]) - 50:
-                gaps = self.node.engine.gaps(instrument.index).tolist()[:3]
-                out.append(f"{instrument.symbol}: holds {held}, the venue {first}..{all_ids[-1]}; gaps {gaps}")
-            trading = self.market.listings[self.market.index[instrument.symbol]].status == "TRADING"
-            if trading and self.node.engine.book_state(instrument.index) is not BookState.LIVE:
-                out.append(f"{instrument.symbol}: book is {self.node.engine.book_state(instrument.index)}")
-        return out
-
-
-def _between(side: NDArray[np.int64], low: int, high: int) -> NDArray[np.int64]:
-    return side[(side[:, 0] >= low) & (side[:, 0] <= high)]
-
-
-@dataclass
-class Truth:
-    """Candles of one minute by plain addition: per open time OHLC, CVD so far, and cells of [sell, buy, trades]."""
-
-    candles: dict[int, dict[str, Any]] = field(default_factory=dict)
-    cvd: int = 0
-    day_ms: int = 0
-
-    def add(self, trade: np.void, price_decimals: int, qty_decimals: int, on: Instrument) -> None:
-        """One of the venue's trades, in order of id."""
-        price = int(trade["price"]) * 10**on.tick.decimals // (10**price_decimals * on.tick.units)
-        lots = int(trade["qty"]) * 10**on.lot.decimals // (10**qty_decimals * on.lot.units)
-        at = int(trade["ts_ms"]) // 60_000 * 60_000
-        if midnight(at) != self.day_ms:
-            self.day_ms, self.cvd = midnight(at), 0
-        candle = self.candles.setdefault(at, {"ohlc": [price, price, price, price], "cells": {}})
-        ohlc = candle["ohlc"]
-        ohlc[1], ohlc[2], ohlc[3] = max(ohlc[1], price), min(ohlc[2], price), price
-        cell = candle["cells"].setdefault(price, [0, 0, 0])
-        cell[0 if trade["sell"] else 1] += lots
-        cell[2] += 1
-        self.cvd += -lots if trade["sell"] else lots
-        candle["cvd"] = self.cvd
-
-    @staticmethod
-    def shown(view: Any) -> dict[int, dict[str, Any]]:
-        """What the program shows, in the same form; candles without trades are left out."""
-        out = {}
-        for candle in view.candles:
-            if candle["n"]:
-                cells = view.cells[candle["cell_at"] : candle["cell_at"] + candle["cells"]]
-                out[int(candle["open_ms"])] = {
-                    "ohlc": [int(candle[name]) for name in ("open", "high", "low", "close")],
-                    "cells": {int(c["price"]): [int(c["bid"]), int(c["ask"]), int(c["n"])] for c in cells},
-                    "cvd": int(candle["cvd"]),
-                }
-        return out
+        return self.truth.missing(self.node)

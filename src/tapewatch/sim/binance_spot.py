@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
@@ -11,14 +11,11 @@ from ..model.errors import UsageError
 from . import spot_wire, wire
 from .binance import SimulatedBinance
 from .budget import BAN_MS
-from .faults import Faults
-from .layout import STEP_MS
 from .market import INTERVALS_MS, Market
 from .rest import SNAPSHOT_AGE_MS, ApiError, Query, integer, limit_of, required
 from .server import Content, Place
-from .simulation import BEHIND_MS, warm_up
+from .simulation import Simulation, stale_ms, warm_up
 from .spot_streams import SpotStreams
-from .streams import Frame
 from .universe import Listing, build_spot, build_universe
 
 DEPTH_WEIGHT = ((100, 5), (500, 25), (1000, 50), (5000, 250))
@@ -41,7 +38,9 @@ class SimulatedBinanceSpot(SimulatedBinance):
         lead = self.lead
         listed = build_universe(options.symbols, options.seed) if lead is None else lead.listings
         listings = build_spot(listed, options.symbols, options.seed)
-        content = SpotSimulation(listings, options.seed, start_ms, self._limit, options.faults, lead)
+        faults, seed = options.faults, options.seed + 1
+        market = Market(listings, seed=seed, start_ms=start_ms, pace=faults.value("storm", 1.0), lead=lead)
+        content = Simulation(market, SpotStreams(market), SpotRest(market, self._limit, stale_ms(faults)), faults)
         for _ in content.advance(int(self._clock() * 1000), congested=False):
             pass  # what happened while the market was being built, nobody saw
         return content
@@ -75,43 +74,24 @@ class SimulatedBinanceSpot(SimulatedBinance):
         return await self.content.answer(path, query)
 
 
-class SpotSimulation:
-    """A simulated spot market as a venue's content."""
+class SpotRest:
+    """Answers from a spot market; see `rest.MarketRest`."""
 
-    def __init__(
-        self, listings: list[Listing], seed: int, start_ms: int, weight_limit: int, faults: Faults, lead: Market | None
-    ) -> None:
-        pace = faults.value("storm", 1.0)
-        self.market = Market(listings, seed=seed + 1, start_ms=start_ms, pace=pace, lead=lead)
-        self.streams = SpotStreams(self.market)
-        self.open, self.close = self.streams.open, self.streams.close
-        self._weight_limit = weight_limit
-        self._ages = random.Random(f"spot snapshot ages {seed}")
-        self._stale = faults.find("snapshot-stale")
+    def __init__(self, market: Market, weight_limit: int, age_ms: Callable[[], int] | None = None) -> None:
+        ages = random.Random(f"spot snapshot ages {market.seed}")
+        self.market = market
+        self._age_ms = age_ms or (lambda: ages.randint(*SNAPSHOT_AGE_MS))
         self._routes: dict[str, Callable[[Query], str]] = {
             "ping": lambda _: "{}",
-            "exchangeInfo": lambda _: spot_wire.exchange_info(listings, self.now_ms, weight_limit),
+            "exchangeInfo": lambda _: spot_wire.exchange_info(market.listings, market.now_ms, weight_limit),
             "depth": self._depth,
             "aggTrades": self._agg_trades,
             "klines": self._klines,
             "ticker/24hr": self._tickers,
         }
 
-    @property
-    def now_ms(self) -> int:
-        return self.market.now_ms
-
-    def advance(self, wall_ms: int, *, congested: bool) -> Iterator[list[Frame]]:
-        """Move the market up to `wall_ms`, but never beyond the one it follows."""
-        del congested
-        lead = self.market.lead
-        until_ms = wall_ms if lead is None else min(wall_ms, lead.now_ms)
-        if until_ms - self.now_ms > BEHIND_MS:
-            self.market.skip_to(until_ms - STEP_MS)
-        while self.now_ms + STEP_MS <= until_ms:
-            yield self.streams.advance()
-
-    async def answer(self, path: str, query: Query) -> str:
+    def __call__(self, path: str, query: Query) -> str:
+        """Body of a GET; raises ApiError."""
         route = self._routes.get(path.removeprefix("/api/v3/"))
         if route is None:
             raise ApiError(-5000, f"Path {path}, Method GET is invalid", 404)
@@ -125,8 +105,7 @@ class SpotSimulation:
 
     def _depth(self, query: Query) -> str:
         listing, limit = self._listing(query), min(integer(query, "limit") or 100, 5000)
-        age_ms = int(self._stale.value) if self._stale else self._ages.randint(*SNAPSHOT_AGE_MS)
-        return spot_wire.snapshot(listing, self.market.book(listing.symbol, age_ms=age_ms, limit=limit))
+        return spot_wire.snapshot(listing, self.market.book(listing.symbol, age_ms=self._age_ms(), limit=limit))
 
     def _agg_trades(self, query: Query) -> str:
         listing, limit = self._listing(query), limit_of(query, 500, 1000)
@@ -151,4 +130,4 @@ class SpotSimulation:
         return f"[{','.join(rows)}]"
 
     def _ticker(self, i: int, listing: Listing) -> str:
-        return spot_wire.ticker_24h_row(listing, self.now_ms, self.market.ticker(i), self.market.quote(i))
+        return spot_wire.ticker_24h_row(listing, self.market.now_ms, self.market.ticker(i), self.market.quote(i))

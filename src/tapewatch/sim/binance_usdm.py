@@ -10,7 +10,7 @@ from .binance import SimulatedBinance
 from .replay import RecordedVenue
 from .rest import Query
 from .server import Client, Content, Place
-from .simulation import Simulation, warm_up
+from .simulation import simulate_usdm, warm_up
 from .streams import route_of
 
 
@@ -29,7 +29,7 @@ class SimulatedBinanceUsdm(SimulatedBinance):
         if options.symbols < 1:
             raise UsageError(f"a venue needs at least one symbol, not {options.symbols}")
         warm_up()
-        simulation = Simulation(
+        simulation = simulate_usdm(
             symbols=options.symbols,
             seed=options.seed,
             start_ms=start_ms,

@@ -221,9 +221,6 @@ class BybitMarket(TopicMarket):
     def announcement(self, topic: Topic, listings: list[Listing]) -> str:
         raise NotImplementedError("Bybit announces no changes: they show in its list")
 
-    def rename(self, listing: Listing) -> Listing:
-        return listing
-
     # -- REST ---------------------------------------------------------------------------------------------------------
 
     def routes(self) -> Mapping[str, Callable[[Query], str]]:

@@ -99,7 +99,7 @@ def _parse(item: str) -> Fault:
     numbers = [argument for argument in arguments if _is_number(argument)]
     words = [argument for argument in arguments if not _is_number(argument)]
     takes_target = bool(target) or name in {"symbol-delisted", "tick-size-change"}
-    if len(numbers) > 1 or len(words) > (1 if takes_target else 0) or "" in arguments:
+    if len(numbers) > 1 or len(words) > (2 if takes_target else 0) or "" in arguments:
         form = f"{name}[:{unit}]" + ("[:target]" if takes_target else "")
         raise UsageError(f"fault {item!r} is not of the form {form}")
     if numbers:
@@ -112,7 +112,7 @@ def _parse(item: str) -> Fault:
             raise UsageError(f"fault {name}: the number must be finite, not {numbers[0]}")
         if unit in {"ms", "s"} and value < 0 and name != "clock-skew":
             raise UsageError(f"fault {name}: the time cannot be negative ({numbers[0]})")
-    return Fault(name, value, words[0] if words else target)
+    return Fault(name, value, ":".join(words) or target)  # streams of OKX have a colon in their names
 
 
 def _is_number(text: str) -> bool:
@@ -211,7 +211,8 @@ class Garble:
         if kind == 1:
             return "<html><body>502 Bad Gateway</body></html>"
         if kind == 2:
-            return payload.replace('"E":', '"E":"soon","was":', 1)
+            time = '"E":' if '"E":' in payload else '"ts":'
+            return payload.replace(time, f'{time}"soon","was":', 1)
         if kind == 3:
             return payload.replace('","', "9" * 30 + '","', 1) if '","' in payload else payload + "9" * 30
         return payload.replace("USDT", "NOSUCHUSDT")

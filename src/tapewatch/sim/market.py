@@ -82,6 +82,8 @@ class Market:
     Where there is a `lead`, instruments that name one of its follow that one's price: spot stands at the lead's index
     (its basis is the perpetual's premium), another perpetual a basis point or so beside. The rest of a follower's life
     (orders, books, trades) is its own. A follower is never moved beyond its lead's time.
+
+    Without a lead, those that name another one of this market (BTCUSDC, quarterlies) follow that.
     """
 
     def __init__(
@@ -167,10 +169,11 @@ class Market:
         symbol["sigma"] = SIGMA_SHARE * listing.volatility / math.sqrt(365 * 86_400)
         symbol["beta"] = listing.beta
         self._wire_price[i] = listing.tick_units * 10.0**-listing.price_decimals
-        if self.lead is not None and listing.follows in self.lead.index:
+        source = self.lead or self
+        if listing.follows in source.index and (source is not self or listing.follows != listing.symbol):
             symbol["beta"] = 0.0
             self._followers = np.append(self._followers, i)
-            self._leaders = np.append(self._leaders, self.lead.index[listing.follows])
+            self._leaders = np.append(self._leaders, source.index[listing.follows])
             self._multiples = np.append(self._multiples, listing.multiple)
         symbol["spread"] = 1 if listing.rank <= 30 else self._random.choice((1, 1, 2, 3))
         symbol["trade_id"] = 8_123_000_000 // (i + 1) + self._random.randrange(1_000_000)
@@ -273,10 +276,8 @@ class Market:
         self.trail[self.now_ms // STEP_MS % TRAIL] = self.state.symbols["fair"] * self._wire_price
 
     def _follow_lead(self) -> None:
-        """Draw fair prices to the lead's of this moment: several venues, one market."""
-        lead, own = self.lead, self._followers
-        if lead is None:
-            return
+        """Draw fair prices to the lead's of this moment: several venues, one market; and here BTCUSDC to BTCUSDT."""
+        lead, own = self.lead or self, self._followers
         then_ms = max(min(self.now_ms, lead.now_ms), lead.now_ms - (TRAIL - 1) * STEP_MS)
         prices = lead.trail[then_ms // STEP_MS % TRAIL][self._leaders]
         away = -lead.basis[self._leaders] if self.is_spot else self._apart[own]
@@ -307,9 +308,11 @@ class Market:
         marks.mark[:n] = np.where(marks.mark[:n] == 0.0, mid, 0.7 * marks.mark[:n] + 0.3 * mid)
         self.basis[:n] += -0.002 * self.basis[:n] + self._drift.normal(0.0, 0.00001, n)
         marks.index[:n] = mid * (1.0 - self.basis[:n])
+        if self.lead is None:
+            marks.index[self._followers] = marks.index[self._leaders]
         lean = np.clip(self.basis[:n] * 0.3, -0.003, 0.003)
         marks.funding[:n] = np.where(marks.funding[:n] == 0.0, 0.0, marks.funding[:n] * 0.9995 + lean * 0.0005)
-        apart = self._drift.normal(0.0, APART_BPS * 1e-4 * math.sqrt(2 * CLOSER_A_SECOND), n) if self.lead else 0.0
+        apart = self._drift.normal(0.0, APART_BPS * 1e-4 * math.sqrt(2 * CLOSER_A_SECOND), n)
         self._apart[:n] += apart - CLOSER_A_SECOND * self._apart[:n]
         marks.open_interest_lots[:n] *= 1.0 + self._drift.normal(0.0, 0.0001, n)
 

@@ -5,11 +5,10 @@ Which topics there are and how they are worded, a subclass says; here is when ea
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -20,7 +19,7 @@ from .layout import STEP_MS, WANT_QUOTES, WANT_TRADES
 from .leveltext import levels_text
 from .market import Happened, Market
 from .rest import ApiError, Query
-from .simulation import BEHIND_MS, TRADES_AFTER_MS
+from .simulation import MovingMarket
 from .streams import Frame
 from .universe import Listing
 from .windows import Window
@@ -45,8 +44,8 @@ class Topic:
     every: int = 0
 
 
-class TopicMarket(ABC):
-    """See `server.Content`. Moves a market and words what its open topics get."""
+class TopicMarket(MovingMarket):
+    """A market whose streams are topics; see `simulation.MovingMarket`."""
 
     levels: int
     """Depth of the books' window."""
@@ -54,8 +53,8 @@ class TopicMarket(ABC):
     def __init__(
         self, listings: list[Listing], *, seed: int, start_ms: int, faults: Faults, lead: Market | None = None
     ) -> None:
-        pace = faults.value("storm", 1.0)
-        self.market = Market(listings, seed=seed, start_ms=start_ms, pace=pace, lead=lead)
+        market = Market(listings, seed=seed, start_ms=start_ms, pace=faults.value("storm", 1.0), lead=lead)
+        super().__init__(market, faults)
         Window(self.market.state, 0, self.levels).advance()  # compiled here, in a thread, not when somebody subscribes
         self.topics: dict[str, Topic] = {}
         self.fills: dict[int, deque[Fill]] = {}
@@ -66,13 +65,9 @@ class TopicMarket(ABC):
         self.windows: dict[int, Window] = {}
         self._turns: dict[tuple[int, int], dict[str, Topic]] = {}
         self._routes: Mapping[str, Callable[[Query], str]] = self.routes()
-        self._timetable: list[tuple[int, Callable[[], None]]] = []
         self._announced: list[Listing] = []
-        for fault in faults.chosen:
-            at_ms = self.market.start_ms + int(fault.value * 1000)
-            happening = self.happenings(fault.target).get(fault.name)
-            if happening is not None:
-                self._timetable.append((at_ms, happening))
+        self._told_last: dict[int, int] = {}
+        """Id of the last message about a book that nobody reads now: no other state ever has it."""
 
     # -- the dialect --------------------------------------------------------------------------------------------------
 
@@ -105,10 +100,6 @@ class TopicMarket(ABC):
         """A message about instruments that have changed."""
 
     @abstractmethod
-    def rename(self, listing: Listing) -> Listing:
-        """A new listing under the name this venue would give it."""
-
-    @abstractmethod
     def routes(self) -> Mapping[str, Callable[[Query], str]]:
         """REST by path."""
 
@@ -120,20 +111,7 @@ class TopicMarket(ABC):
     def size_decimals(self, listing: Listing) -> int:
         """Decimals of a quantity, of which a lot is the last."""
 
-    def happenings(self, target: str) -> dict[str, Callable[[], None]]:
-        """What the faults that have a time bring about."""
-        return {
-            "symbol-listed": self._list,
-            "symbol-delisted": partial(self._delist, target),
-            "tick-size-change": partial(self._change_tick, target),
-            "restart": self._restart,
-        }
-
     # -- content ------------------------------------------------------------------------------------------------------
-
-    @property
-    def now_ms(self) -> int:
-        return self.market.now_ms
 
     async def answer(self, path: str, query: Query) -> str:
         route = self._routes.get(path)
@@ -152,7 +130,8 @@ class TopicMarket(ABC):
             self._turns.setdefault((topic.every, -topic.symbol % topic.every), {})[name] = topic
         if topic.kind == "book":
             window = self.windows[topic.symbol] = Window(self.market.state, topic.symbol, self.levels)
-            window.number, window.told_ms = self.next_id(window, topic.symbol), self.now_ms
+            window.told_ms = self.now_ms
+            window.number = max(self.next_id(window, topic.symbol), self._told_last.get(topic.symbol, 0) + 1)
         elif topic.kind == "trades":
             self.fills.setdefault(topic.symbol, deque(maxlen=FILLS_KEPT))
         self._want(topic.symbol)
@@ -165,7 +144,7 @@ class TopicMarket(ABC):
         if topic.every:
             self._turns[topic.every, -topic.symbol % topic.every].pop(name)
         if topic.kind == "book":
-            del self.windows[topic.symbol]
+            self._told_last[topic.symbol] = self.windows.pop(topic.symbol).number
         self._want(topic.symbol)
 
     def greeting(self, name: str) -> list[str]:
@@ -178,19 +157,9 @@ class TopicMarket(ABC):
             return [self.book(topic, *window.whole(), (-1, window.number), whole=True)]
         return [text] if topic.every and (text := self.figures(topic, first=True)) else []
 
-    def advance(self, wall_ms: int, *, congested: bool) -> Iterator[list[Frame]]:
-        """Move the market up to `wall_ms`, but never beyond the one it follows."""
-        del congested
-        lead = self.market.lead
-        until_ms = wall_ms if lead is None else min(wall_ms, lead.now_ms)
-        if until_ms - self.now_ms > BEHIND_MS:
-            self.market.skip_to(until_ms - STEP_MS)
-        while self.now_ms + STEP_MS <= until_ms:
-            for due in [entry for entry in self._timetable if entry[0] <= self.now_ms]:
-                self._timetable.remove(due)
-                due[1]()
-            happened = self.market.step()
-            yield [*self._events(happened), *self._due(happened.end_ms // STEP_MS)]
+    def step(self) -> list[Frame]:
+        happened = self.market.step()
+        return [*self._events(happened), *self._due(happened.end_ms // STEP_MS)]
 
     def _want(self, symbol: int) -> None:
         if symbol < 0:
@@ -250,27 +219,17 @@ class TopicMarket(ABC):
 
     # -- the life of instruments --------------------------------------------------------------------------------------
 
-    def _list(self) -> None:
-        told = self.market.list_new()
-        i, listing = self.market.index.pop(told.symbol), self.rename(told)
-        self.market.listings[i] = listing
-        self.market.index[listing.symbol] = i
+    def happenings(self, target: str) -> dict[str, Callable[[], None]]:
+        return {**super().happenings(target), "restart": self._restart}
+
+    def announce(self, listing: Listing) -> None:
         self._announced.append(listing)
-        self._timetable.append((self.now_ms + TRADES_AFTER_MS, partial(self._change, listing.symbol, "TRADING")))
 
-    def _change(self, symbol: str, status: str) -> None:
-        self._announced.append(self.market.change(symbol, status))
-
-    def _delist(self, target: str) -> None:
-        self._change(self._one_of_the_tail(target), "SETTLING")
-
-    def _change_tick(self, target: str) -> None:
-        """The book begins anew on the other grid; without notice on its own topic."""
-        listing = self.market.change_tick(self._one_of_the_tail(target))
-        self._announced.append(listing)
+    def begin_book_anew(self, listing: Listing) -> None:
+        """What was told counts in the old ticks: whoever reads it starts anew."""
+        self.announce(listing)
         i = self.market.index[listing.symbol]
         if i in self.windows:
-            # What was told counts in the old ticks: whoever reads it starts anew.
             self.windows[i] = Window(self.market.state, i, self.levels)
             self.windows[i].restarted = True
 
@@ -278,12 +237,7 @@ class TopicMarket(ABC):
         for window in self.windows.values():
             window.restarted = True
         if not self.windows:  # nobody would notice: as soon as somebody reads
-            self._timetable.append((self.now_ms + 1_000, self._restart))
-
-    def _one_of_the_tail(self, target: str) -> str:
-        if target.upper() in self.market.index:
-            return target.upper()
-        return next(one.symbol for one in reversed(self.market.listings) if one.status == "TRADING")
+            self._at(self.now_ms + 1_000, self._restart)
 
 
 def _numbered(rows: Iterator[Fill], last: int | None) -> Iterator[Fill]:

@@ -81,7 +81,11 @@ _LEFTOVERS = (
 )
 """Delisted names: they stay in exchangeInfo as SETTLING for good, and are silent."""
 
-_QUARTERLIES = (("261225", "CURRENT_QUARTER", 1_798_185_600_000), ("270326", "NEXT_QUARTER", 1_806_048_000_000))
+_QUARTERLIES = (
+    ("261225", "CURRENT_QUARTER", 1_798_185_600_000, 1.003),
+    ("270326", "NEXT_QUARTER", 1_806_048_000_000, 1.011),
+)
+"""Names, kinds, ends, and what their price is above the perpetual's."""
 
 
 @dataclass(frozen=True)
@@ -174,9 +178,9 @@ def build_universe(symbols: int, seed: int) -> list[Listing]:
         listings.append(_unknown(symbol, price, len(listings) + 1, drawn, tradfi=tradfi))
     listings = [_with_character(listing, drawn) for listing in listings]
     quarterlies = [
-        _quarterly(listing, suffix, contract, delivery_ms)
+        _quarterly(listing, suffix, contract, delivery_ms, above)
         for listing in listings[:2]
-        for suffix, contract, delivery_ms in _QUARTERLIES
+        for suffix, contract, delivery_ms, above in _QUARTERLIES
     ]
     leftovers = [
         replace(_unknown(symbol, None, 400, drawn), status="SETTLING", delivery_ms=1_770_000_000_000)
@@ -248,6 +252,7 @@ def _known(row: list[str], rank: int) -> Listing:
         volatility=0.45,
         beta=1.0,
         rank=rank,
+        follows=f"{base}USDT" if quote == "USDC" else "",
     )
 
 
@@ -288,16 +293,18 @@ def _with_character(listing: Listing, drawn: random.Random) -> Listing:
     return replace(listing, adv=listing.adv * spread, volatility=volatility, beta=beta, funding_hours=hours)
 
 
-def _quarterly(listing: Listing, suffix: str, contract: str, delivery_ms: int) -> Listing:
+def _quarterly(listing: Listing, suffix: str, contract: str, delivery_ms: int, above: float) -> Listing:
     return replace(
         listing,
         symbol=f"{listing.symbol}_{suffix}",
         contract=contract,
-        price=listing.price * 1.008,
+        price=listing.price * above,
         adv=listing.adv * 0.004,
         trades_per_s=listing.trades_per_s * 0.03,
         rank=200,
         delivery_ms=delivery_ms,
+        follows=listing.symbol,
+        multiple=above,
     )
 
 
