@@ -18,6 +18,7 @@ from tapewatch.config import Config, ThresholdsConfig
 from tapewatch.feed.dialects import DIALECTS
 from tapewatch.feed.driver import VenueFeed
 from tapewatch.feed.streams import READ_PADDING
+from tapewatch.model.channel import Channel
 from tapewatch.model.views import BookState, FeedState
 from tapewatch.node.quarantine import Quarantine
 from tapewatch.node.venue import VenueNode
@@ -166,6 +167,17 @@ async def test_an_interruption_is_a_gap_and_over_soon(name: str, tmp_path: Path)
         await w.until(lambda: w.live_books() == SYMBOLS)
         if name == "okx":
             await w.until(lambda: w.totals["filled"] > 0)
+        assert w.node.ledger.check(w.node.engine) == []
+
+
+@pytest.mark.usefixtures("_warm")
+async def test_trades_of_bybit_that_fell_silent_leave_a_gap(tmp_path: Path) -> None:
+    """Its ids do not tell what was missed while a stream was acknowledged and silent: the remedy does."""
+    async with world("bybit", tmp_path) as w:
+        await w.until(lambda: w.totals["count"] > 20)
+        trades = [s for socket in w.feed.sockets.values() for s in socket.plan.streams if s.channel is Channel.TRADES]
+        w.feed._lost_in_silence(trades)
+        await w.until(lambda: any(len(w.node.engine.gaps(one.index)) for one in w.node.universe))
         assert w.node.ledger.check(w.node.engine) == []
 
 

@@ -7,6 +7,7 @@ import logging
 from array import array
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -17,6 +18,7 @@ from feed_peer import Peer, Server, data, serving
 from tapewatch.feed import socket as module
 from tapewatch.feed.backoff import Backoff
 from tapewatch.feed.binance_usdm import DIALECT, agg_trade, canary
+from tapewatch.feed.gate import Gate
 from tapewatch.feed.plan import SocketPlan, Stream
 from tapewatch.feed.socket import Socket, _drop
 from tapewatch.feed.taps import LiquidationsOnce
@@ -61,7 +63,7 @@ class Keeper:
             self.dog,
             self,
             random=Random(7),
-            gate=asyncio.Semaphore(4),
+            gate=Gate(4),
             lifetime_s=lifetime_s,
         )
 
@@ -305,6 +307,34 @@ async def test_a_command_nobody_answers_costs_the_connection() -> None:
                 keeper.second()
             await until(lambda: keeper.lost == 1)
             assert "no answer to SUBSCRIBE" in keeper.socket.status().detail
+
+
+async def test_who_has_no_commands_left_moves_to_a_new_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OKX takes 480 commands an hour and refuses the rest: a book that breaks again and again must not end there."""
+    monkeypatch.setattr(WIRE, "commands_per_hour", 3)
+    async with serving(obedient) as server:
+        keeper = Keeper(server)
+        async with keeper.running():
+            await until(lambda: len(keeper.confirmed) == 3)
+            keeper.socket.subscribe_again(PLAN.streams[:1])
+            await until(lambda: len(keeper.confirmed) == 4)
+            keeper.socket.subscribe_again(PLAN.streams[:1])
+            await until(lambda: len(server.peers) == 2 and data(A) in keeper.messages)
+            for _ in range(4):
+                keeper.second()
+            await until(lambda: keeper.socket.rotations == 1)
+            assert keeper.lost == 0
+
+
+async def test_connections_begin_no_faster_than_the_venue_allows() -> None:
+    gate, loop, begun = Gate(4, every_s=0.05), asyncio.get_running_loop(), list[float]()
+
+    async def connect() -> None:
+        async with gate:
+            begun.append(loop.time())
+
+    await asyncio.gather(*(connect() for _ in range(4)))
+    assert all(after - before >= 0.049 for before, after in pairwise(sorted(begun)))
 
 
 async def test_names_in_any_spelling_and_key_order_are_counted() -> None:

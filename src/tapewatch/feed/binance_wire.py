@@ -35,6 +35,7 @@ class BinanceWire:
     heading = Heading(b'{"stream":"', b'"')
     event_time = re.compile(rb'"E":\s?(\d{13})\b')
     names_per_command = 100
+    commands_per_hour: int | None = None
     ping = b""
     ping_every_s = 0.0
 

@@ -63,6 +63,7 @@ class BybitWire:
     event_time = re.compile(rb'"ts":\s?(\d{13})\b')
     names_per_command = 100
     command_every_s = 0.1
+    commands_per_hour: int | None = None
     ping = PING
     ping_every_s = PING_EVERY_S
 

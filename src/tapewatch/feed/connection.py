@@ -8,7 +8,7 @@ import itertools
 import logging
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -30,6 +30,7 @@ PING_IDLE_S = 15.0
 PING_ANSWER_S = 10.0
 """A half-open connection (no FIN ever came) is found within both together."""
 CLOSE_WITHIN_S = 2.0
+HOUR_S = 3_600.0
 
 _wire_log = logging.getLogger("tapewatch.feed.wire")
 _wire_log.setLevel(logging.CRITICAL)  # every fault of a connection is in `Connection.why`, logged once per episode
@@ -86,6 +87,8 @@ class Connection(WSListener):
         self._fragments: bytearray | None = None
         self._waiting: deque[_Command] = deque()
         self._sent: dict[int, _Command] = {}
+        self._sent_at: deque[float] = deque(maxlen=wire.commands_per_hour or 0)
+        """When commands were sent, where the venue counts them for so long."""
         self._ids = itertools.count(1)
         self._pacer: asyncio.TimerHandle | None = None
         self._pinger: asyncio.TimerHandle | None = None
@@ -176,6 +179,17 @@ class Connection(WSListener):
     def unsubscribe(self, names: Iterable[str]) -> None:
         self._queue("UNSUBSCRIBE", names)
 
+    def has_commands_for(self, gone: Sequence[str], new: Sequence[str]) -> bool:
+        """Whether the venue still takes the commands for these, of all that it takes within an hour."""
+        most, size = self._wire.commands_per_hour, self._wire.names_per_command
+        if most is None:
+            return True
+        hour_ago = asyncio.get_running_loop().time() - HOUR_S
+        while self._sent_at and self._sent_at[0] < hour_ago:
+            self._sent_at.popleft()
+        needed = -(-len(gone) // size) - (-len(new) // size)
+        return len(self._sent_at) + len(self._waiting) + needed <= most
+
     @property
     def unanswered(self) -> bool:
         """Some command has not been sent or answered yet."""
@@ -213,6 +227,7 @@ class Connection(WSListener):
         command.tries += 1
         number = next(self._ids)
         self._sent[number] = command
+        self._sent_at.append(asyncio.get_running_loop().time())
         # Venues take commands as text frames only; Binance answers a binary one with close 1008.
         self._transport.send(WSMsgType.TEXT, self._wire.command(command.method, command.names, number))
         self._pacer = asyncio.get_running_loop().call_later(self._wire.command_every_s, self._send_next)

@@ -25,6 +25,8 @@ class Dialect:
     offer: Offer
     path: Callable[[str], str]
     """What stands behind ``ws_url`` for a route of `offer`."""
+    connect_every_s: float = 0.0
+    """No two connections are begun within so long."""
     last_trade_ids: Callable[[bytes], list[tuple[str, int]]] | None = None
     """Symbol and newest trade id of each row of a frame with 24 h figures of the whole market: they testify against a
     silent trade stream. None where the venue tells none; then such a stream is judged by its own rate."""

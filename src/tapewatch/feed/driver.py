@@ -20,12 +20,14 @@ from ..config import VenueConfig
 from ..model.channel import Channel
 from ..model.errors import VenueError
 from ..model.instrument import Instrument, Universe
+from ..model.rules import TradeIds
 from ..model.views import FeedState
 from .adv import AdvLoader
 from .backfill import TradeBackfill
 from .backoff import Backoff
 from .books import BookLoader
 from .dialect import Dialect
+from .gate import Gate
 from .interest import InterestPoller
 from .klines import KlineLoader
 from .plan import Stream, plan
@@ -117,7 +119,7 @@ class VenueFeed:
         self._followed_books: set[str] = set()
         self._socket_tasks: dict[str, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
-        self._gate = asyncio.Semaphore(HANDSHAKES_AT_A_TIME)
+        self._gate = Gate(HANDSHAKES_AT_A_TIME, dialect.connect_every_s)
         self._doorbell = asyncio.Event()
         self._troubles: dict[str, str] = {}
         """What is wrong outside the sockets: one sentence for each thing that fails."""
@@ -359,6 +361,8 @@ class VenueFeed:
                     "silence venue=%s socket=%s remedy=%s reason=%r",
                     self.product.name, remedy.socket, action.value, remedy.reason,
                 )  # fmt: skip
+                if self.product.trades.ids is TradeIds.RISING:
+                    self._lost_in_silence(remedy.streams)
                 if action is Action.RESUBSCRIBE:
                     socket.subscribe_again(remedy.streams)
                 elif action is Action.REPLACE:
@@ -367,6 +371,11 @@ class VenueFeed:
                     socket.reconnect(remedy.reason)
             for socket in self.sockets.values():
                 socket.tick(SECOND)
+
+    def _lost_in_silence(self, streams: Sequence[Stream]) -> None:
+        """Where ids do not tell that trades are missing, the silence itself is the gap."""
+        symbols = [stream.symbol for stream in streams if stream.channel is Channel.TRADES]
+        self._books.want(self._sink.on_disconnect(symbols, Channel.TRADES.value))
 
     def _remedies(self, now_s: float) -> list[Remedy]:
         """What the watchdog prescribes; nothing to a recording, whose streams end where they end."""

@@ -10,6 +10,8 @@ import msgspec
 from ..model.channel import Channel
 from ..venues.okx_swap import (
     BOOKS_PER_SOCKET,
+    COMMANDS_PER_HOUR,
+    CONNECTIONS_PER_S,
     HISTORY_TRADES_PAGE,
     PING,
     PING_EVERY_S,
@@ -87,7 +89,7 @@ class OkxWire:
     event_time = re.compile(rb'"ts":\s?"(\d{13})"')
     names_per_command = 100
     command_every_s = 0.1
-    """What the venue counts are commands in an hour (`COMMANDS_PER_HOUR`): each takes as many streams as it can."""
+    commands_per_hour: int | None = COMMANDS_PER_HOUR
     ping = PING
     ping_every_s = PING_EVERY_S
 
@@ -206,5 +208,6 @@ DIALECT = Dialect(
         books_per_socket=BOOKS_PER_SOCKET,
     ),
     path=lambda _: WS_PATH,
+    connect_every_s=1.0 / CONNECTIONS_PER_S,
     liquidation_mark=b'"data":[',
 )

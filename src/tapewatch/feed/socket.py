@@ -14,6 +14,7 @@ import msgspec
 
 from .backoff import Backoff
 from .connection import ConnectError, Connection
+from .gate import Gate
 from .plan import SocketPlan, Stream, changes
 from .reasons import UNREADABLE
 from .status import SocketStatus
@@ -71,7 +72,7 @@ class Socket:
         reader: Reader,
         *,
         random: Random,
-        gate: asyncio.Semaphore,
+        gate: Gate,
         clock: Callable[[], int] = time.time_ns,
         lifetime_s: float = LIFETIME_S,
     ) -> None:
@@ -128,7 +129,6 @@ class Socket:
 
     async def _open(self) -> Connection:
         connection = Connection(self._on_read, self._on_confirmed, self.wire)
-        # A venue that comes back is not met by all sockets at the same moment.
         async with self._gate:
             await connection.open(self.url, OPEN_WITHIN_S)
         connection.subscribe(stream.name for stream in self.plan.streams)
@@ -225,16 +225,25 @@ class Socket:
         """Carry another set of streams from now on; what stays is not touched."""
         change = changes(self.plan, plan)
         self.plan = plan
+        gone = [stream.name for stream in change.unsubscribe]
+        new = [stream.name for stream in change.subscribe]
         for connection in self._connections():
-            connection.unsubscribe(stream.name for stream in change.unsubscribe)
-            connection.subscribe(stream.name for stream in change.subscribe)
+            self._command(connection, gone, new)
 
     def subscribe_again(self, streams: Iterable[Stream]) -> None:
         """Ask once more for streams that are acknowledged and silent."""
         names = [stream.name for stream in streams]
         if self._connection is not None:
-            self._connection.unsubscribe(names)
-            self._connection.subscribe(names)
+            self._command(self._connection, names, names)
+
+    def _command(self, connection: Connection, gone: Sequence[str], new: Sequence[str]) -> None:
+        """Give streams up and ask for others; where the venue takes no more commands, on a new connection."""
+        if connection.has_commands_for(gone, new):
+            connection.unsubscribe(gone)
+            connection.subscribe(new)
+        else:
+            log.info("socket_out_of_commands socket=%s", self.plan.name)
+            self.replace()
 
     def replace(self) -> None:
         """Open a new connection and then close this one, as before the venue's own cut."""

@@ -45,6 +45,8 @@ class Wire(Protocol):
     names_per_command: int
     command_every_s: float
     """Half of what the venue allows, so that pongs always fit."""
+    commands_per_hour: int | None
+    """On one connection; None where the venue does not count so long."""
     ping: bytes
     """Text that asks for a sign of life; empty where the protocol's own pings suffice."""
     ping_every_s: float
