@@ -140,7 +140,7 @@ class Derivs:
 
     def since_ms(self, name: str) -> int | None:
         """From when on minutes are kept: what is older than this is not known."""
-        return self.history(name).since_ms or None
+        return self.history(name).first_ms or None
 
     def minutes(self, name: str, instrument: Instrument, figure: str, minutes: int) -> list[tuple[int, float | None]]:
         """(end of the minute, ms, figure) of one instrument, oldest first; funding in percent per 8 hours."""

@@ -29,7 +29,9 @@ class VenueHistory:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.since_ms = 0
-        """When the first figure was kept; 0 before it."""
+        """When the first figure was kept by this program; 0 before it."""
+        self._restored = 0
+        """The oldest minute that an earlier program kept; 0: none."""
         self.funding_ms: NDArray[np.int64] = np.zeros(len(engine.universe), np.int64)
         """Time between payments as learned from two of them in a row, 0: not yet."""
         self._next_funding: NDArray[np.int64] = np.zeros(len(engine.universe), np.int64)
@@ -52,6 +54,32 @@ class VenueHistory:
         if not self.since_ms:
             self.since_ms = self.engine.clock_ms
         self._learn(next_funding_ms)
+
+    @property
+    def first_ms(self) -> int:
+        """From when on minutes are known, those of earlier programs with them; 0: none is."""
+        return min((ms for ms in (self.since_ms, self._restored * MINUTE_MS) if ms), default=0)
+
+    def finished(self, after: int) -> list[tuple[int, NDArray[np.float32]]]:
+        """Minutes behind `after` that are over, oldest first: number, and figures as (figure, instrument)."""
+        present = self.engine.clock_ms // MINUTE_MS
+        over = np.sort(self._minute[(self._minute > after) & (self._minute < present)])
+        return [(int(number), self._values[:, number % MINUTES].copy()) for number in over]
+
+    def restore(self, minute: int, columns: NDArray[np.int64], figures: NDArray[np.float32]) -> None:
+        """Take a minute as `finished` once gave it; `columns` are the instruments now (-1: of none).
+
+        What was seen since stays as it is.
+        """
+        at, here = minute % MINUTES, columns >= 0
+        if self._minute[at] > minute:
+            return
+        if self._minute[at] < minute:
+            self._minute[at] = minute
+            self._values[:, at] = np.nan
+        held = self._values[:, at, columns[here]]
+        self._values[:, at, columns[here]] = np.where(np.isnan(held), figures[:, here], held)
+        self._restored = min(self._restored or minute, minute)
 
     def _learn(self, next_funding_ms: NDArray[np.int64]) -> None:
         before = self._next_funding[: len(next_funding_ms)]

@@ -27,6 +27,7 @@ from .alerting import Alerting
 from .audit import Audit
 from .desk import Desk
 from .gapbook import keep_gaps
+from .minutes import keep_minutes
 from .quarantine import Quarantine, Refused
 from .queries import Queries
 from .recorder import Recorder
@@ -139,6 +140,7 @@ class Node:
             if self.sealing is not None:
                 tasks.create_task(load_stored_day(self.venues, self.config.store, self.sealing))
                 tasks.create_task(keep_gaps(self.venues, self.config.store, self.sealing))
+                tasks.create_task(keep_minutes(self.venues, self.derivs, self.config.store))
             if self.storage is not None:
                 tasks.create_task(self.storage.watch())
             if self.sealing is not None:

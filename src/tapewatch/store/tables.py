@@ -209,6 +209,22 @@ metrics = Table(
     sqlite_with_rowid=False,
 )
 
+minutes = Table(
+    "minutes",
+    metadata,
+    Column("venue", Text, primary_key=True),
+    _key("minute"),
+    Column("figures", LargeBinary, nullable=False),
+)
+
+minute_symbols = Table(
+    "minute_symbols",
+    metadata,
+    Column("venue", Text, primary_key=True),
+    _key("since"),
+    Column("symbols", Text, nullable=False),
+)
+
 layouts = Table(
     "layouts",
     metadata,
