@@ -87,7 +87,8 @@ async def test_api_once_and_screen_tell_the_same_numbers(world: World) -> None:
         assert by_name(told[panel]["rows"]) == by_name(row for row in rows if row["symbol"] in coins)
     assert told["whales"]["rows"] == whales["rows"]
     assert told["whales"]["flow"] == whales["flow"]
-    assert {name: told["clusters"][name] for name in clusters if name != "server_ts"} == {
+    (first, *_) = told["clusters"]["markets"]
+    assert {name: first[name] for name in clusters if name != "server_ts"} == {
         name: value for name, value in clusters.items() if name != "server_ts"
     }
     assert told["cvd"]["ts"] == cvd["ts"]
@@ -250,8 +251,7 @@ async def test_keys_for_symbol_and_venues(world: World, tmp_path: Path) -> None:
         await seat.until(lambda: market.complete)
         shown = seat.app.shown
         assert shown.choice.coin == "ETH"
-        assert shown.clusters is not None
-        assert (shown.clusters["symbol"], shown.cvd and shown.cvd.meta["symbol"]) == ("ETHUSDT", "ETHUSDT")
+        assert (shown.clusters[0]["symbol"], shown.cvd and shown.cvd.meta["symbol"]) == ("ETHUSDT", "ETHUSDT")
         assert shown.flow[0]["symbol"] == "ETHUSDT"  # what is looked at comes first
         await seat.press("S")
         assert market.choice.coin == "BTC"

@@ -21,6 +21,7 @@ const numbers = JSON.parse(readFileSync(0, 'utf8'));
 const told = numbers.map((x) => [
   page.quantity(x), page.quantity(x, 3), page.signed(x, 3), page.money(x), page.signedMoney(x), page.percent(x),
   page.percent(x, 4), page.percent(x, 1), page.share(Math.abs(x)), page.span(Math.abs(x)),
+  page.price(x, 2),
 ]);
 process.stdout.write(JSON.stringify(told));
 """
@@ -60,7 +61,7 @@ def test_the_terminal_prints_what_the_page_prints(numbers: list[float], tmp_path
         ours = [
             terminal.quantity(x), terminal.quantity(x, 3), terminal.signed(x, 3), terminal.money(x),
             terminal.signed_money(x), terminal.percent(x), terminal.percent(x, 4), terminal.percent(x, 1),
-            terminal.share(abs(x)), terminal.span(abs(x)),
+            terminal.share(abs(x)), terminal.span(abs(x)), terminal.price(x, 2),
         ]  # fmt: skip
         assert ours == told, x
 
@@ -68,12 +69,12 @@ def test_the_terminal_prints_what_the_page_prints(numbers: list[float], tmp_path
 def test_what_is_missing_is_no_number() -> None:
     for rule in (terminal.quantity, terminal.signed, terminal.money, terminal.percent, terminal.share, terminal.span):
         assert rule(None) == rule(float("nan")) == "—"
-    assert terminal.countdown(None) == terminal.clock(None) == terminal.exact(None) == "—"
+    assert terminal.countdown(None) == terminal.clock(None) == terminal.price(None, 1) == "—"
 
 
 def test_prices_keep_their_digits() -> None:
-    assert terminal.exact(Decimal("84500.10")) == "84500.10"
-    assert terminal.exact(Decimal("84500.5"), 2) == "84500.50"
-    assert terminal.exact(84500, 1) == "84500.0"
-    assert terminal.exact(Decimal("1E-7")) == "0.0000001"
+    assert terminal.price(Decimal("84500.5"), 2) == "84500.50"
+    assert terminal.price(84500, 1) == "84500.0"
+    assert terminal.price(Decimal("1E-7"), 7) == "0.0000001"
+    assert terminal.price(84551.1234, 2) == "84551.12"
     assert (terminal.countdown(28_799_000), terminal.countdown(724_400)) == ("7:59:59", "12:04")

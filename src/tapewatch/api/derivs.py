@@ -44,6 +44,8 @@ Symbols = Annotated[str, Query(description="Comma-separated, at most 12; each on
 Minutes = Annotated[int, Query(ge=1, le=1_536, description="Minutes back from the newest.")]
 BasisFigure = Annotated[Literal["basis", "premium"], Query(description="Against spot, or mark against index.")]
 
+MINUTES = returns(schemas.MinuteHistory, "Minutes, oldest first.")
+
 
 def derivs_routes(venues: Mapping[str, VenueView], derivs: Derivs) -> APIRouter:
     """Routes of the derivatives panels. Rows are those of the stream, digit by digit."""
@@ -67,6 +69,19 @@ def derivs_routes(venues: Mapping[str, VenueView], derivs: Derivs) -> APIRouter:
         head = {"exchange": exchange, "server_ts": now_ms(), "since_ts": since(asked), "stale": stale}
         return answer_rows(head | {"rows": rows})
 
+    def past(exchange: str, symbol: str, figure: str, minutes: int) -> Response:
+        """Minutes of one instrument's figure."""
+        instrument = find_instrument(find_market(venues, exchange), symbol)
+        points = derivs.minutes(exchange, instrument, figure, minutes)
+        head = {
+            "exchange": exchange,
+            "symbol": instrument.symbol,
+            "figure": {"rate": "rate_8h_pct", "interest": "quantity"}.get(figure, f"{figure}_bps"),
+            "server_ts": now_ms(),
+            "since_ts": derivs.since_ms(exchange),
+        }
+        return answer_rows(head | {"points": [{"ts": ts, "value": value} for ts, value in points]})
+
     @api.get("/basis", responses=returns(schemas.Basis, "One row a derivative."))
     async def basis(exchange: AnyExchange = "binance", symbol: AnySymbol = None) -> Response:
         """Basis against spot from simultaneous mid prices, premium of mark over index; an hour and a day ago."""
@@ -74,7 +89,7 @@ def derivs_routes(venues: Mapping[str, VenueView], derivs: Derivs) -> APIRouter:
         rows = [row for name, one in asked for row in derivs.basis(name, one)]
         return told(exchange, asked, rows)
 
-    @api.get("/basis/history", responses=returns(schemas.MinuteHistory, "Minutes, oldest first."))
+    @api.get("/basis/history", responses=MINUTES)
     async def basis_history(
         exchange: Exchange = "binance",
         symbol: SymbolName = "BTCUSDT",
@@ -82,8 +97,7 @@ def derivs_routes(venues: Mapping[str, VenueView], derivs: Derivs) -> APIRouter:
         minutes: Minutes = 60,
     ) -> Response:
         """One instrument's basis, or premium, minute by minute, bps."""
-        instrument = find_instrument(find_market(venues, exchange), symbol)
-        return answer_rows(_minutes(derivs, exchange, instrument, figure, minutes))
+        return past(exchange, symbol, figure, minutes)
 
     @api.get("/funding", responses=returns(schemas.Funding, "One row a perpetual."))
     async def funding(exchange: AnyExchange = "binance", symbol: AnySymbol = None) -> Response:
@@ -92,13 +106,12 @@ def derivs_routes(venues: Mapping[str, VenueView], derivs: Derivs) -> APIRouter:
         rows = [row for name, one in asked for row in derivs.funding(name, one)]
         return told(exchange, asked, rows)
 
-    @api.get("/funding/history", responses=returns(schemas.MinuteHistory, "Minutes, oldest first."))
+    @api.get("/funding/history", responses=MINUTES)
     async def funding_history(
         exchange: Exchange = "binance", symbol: SymbolName = "BTCUSDT", minutes: Minutes = 60
     ) -> Response:
         """One perpetual's running estimate of the next rate, minute by minute, percent per 8 hours."""
-        instrument = find_instrument(find_market(venues, exchange), symbol)
-        return answer_rows(_minutes(derivs, exchange, instrument, "rate", minutes))
+        return past(exchange, symbol, "rate", minutes)
 
     @api.get("/interest", responses=returns(schemas.Interest, "One row a derivative."))
     async def interest(exchange: AnyExchange = "binance", symbol: AnySymbol = None) -> Response:
@@ -107,13 +120,12 @@ def derivs_routes(venues: Mapping[str, VenueView], derivs: Derivs) -> APIRouter:
         rows = [row for name, one in asked for row in derivs.interest(name, one)]
         return told(exchange, asked, rows)
 
-    @api.get("/interest/history", responses=returns(schemas.MinuteHistory, "Minutes, oldest first."))
+    @api.get("/interest/history", responses=MINUTES)
     async def interest_history(
         exchange: Exchange = "binance", symbol: SymbolName = "BTCUSDT", minutes: Minutes = 60
     ) -> Response:
         """One derivative's open interest, minute by minute, base units."""
-        instrument = find_instrument(find_market(venues, exchange), symbol)
-        return answer_rows(_minutes(derivs, exchange, instrument, "interest", minutes))
+        return past(exchange, symbol, "interest", minutes)
 
     @api.get("/whales", responses=returns(schemas.Whales, "Newest first."))
     async def whales(exchange: AnyExchange = ALL_VENUES, symbol: AnySymbol = None, limit: Limit = 100) -> Response:
@@ -168,18 +180,6 @@ def derivs_routes(venues: Mapping[str, VenueView], derivs: Derivs) -> APIRouter:
         return answer_rows(head | derivs.clusters(venue.name, instrument, ticks, CLUSTER_WINDOWS_MS[window]))
 
     return api
-
-
-def _minutes(derivs: Derivs, exchange: str, instrument: Instrument, figure: str, minutes: int) -> dict[str, Any]:
-    points = derivs.minutes(exchange, instrument, figure, minutes)
-    return {
-        "exchange": exchange,
-        "symbol": instrument.symbol,
-        "figure": {"rate": "rate_8h_pct", "interest": "quantity"}.get(figure, f"{figure}_bps"),
-        "server_ts": now_ms(),
-        "since_ts": derivs.since_ms(exchange),
-        "points": [{"ts": ts, "value": value} for ts, value in points],
-    }
 
 
 def _bucket_ticks(instrument: Instrument, bucket: str) -> int:

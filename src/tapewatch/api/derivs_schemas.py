@@ -10,6 +10,7 @@ from .schemas import Answer, Count, Money, Price, Quantity, Ratio, ServerMs, Tim
 
 Bps = Annotated[float, Field(description="Basis points.")]
 Percent = Annotated[float, Field(description="Percent.")]
+Decimals = Annotated[int, Field(description="Of the tick; mids and averages are printed with one more.")]
 Why = Annotated[str | None, Field(description="Why a figure is null, in one sentence.")]
 Since = Annotated[
     dict[str, int | None], Field(description="By venue: from when on minutes are kept. What is older is null.")
@@ -23,9 +24,11 @@ class BasisRow(Answer):
     exchange: str
     symbol: str
     kind: str
+    price_decimals: Decimals
     mid: Price | None
     spot_exchange: str | None
     spot_symbol: str | None
+    spot_decimals: Decimals | None
     spot_mid: Price | None
     basis_bps: Annotated[Bps | None, Field(description="(mid - spot mid) / spot mid, of the same moment.")]
     state: Literal["FLAT", "CONTANGO", "BACKWARDATION", "STEEP CONTANGO", "STEEP BACKWARDATION"] | None
@@ -122,6 +125,7 @@ class Whale(Answer):
     tier: Annotated[
         Literal["mega", "whale", "symbol"], Field(description="symbol: large only against its symbol's average day.")
     ]
+    price_decimals: Decimals
     price: Annotated[float, Field(description="VWAP, quote currency.")]
     low: Price
     high: Price
@@ -298,6 +302,7 @@ class Clusters(Answer):
     exchange: str
     symbol: str
     server_ts: ServerMs
+    price_decimals: Decimals
     bucket: Price
     ts: TimeMs
     window_ms: int

@@ -116,6 +116,7 @@ def clusters(
     upper = bounds.of_rows(rows)
     why_unbounded = words if coverage == "sampled" else "the trades around some of its reports are not all held"
     return {
+        "price_decimals": instrument.tick.decimals,
         "bucket": instrument.tick.to_decimal(width),
         "ts": engine.clock_ms,
         "window_ms": window_ms,

@@ -38,6 +38,7 @@ def whale_row(name: str, engine: Engine, row: np.void) -> dict[str, Any]:
         "symbol": one.symbol,
         "side": "sell" if row["sell"] else "buy",
         "tier": tier_of(float(notional), engine, one),
+        "price_decimals": one.tick.decimals,
         "price": round(one.tick.to_float(float(row["vwap"])), one.tick.decimals + 4),
         "low": one.tick.to_decimal(row["low"]),
         "high": one.tick.to_decimal(row["high"]),

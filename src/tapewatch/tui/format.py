@@ -84,15 +84,9 @@ def share(value: Maybe) -> str:
     return fixed(value, 0 if value >= 99.95 else 1 if value >= 9.995 else 2)
 
 
-def exact(value: Maybe, decimals: int | None = None) -> str:
-    """A price as the API printed it, filled up with zeros to `decimals` so that points stand under each other."""
-    if value is None:
-        return MISSING
-    text = f"{Decimal(value):f}"
-    if decimals is None:
-        return text
-    whole, _, fraction = text.partition(".")
-    return f"{whole}.{fraction.ljust(decimals, '0')}" if decimals else text
+def price(value: Maybe, decimals: int) -> str:
+    """With all decimals of the tick, so that points stand under each other; of a mid or an average, one more."""
+    return MISSING if value is None or _is_missing(value) else fixed(value, decimals)
 
 
 def clock(ms: Maybe) -> str:

@@ -14,7 +14,7 @@ TRADING = "TRADING"
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One instrument as far as the dashboard needs it; `decimals` of its prices."""
+    """One instrument as far as the dashboard needs it."""
 
     exchange: str
     symbol: str
@@ -22,7 +22,6 @@ class Listed:
     quote: str
     kind: str
     trading: bool
-    decimals: int
 
 
 class Listing:
@@ -46,7 +45,6 @@ class Listing:
             row["symbol"]: Listed(
                 exchange, row["symbol"], coin_of(row["base"], row["kind"]), row["quote"], row["kind"],
                 row["status"] == TRADING,
-                row["tick_grid"][1],
             )
             for row in symbols
         }  # fmt: skip

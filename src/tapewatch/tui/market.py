@@ -12,7 +12,7 @@ from ..client import Client, ClientError, Frame, NotYetError, Rows, Steps, Strea
 from .choice import ALL, PANELS, Choice, Panel
 from .format import clock_minutes, span
 from .freshness import Health, Row, is_well, judge, link_health
-from .listing import Listed, Listing
+from .listing import SPOT, Listed, Listing
 
 WHALES_KEPT = 200
 LIST_AGAIN_S = 2.0
@@ -50,14 +50,10 @@ class Shown:
     funding: list[Row]
     whales: list[Row]
     whale_flow: list[Row]
-    clusters: Row | None
+    clusters: list[Row]
+    """Of each market of the coin whose liquidations are followed, that of the venue looked at first."""
     cvd: Steps | None
     listing: Listing
-
-    def decimals(self, exchange: str | None, symbol: str | None) -> int:
-        """Decimals of an instrument's prices; 0 where it is not known."""
-        one = self.listing.find(exchange or "", symbol or "")
-        return one.decimals if one else 0
 
     def fitting(self, rows: list[Row], room: int) -> list[Row]:
         """All rows where there is room; else those of each venue's main market of a coin come first."""
@@ -137,9 +133,18 @@ class Market:
         if here := self._looked_at():
             market = (("exchange", here.exchange), ("symbol", here.symbol))
             wishes["cvd"] = ("cvd", (*market, ("span", choice.window("cvd")), ("unit", choice.unit("cvd"))))
-            if here.kind != "spot":
-                wishes["clusters"] = ("clusters", (*market, ("window", choice.window("clusters"))))
+        window = ("window", choice.window("clusters"))
+        for one in self._liquidated():
+            market = (("exchange", one.exchange), ("symbol", one.symbol))
+            wishes[f"clusters:{one.exchange}"] = ("clusters", (*market, window))
         return wishes
+
+    def _liquidated(self) -> list[Listed]:
+        """The coin's main derivative on each chosen venue."""
+        home = self.listing.home(self.choice.coin)
+        names = self.venues if self.choice.venue == ALL else (self.choice.venue,)
+        mains = [self.listing.main(name, home.coin) for name in names] if home else []
+        return [one for one in mains if one is not None and one.kind != SPOT]
 
     def _looked_at(self) -> Listed | None:
         """The market of the coin on the chosen venue; of all venues, the first one's."""
@@ -216,7 +221,8 @@ class Market:
         modes = {str(one["mode"]) for one in venues.values()}
         clocks = [int(one["clock_ms"]) for one in venues.values()]
         link = link_health(self.stream, now)
-        steps, clusters = self._states.get("cvd"), self._states.get("clusters")
+        steps = self._states.get("cvd")
+        clusters = [self._states.get(f"clusters:{one.exchange}") for one in self._liquidated()]
         here = self._looked_at()
         return Shown(
             now_ms=max(clocks, default=0) if modes == {"replay"} else self.stream.server_ms(),
@@ -235,7 +241,7 @@ class Market:
             funding=self._rows_of_coins("funding"),
             whales=self._whale_rows(),
             whale_flow=[one for one in self._head("whales").get("flow", []) if self._chosen(one)],
-            clusters=clusters if isinstance(clusters, dict) and clusters else None,
+            clusters=[told for told in clusters if isinstance(told, dict) and told],
             cvd=_copied(steps) if isinstance(steps, Steps) and steps.meta else None,
             listing=self.listing,
         )
@@ -252,9 +258,9 @@ class Market:
         ages = [one.age_s for one in followed if one.age_s is not None]
         refused = next((one.refused for one in followed if one.refused), "") if not ages else ""
         venues = self._status.get("venues", {})
-        of_one = panel in ("clusters", "cvd") and here is not None
+        of_one = here is not None and (panel == "cvd" or (panel == "clusters" and self.choice.venue != ALL))
         venue = venues.get(here.exchange) if of_one and here else _best(list(venues.values()))
-        told = self._states.get("clusters")
+        told = self._states.get(f"clusters:{here.exchange}") if of_one and here else None
         why = told.get("depth_why") if panel == "clusters" and isinstance(told, dict) else None
         return judge(
             age_s=min(ages, default=None),
@@ -276,13 +282,10 @@ class Market:
             if panel in ("clusters", "cvd") and here is None:
                 where = "no venue here lists" if choice.venue == ALL else f"{choice.venue} lists no market of"
                 notes.append(f"{where} {choice.coin}")
-        if panel == "clusters" and here is not None and here.kind == "spot":
+        if panel == "clusters" and here is not None and here.kind == SPOT:
             notes.append(f"{here.exchange} is a spot market: nobody is liquidated there")
         for name, told in self._status.get("venues", {}).items():
-            of_panel = (
-                here is None or name == here.exchange if panel == "clusters" else self._chosen({"exchange": name})
-            )
-            if of_panel and not is_well(told):
+            if self._chosen({"exchange": name}) and not is_well(told):
                 age = f" {span(told['data_age_ms'])}" if told["data_age_ms"] is not None else ""
                 detail = f": {told['detail']}" if told["detail"] else ""
                 notes.append(f"{name} {str(told['state']).upper()}{age}{detail}")
@@ -373,7 +376,7 @@ def as_json(shown: Shown) -> Row:
         "cvd": _cvd_json(shown.cvd),
         "basis": {"rows": shown.basis},
         "funding": {"rows": shown.funding},
-        "clusters": shown.clusters or {},
+        "clusters": {"markets": shown.clusters},
         "whales": {"flow": shown.whale_flow, "rows": shown.whales},
     }
     return {

@@ -42,6 +42,9 @@ export function signed(value: number, decimals = 8): string {
 export const money = (value: number): string => quantity(value, 2);
 export const signedMoney = (value: number): string => signed(value, 2);
 
+/** Price with all decimals of the tick, so that points stand under each other; of a mid or an average, one more. */
+export const price = (value: number | null, decimals: number): string => (value === null ? MISSING : value.toFixed(decimals));
+
 /** Signed percent with two decimals; the caller prints the unit in the header where the column is dense. */
 export function percent(value: number, decimals = 2): string {
   if (!Number.isFinite(value)) return MISSING;

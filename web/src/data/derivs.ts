@@ -8,9 +8,11 @@ export interface BasisRow {
   exchange: string;
   symbol: string;
   kind: string;
+  price_decimals: number;
   mid: number | null;
   spot_exchange: string | null;
   spot_symbol: string | null;
+  spot_decimals: number | null;
   spot_mid: number | null;
   basis_bps: number | null;
   state: string | null;
@@ -65,6 +67,7 @@ export interface WhaleRow {
   symbol: string;
   side: 'buy' | 'sell';
   tier: 'mega' | 'whale' | 'symbol';
+  price_decimals: number;
   price: number;
   low: number;
   high: number;
@@ -135,6 +138,7 @@ export interface Cluster {
 export interface Clusters {
   exchange: string;
   symbol: string;
+  price_decimals: number;
   bucket: number;
   ts: number;
   window_ms: number;

@@ -41,7 +41,6 @@ def subject(panel: Panel, shown: Shown) -> str:
         case "funding":
             return f"next rate · {venues} · {unit}"
         case "clusters":
-            at = shown.clusters["exchange"] if shown.clusters else venues
-            return f"{choice.coin} {window} · {at} · {unit}"
+            return f"{choice.coin} {window} · {venues} · {unit}"
         case "whales":
             return f"{'newest' if window == 'all' else window} · {venues} · {unit}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..format import MISSING, Maybe, exact, percent
+from ..format import MISSING, Maybe, percent, price
 from ..freshness import Row
 from ..grid import Cell, Column, Line, Role, Span, table
 from ..market import Shown
@@ -16,7 +16,7 @@ def basis(shown: Shown, width: int, height: int) -> list[Line]:
     ago = shown.choice.window("basis")
     unit = shown.choice.unit("basis")
     columns = [
-        Column("symbol", "symbol", 13, "left", grow=1),
+        Column("symbol", "symbol", 14, "left", grow=1),
         Column("venue", "venue", 7, "left"),
         Column("basis", "basis", 8),
         Column("state", "state", 15, "left", grow=6),
@@ -52,8 +52,8 @@ def _row(shown: Shown, row: Row, ago: str, unit: str) -> dict[str, Cell]:
         "state": (f"{'◆' if steep else ''}{state}" if state else MISSING, "caution" if steep else role),
         "premium": (told(row["premium_bps"]), "text"),
         "ago": (told(row[f"{figure}_bps_{ago}_ago"]), "muted"),
-        "mid": (exact(row["mid"], shown.decimals(row["exchange"], row["symbol"]) + 1), "text"),
-        "spot": (exact(row["spot_mid"], shown.decimals(row["spot_exchange"], row["spot_symbol"]) + 1), "muted"),
+        "mid": (price(row["mid"], row["price_decimals"] + 1), "text"),
+        "spot": (price(row["spot_mid"], (row["spot_decimals"] or 0) + 1), "muted"),
         "annual": (percent(row["annualised_pct"]), "muted"),
     }
     return dimmed(cells, shown, row)

@@ -2,73 +2,97 @@
 
 from __future__ import annotations
 
-from ..format import MISSING, clock, exact, fixed, money
+from ..format import MISSING, clock, fixed, money, price
 from ..freshness import Row
 from ..grid import Cell, Column, Line, Role, Span, share_bar, table, words
 from ..market import Shown
-from .rows import note_lines, nothing, with_notes
+from .rows import dimmed, note_lines, nothing, with_notes
 
 COLUMNS = [
     Column("price", "price from", 10),
+    Column("venue", "venue", 7, "left"),
     Column("long", "▼ LONG", 7, grow=2),
-    Column("longs", "n", 3, drop=3),
     Column("short", "▲ SHORT", 7, grow=2),
-    Column("shorts", "n", 3, drop=3),
+    Column("count", "n ▼/▲", 5, drop=3),
     Column("share", "% depth", 7),
     Column("level", "zone", 11, "left"),
     Column("upper", "at most", 8, drop=4),
     Column("depth", "depth to it", 11, drop=5),
     Column("last", "newest", 8, drop=6),
 ]
+SHARES = {"one a second": "at most one a second", "all": "all", "sampled": "a sample"}
+"""How much of its liquidations a venue tells."""
 WORDS = {"none": "", "watch": "WATCH", "danger": "◆ DANGER", "critical": "◆◆ CRITICAL"}
+
+Bucket = tuple[float, Row, Row]
+"""How far from its own market's mid price it lies (1 is there), the market, the bucket."""
 
 
 def clusters(shown: Shown, width: int, height: int) -> list[Line]:
-    """Buckets from the highest price down, the mid price in its place, and below what the reports cover."""
-    told, notes = shown.clusters, shown.notes["clusters"]
-    if told is None:
+    """Buckets of every market from the highest price down, the mid price in its place, below what reports cover."""
+    markets, notes = shown.clusters, shown.notes["clusters"]
+    if not markets:
         return with_notes(
             nothing("" if notes else "waiting for the first snapshot", width), shown, notes, width, height
         )
-    below = [*notes, *([told["depth_why"]] if told["depth_why"] else [])]
-    coverage = words(f"{told['coverage_words'].rstrip('.')}; {told['estimated_why']}", width, 2, "faint")
+    several = len(markets) > 1
+    below = [*notes, *(f"{one['exchange']}: {one['depth_why']}" for one in markets if one["depth_why"])]
+    told = "reported: " + ", ".join(f"{one['exchange']} {SHARES[one['coverage']]}" for one in markets)
+    coverage = words(
+        f"{told if several else markets[0]['coverage_words'].rstrip('.')}; {markets[0]['estimated_why']}",
+        width, 2, "faint",
+    )  # fmt: skip
     room = height - len(coverage) - note_lines(below, width)
-    if told["clusters"]:
-        decimals = shown.decimals(told["exchange"], told["symbol"])
-        rows = _around_the_mid(told, room - 1)
-        most = max(float(max(one["long_notional"], one["short_notional"])) for one in told["clusters"])
-        drawn = table(COLUMNS, [_row(told, row, most, decimals) for row in rows], width, room)
+    buckets = [(_place(one, bucket, markets), one, bucket) for one in markets for bucket in one["clusters"]]
+    if buckets:
+        most = max(float(max(row["long_notional"], row["short_notional"])) for *_, row in buckets)
+        columns = [column for column in COLUMNS if several or column.id != "venue"]
+        rows = [
+            dimmed(_row(market, row, most), shown, market)
+            for market, row in _around_the_mid(buckets, markets[0], room - 1)
+        ]
+        drawn = table(columns, rows, width, room)
     else:
-        mid = exact(told["mid_price"]) if told["mid_price"] is not None else MISSING
         window = shown.choice.window("clusters")
+        mid = price(markets[0]["mid_price"], markets[0]["price_decimals"] + 1)
         drawn = nothing(f"no liquidation was reported in {window} · mid price {mid}", width)
     empty: list[Line] = [[(" " * width, "text")] for _ in range(room - len(drawn))]
     return with_notes([*drawn, *empty, *coverage], shown, below, width, height)
 
 
-def _around_the_mid(told: Row, room: int) -> list[Row | None]:
+def _place(market: Row, bucket: Row, markets: list[Row]) -> float:
+    """Prices of 1000PEPEUSDT and PEPE-USDT-SWAP are put in order by how far each is from its own market."""
+    mids = (market["mid_price"], *(one["mid_price"] for one in markets))
+    mid = next((one for one in mids if one is not None), None)
+    return float(bucket["price"] / mid) if mid else float(bucket["price"])
+
+
+def _around_the_mid(buckets: list[Bucket], home: Row, room: int) -> list[tuple[Row, Row | None]]:
     """Buckets above and below the mid price (None), as many as fit, the nearest ones."""
-    mid = told["mid_price"]
-    if mid is None:
-        return list(told["clusters"][:room])
-    above = [one for one in told["clusters"] if one["price"] > mid]
-    below = [one for one in told["clusters"] if one["price"] <= mid]
+    ordered = sorted(buckets, key=lambda one: -one[0])
+    if home["mid_price"] is None:
+        return [(market, row) for _, market, row in ordered[:room]]
+    above = [(market, row) for place, market, row in ordered if place > 1]
+    below = [(market, row) for place, market, row in ordered if place <= 1]
     up = min(len(above), max((room - 1) // 2, room - 1 - len(below)))
-    return [*above[len(above) - up :], None, *below[: room - 1 - up]]
+    return [*above[len(above) - up :], (home, None), *below[: room - 1 - up]]
 
 
-def _row(told: Row, row: Row | None, most: float, decimals: int) -> dict[str, Cell]:
+def _row(market: Row, row: Row | None, most: float) -> dict[str, Cell]:
+    decimals = market["price_decimals"]
     if row is None:
-        return {"price": (exact(told["mid_price"], decimals + 1), "focus"), "long": Span("── mid price", "focus")}
+        return {"price": (price(market["mid_price"], decimals + 1), "focus"), "venue": (market["exchange"], "focus"),
+                "long": Span("── mid price", "focus")}  # fmt: skip
     hot = row["level"] in ("danger", "critical")
     share = row["depth_share"]
     percent = MISSING if share is None else fixed(share * 100, 1 if share < 0.1 else 0)
     return {
-        "price": (f"{exact(row['price'], decimals)} ", "caution" if hot else "text"),  # a mid has one decimal more
+        # A mid has one decimal more.
+        "price": (f"{price(row['price'], decimals)} ", "caution" if hot else "text"),
+        "venue": (market["exchange"], "muted"),
         "long": _bar(row["long_count"], row["long_notional"], most, "sell"),
-        "longs": (str(row["long_count"] or ""), "muted"),
         "short": _bar(row["short_count"], row["short_notional"], most, "buy"),
-        "shorts": (str(row["short_count"] or ""), "muted"),
+        "count": (f"{row['long_count']}/{row['short_count']}", "muted"),
         "share": (percent, "text"),
         "level": (WORDS[row["level"]], "caution" if hot else "muted"),
         "upper": (MISSING if row["upper_notional"] is None else f"≤ {money(row['upper_notional'])}", "muted"),

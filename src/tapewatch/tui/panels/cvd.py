@@ -28,9 +28,9 @@ def cvd(shown: Shown, width: int, height: int) -> list[Line]:
     """A row a market with its course, then groups of markets, then pairs that are compared."""
     steps, notes = shown.cvd, shown.notes["cvd"]
     columns = [
-        Column("market", "market", 20, "left", grow=1),
+        Column("market", "market", 22, "left", grow=2),
         Column("net", f"net {shown.choice.window('cvd')}", 8),
-        Column("course", "CVD", 8, "left", grow=3, drop=1),
+        Column("course", "CVD", 8, "left", grow=2, drop=1),
         *(Column(one, one, 16, "left", drop=2 + k) for k, one in enumerate(WINDOWS)),
     ]
     if steps is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..format import MISSING, clock, clock_minutes, exact, money, quantity, share
+from ..format import MISSING, clock, clock_minutes, money, price, quantity, share
 from ..freshness import Row
 from ..grid import Cell, Column, Line, Role, fit, fit_line, share_bar, table
 from ..market import HOUR_MS, Shown
@@ -49,7 +49,6 @@ def whales(shown: Shown, width: int, height: int) -> list[Line]:
 
 def _row(shown: Shown, row: Row, unit: str) -> dict[str, Cell]:
     side: Role = "buy" if row["side"] == "buy" else "sell"
-    decimals = shown.decimals(row["exchange"], row["symbol"])
     size = money(row["notional"]) if unit == "USD" else quantity(row["quantity"])
     cells: dict[str, Cell] = market_cells(shown, row) | {
         "time": (clock(row["ts"]), "text" if row["open"] else "muted"),
@@ -57,7 +56,7 @@ def _row(shown: Shown, row: Row, unit: str) -> dict[str, Cell]:
         "tier": TIERS[row["tier"]],
         "size": share_bar(math.sqrt(float(row["notional"]) / FULL_BAR), side, size),
         "adv": (share(row["pct_of_adv"]), "muted"),
-        "price": (exact(row["price"], decimals), "text"),
+        "price": (price(row["price"], row["price_decimals"] + 1), "text"),
         "depth": (MISSING if row["depth_share"] is None else share(row["depth_share"] * 100), "muted"),
         "prints": (str(row["trades"]), "muted"),
     }

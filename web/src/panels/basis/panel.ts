@@ -1,6 +1,6 @@
 /** Basis of every derivative against spot, the premium of mark over index beside it under its own name. */
 
-import { MISSING, percent } from '../../core/format';
+import { MISSING, percent, price } from '../../core/format';
 import { type GridColumn, TextGrid, type WriteRow } from '../../core/textgrid';
 import { mix, theme } from '../../core/theme';
 import type { BasisRow } from '../../data/derivs';
@@ -76,8 +76,8 @@ export class BasisPanel extends DerivTable<BasisRow> {
     put('venue', row.exchange, muted);
     put('basis', bps(row.basis_bps), row.basis_bps === null ? muted : shade);
     put('state', row.state === null ? (row.why ?? MISSING) : `${steep ? '◆ ' : ''}${row.state}`, shade);
-    put('mid', row.mid === null ? MISSING : String(row.mid), text);
-    put('spot', row.spot_mid === null ? MISSING : String(row.spot_mid), text);
+    put('mid', price(row.mid, row.price_decimals + 1), text);
+    put('spot', price(row.spot_mid, (row.spot_decimals ?? 0) + 1), text);
     put('annual', row.annualised_pct === null ? MISSING : percent(row.annualised_pct), muted);
     put('premium', bps(row.premium_bps), text);
     put('hour', bps(row.spot_mid === null ? row.premium_bps_1h_ago : row.basis_bps_1h_ago), muted);

@@ -1,6 +1,6 @@
 /** Liquidations by price: where they happened, how many there may have been, what the book holds on the way. */
 
-import { clockSeconds, MISSING, money } from '../../core/format';
+import { clockSeconds, MISSING, money, price } from '../../core/format';
 import { GridPanel } from '../../core/gridpanel';
 import { settings } from '../../core/settings';
 import { Store } from '../../core/store';
@@ -85,14 +85,14 @@ export class ClustersPanel extends GridPanel {
     const told = this.#told!;
     const { buy, sell, text, muted, accent, amber, bg, raised } = theme.get();
     if (row === 'mid') {
-      put('price', String(told.mid_price), accent);
+      put('price', price(told.mid_price, told.price_decimals + 1), accent);
       put('long', 'mid price', accent);
       return { background: raised, mark: accent };
     }
     if (row === 'note' || row === 'note2') return { background: bg, mark: '' };
     const most = Math.max(1, ...told.clusters.map((one) => Math.max(one.long_notional, one.short_notional)));
     const hot = row.level === 'danger' || row.level === 'critical';
-    put('price', String(row.price), hot ? amber : text);
+    put('price', `${price(row.price, told.price_decimals)} `, hot ? amber : text); // a mid has one decimal more
     put('long', row.long_count ? money(row.long_notional) : '', sell, row.long_notional / most);
     put('longs', row.long_count ? String(row.long_count) : '', muted);
     put('short', row.short_count ? money(row.short_notional) : '', buy, row.short_notional / most);

@@ -1,6 +1,6 @@
 /** Whales of all venues, newest on top, and what they bought and sold in the last hour and the one before. */
 
-import { clock, clockMinutes, MISSING, money, share } from '../../core/format';
+import { clock, clockMinutes, MISSING, money, price, share } from '../../core/format';
 import { GridPanel } from '../../core/gridpanel';
 import { show } from '../../core/link';
 import { settings } from '../../core/settings';
@@ -157,7 +157,7 @@ export class WhalesPanel extends GridPanel {
     put('side', row.side === 'buy' ? '▲ BUY' : '▼ SELL', side);
     put('tier', row.tier === 'mega' ? '◆ MEGA' : row.tier === 'whale' ? 'WHALE' : '% ADV', row.tier === 'mega' ? poc : row.tier === 'whale' ? text : muted);
     put('notional', money(row.notional), side, Math.sqrt(row.notional / FULL_BAR));
-    put('price', String(row.price), text);
+    put('price', price(row.price, row.price_decimals + 1), text);
     put('adv', row.pct_of_adv === null ? MISSING : share(row.pct_of_adv), muted);
     put('depth', row.depth_share === null ? MISSING : share(row.depth_share * 100), muted);
     put('trades', String(row.trades), muted);
