@@ -1,7 +1,7 @@
 """Who was liquidated: frames of each venue as they came over the wire, and what API and stream say of them.
 
-The table of docs/derivs.md, row by row. Captured 2026-10-09 and 2026-09-27; where no frame of the other side was
-captured it is the same frame with the side turned, as the venue's documentation spells it.
+The table of docs/venues.md, row by row. Captured 2026-10-09 and 2026-09-27. No capture of a short of Bybit or OKX is at
+hand: theirs are the examples that the venues print in their own documentation.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class Case:
     quantity: str
     price: str
     contract: Decimal | None = None
+    tick: str = "0.1"
+    lot: str = "0.001"
 
 
 BINANCE_LONG = (
@@ -57,23 +59,33 @@ OKX_LONG = (
     '"ccy":"","posSide":"long","side":"sell","sz":"8.55","ts":"1791565600771"}],"instFamily":"BTC-USDT",'
     '"instId":"BTC-USDT-SWAP","instType":"SWAP","uly":"BTC-USDT"}]}'
 )
+BYBIT_SHORT = (
+    '{"topic":"allLiquidation.ROSEUSDT","type":"snapshot","ts":1739502303204,"data":[{"T":1739502302929,"s":"ROSEUSDT",'
+    '"S":"Sell","v":"20000","p":"0.04499"}]}'
+)
+OKX_SHORT = (
+    '{"arg":{"channel":"liquidation-orders","instType":"SWAP"},"data":[{"details":[{"bkLoss":"0","bkPx":"0.007831",'
+    '"ccy":"","posSide":"short","side":"buy","sz":"13","ts":"1692266434010"}],"instFamily":"IOST-USDT",'
+    '"instId":"IOST-USDT-SWAP","instType":"SWAP","uly":"IOST-USDT"}]}'
+)
 HUNDREDTH = Decimal("0.01")
 CASES = [
     Case("binance", "BTCUSDT", BINANCE_LONG, "long", "0.190", "82651.9"),
-    Case("binance", "SOONUSDT", BINANCE_SHORT, "short", "6335.000", "0.3347839"),
+    Case("binance", "SOONUSDT", BINANCE_SHORT, "short", "6335.000", "0.3347839", tick="0.0000001"),
     Case("bybit", "BTCUSDT", BYBIT_LONG, "long", "0.006", "82396.9"),
-    Case("bybit", "BTCUSDT", BYBIT_LONG.replace('"Buy"', '"Sell"'), "short", "0.006", "82396.9"),
-    Case("okx", "BTC-USDT-SWAP", OKX_LONG, "long", "0.0855", "82655.7", HUNDREDTH),
+    Case("bybit", "ROSEUSDT", BYBIT_SHORT, "short", "20000", "0.04499", tick="0.00001", lot="1"),
+    Case("okx", "BTC-USDT-SWAP", OKX_LONG, "long", "0.0855", "82655.7", HUNDREDTH, lot="0.0001"),
+    Case("okx", "IOST-USDT-SWAP", OKX_SHORT, "short", "13000", "0.007831", Decimal(1000), tick="0.000001", lot="1000"),
     Case(
         "okx",
         "BTC-USDT-SWAP",
-        OKX_LONG.replace('"posSide":"long","side":"sell"', '"posSide":"short","side":"buy"'),
-        "short",
+        OKX_LONG.replace('"long"', '"net"'),
+        "long",
         "0.0855",
         "82655.7",
         HUNDREDTH,
+        lot="0.0001",
     ),
-    Case("okx", "BTC-USDT-SWAP", OKX_LONG.replace('"long"', '"net"'), "long", "0.0855", "82655.7", HUNDREDTH),
     Case(
         "okx",
         "BTC-USDT-SWAP",
@@ -82,6 +94,7 @@ CASES = [
         "0.0855",
         "82655.7",
         HUNDREDTH,
+        lot="0.0001",
     ),
 ]
 
@@ -90,9 +103,8 @@ def world_of(case: Case, folder: Path) -> World:
     """A program that follows this one instrument, and has heard the frame."""
     config = Config().venues.of(case.venue)
     node = VenueNode(PRODUCTS[case.venue], config, ThresholdsConfig(), Quarantine(folder / "refused"))
-    lot = Grid.parse("0.001" if case.contract is None else "0.0001")
-    tick = Grid.parse("0.0000001" if case.symbol == "SOONUSDT" else "0.1")
-    one = Instrument(0, case.venue, case.symbol, "BTC", "USDT", "perp", tick, lot, contract=case.contract)
+    grid = Grid.parse(case.tick), Grid.parse(case.lot)
+    one = Instrument(0, case.venue, case.symbol, "BTC", "USDT", "perp", *grid, contract=case.contract)
     node.on_universe([one])
     body = case.frame.encode()
     happened_ms = max(int(number) for number in re.findall(r"\b\d{13}\b", case.frame))
