@@ -27,7 +27,8 @@ from tapewatch.sim import Faults, SimulatedBinanceUsdm, VenueOptions
 from tapewatch.venues.registry import PRODUCTS
 from waiting import until
 
-SYMBOLS = 12
+SYMBOLS = 16
+"""With four quarterlies."""
 PATIENCE_S = 30.0
 """A condition that takes longer on a busy machine has failed."""
 
@@ -71,7 +72,7 @@ def _warm() -> None:
 async def world(
     tmp_path: Path, faults: str = "", feed: dict[str, Any] | None = None, **settings: Any
 ) -> AsyncIterator[World]:
-    venue = SimulatedBinanceUsdm(VenueOptions(symbols=SYMBOLS, faults=Faults.parse(faults)))
+    venue = SimulatedBinanceUsdm(VenueOptions(symbols=SYMBOLS - 4, faults=Faults.parse(faults)))
     await venue.start()
     try:
         made = World(venue.rest_url, venue.ws_url, tmp_path, feed or {}, **settings)
@@ -230,7 +231,7 @@ async def test_a_venue_that_is_down_at_start_is_picked_up_when_it_comes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    venue = SimulatedBinanceUsdm(VenueOptions(symbols=SYMBOLS))
+    venue = SimulatedBinanceUsdm(VenueOptions(symbols=SYMBOLS - 4))
     await venue.start()
     port = int(venue.rest_url.rsplit(":", 1)[1])
     await venue.stop()
@@ -238,7 +239,7 @@ async def test_a_venue_that_is_down_at_start_is_picked_up_when_it_comes(
     async with w.running():
         await w.until(lambda: "refuses the connection" in w.feed.status.detail)
         assert w.feed.status.state == FeedState.DOWN
-        venue = SimulatedBinanceUsdm(VenueOptions(symbols=SYMBOLS, port=port))
+        venue = SimulatedBinanceUsdm(VenueOptions(symbols=SYMBOLS - 4, port=port))
         await venue.start()
         try:
             await w.until(lambda: w.books(BookState.LIVE) == SYMBOLS)
@@ -248,7 +249,7 @@ async def test_a_venue_that_is_down_at_start_is_picked_up_when_it_comes(
 
 
 async def test_a_defect_of_ours_ends_the_feed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    venue = SimulatedBinanceUsdm(VenueOptions(symbols=SYMBOLS))
+    venue = SimulatedBinanceUsdm(VenueOptions(symbols=SYMBOLS - 4))
     await venue.start()
     try:
         w = World(venue.rest_url, venue.ws_url, tmp_path, {})

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from deriv_world import HOUR_MS, PERPS
-from feed_peer import until
 from postgres import Server
 from tapes import T0, mark, tape
 from tapewatch.config import Config, StoreConfig, ThresholdsConfig
@@ -29,6 +28,7 @@ from tapewatch.node.venue import VenueNode
 from tapewatch.store.catalog import Catalog
 from tapewatch.store.minutes import forget_minutes, minutes, put_minutes
 from tapewatch.venues.registry import PRODUCTS
+from waiting import until
 
 MINUTE_MS = 60_000
 FIRST = T0 // MINUTE_MS

@@ -177,7 +177,7 @@ class Truth:
         if row["last_id"] == EMPTY:
             return
         gaps = engine.gaps(instrument.index)
-        ended = [gap for gap in np.array(list(node.ledger.decided_gaps), GAP) if gap["instrument"] == instrument.index]
+        ended = ended_gaps(node, instrument)
         rising = self.ids is TradeIds.RISING
         missing = {number for gap in gaps for number in range(gap["first_id"], gap["last_id"] + 1)}
         listing = self.market.listings[self.market.index[symbol]]
@@ -210,6 +210,13 @@ class Truth:
                 gaps = node.engine.gaps(instrument.index).tolist()[:3]
                 out.append(f"{instrument.symbol}: holds {held}, the venue {all_ids[0]}..{all_ids[-1]}; gaps {gaps}")
         return out
+
+
+def ended_gaps(node: VenueNode, instrument: Instrument) -> NDArray[np.void]:
+    """Gaps of an instrument that nothing can fill: `GAP` rows."""
+    gaps: NDArray[np.void] = np.array(list(node.ledger.decided_gaps), GAP)
+    ended: NDArray[np.void] = gaps[gaps["instrument"] == instrument.index]
+    return ended
 
 
 def _data(payload: str) -> str:

@@ -28,6 +28,7 @@ from tapewatch.feed.driver import VenueFeed
 from tapewatch.feed.pages import Page, PagePlan
 from tapewatch.feed.plan import Stream
 from tapewatch.feed.rest import RestError, VenueRest
+from tapewatch.feed.sink import NO_ID
 from tapewatch.feed.snapshots import SnapshotQueue
 from tapewatch.model.channel import Channel
 from tapewatch.model.errors import FrameError
@@ -443,12 +444,13 @@ class World:
                 self.not_before_ms[kind] = self.now_ms + int(self.backoff[kind].next_s() * 1_000)
                 return
             self.backoff[kind].reset()
-            ids = self.product.trade_ids(body)
+            told = self.product.trade_ids(body)
+            ids = page.wanted(told)
             if page.takes(ids):
-                self.delivered[page.symbol] += len(ids)
+                self.delivered[page.symbol] += len(told)
                 self._want(self.node.on_trades(page.symbol, body, self._recv_ns()))
             if page.tail is not None:
-                self.node.tail_told(page.symbol, whole=len(ids) < page.limit)
+                self.node.tail_told(page.symbol, whole=len(ids) < page.limit or page.from_id == NO_ID)
             for hole, fate in self.plan.judge(page, ids, self.node.trade_holes(), self.now_ms / 1_000, self.now_ms):
                 self.node.give_up(hole, fate)
 

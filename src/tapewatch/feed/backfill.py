@@ -112,6 +112,7 @@ class TradeBackfill:
         ids = self._ids(body)
         if ids != sorted(set(ids)):
             raise FrameError("bad_trades", f"trades from {page.from_id} on are not in order")
+        ids = page.wanted(ids)
         if page.takes(ids):
             self._wanted(self._sink.on_trades(page.symbol, body, self._clock()))
             brought = sum(number < page.stop for number in ids)

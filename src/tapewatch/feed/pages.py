@@ -51,12 +51,19 @@ class Page:
     hole: TradeHole | None
     tail: TradeTail | None = None
 
+    def wanted(self, ids: Sequence[int]) -> list[int]:
+        """Those of an answer's ids that were asked for, or follow them.
+
+        OKX tells as many trades as a page has, whatever their ids: behind its newest one that is what came before.
+        """
+        return [number for number in ids if number >= self.from_id]
+
     def takes(self, ids: Sequence[int]) -> bool:
-        """Whether an answer, its ids rising, is what was asked for, in part at least.
+        """Whether the `wanted` ids of an answer, rising, are what was asked for, in part at least.
 
         Beyond its horizon the venue answers with other trades, or none, instead of an error.
         """
-        return bool(ids) and self.from_id <= ids[0] and (self.tail is not None or ids[0] < self.stop)
+        return bool(ids) and (self.tail is not None or ids[0] < self.stop)
 
     @property
     def stop(self) -> int:
@@ -126,7 +133,7 @@ class PagePlan:
     def judge(
         self, page: Page, ids: Sequence[int], left: Iterable[TradeHole], now_s: float, venue_ms: int
     ) -> list[tuple[TradeHole, Fate]]:
-        """What is to be given up after the answer `ids` has been applied; `left` are the gaps there are now.
+        """What is to be given up after an answer, its `wanted` ids, was applied; `left` are the gaps there are now.
 
         What the venue does not give although it gives what follows, it does not have.
         """

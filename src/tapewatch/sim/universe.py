@@ -300,7 +300,7 @@ def _quarterly(listing: Listing, suffix: str, contract: str, delivery_ms: int, a
         contract=contract,
         price=listing.price * above,
         adv=listing.adv * 0.004,
-        trades_per_s=listing.trades_per_s * 0.03,
+        trades_per_s=listing.trades_per_s * 0.08,
         rank=200,
         delivery_ms=delivery_ms,
         follows=listing.symbol,
