@@ -35,10 +35,10 @@ from tapewatch.store.sealer import Sealer, Task
 from . import report
 from .live import first_line, program
 
-LIVE_WITHIN_S = 60.0
+LIVE_WITHIN_S = 180.0
 LIVES_S = 5.0
 STARTING_EVERY = 5
-FILLED_WITHIN_S = 180.0
+FILLED_WITHIN_S = 600.0
 
 
 class Lives:

@@ -535,6 +535,11 @@ class Engine:
         led = self.leading_klines(i)
         return int(led["open_ms"][0]) if len(led) else self.counted_since_ms(i)
 
+    def unknown_gaps(self) -> int:
+        """How many gaps there are of which nobody knows how many trades they hide."""
+        uncounted = self.flow.trades["ids"] == TradeIds.RISING
+        return int(self.flow.holes.chains["count"][: len(uncounted)][uncounted].sum())
+
     def instruments_with_gaps(self) -> NDArray[np.intp]:
         """Indices of the instruments of which ids are missing."""
         return np.flatnonzero(self.flow.holes.chains["count"])

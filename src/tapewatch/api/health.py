@@ -41,6 +41,7 @@ def venue_health(venue: VenueView, feed: FeedStatus | None, mode: str) -> dict[s
         "gaps_found": totals["missing"],
         "gaps_filled": totals["filled"],
         "missing": totals["absent"],
+        "unknown_gaps": venue.engine.unknown_gaps(),
         "given_up": feed.trades_given_up if feed else 0,
         "history": history_health(feed),
         "ledger": {
@@ -253,6 +254,7 @@ class StatusReader:
             "gaps_found",
             "gaps_filled",
             "missing",
+            "unknown_gaps",
             "given_up",
             "history",
             "dropped",

@@ -55,7 +55,9 @@ def _venue(name: str, venue: dict[str, Any]) -> Iterator[Finding]:
         mend = "a defect of ours: please report it with the log; a restart begins a new account"
         yield Finding(f"{name} account", Verdict.FAIL, "; ".join(account["violations"]), mend)
     gaps = f"{venue['gaps_found']:,} ids lost, {venue['gaps_filled']:,} came after all, {venue['missing']:,} missing"
-    if venue["given_up"]:
+    if venue["unknown_gaps"]:
+        gaps += f", and {venue['unknown_gaps']:,} gaps that hide nobody knows how many"
+    if venue["given_up"] or venue["unknown_gaps"]:
         mend = f"GET /api/coverage?exchange={name}&symbol=… names each; the daily archive has them"
         yield Finding(f"{name} gaps", Verdict.WARN, f"{gaps}, {venue['given_up']:,} given up", mend)
     else:

@@ -19,6 +19,8 @@ export interface VenueStatus {
   /** Trade ids missing now, and those of them that the venue cannot give any more. */
   missing: number;
   given_up: number;
+  /** Gaps of which nobody knows how many trades they hide. */
+  unknown_gaps: number;
   /** Today's trades of before the start: how far they are loaded. */
   history: { percent: number | null; symbols: number; complete: number; trades: number; klines: { symbols: number; loaded: number } };
   depth_gaps: number;
