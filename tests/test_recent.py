@@ -249,6 +249,28 @@ async def test_each_symbol_is_asked_for_once_and_again_after_an_interruption(mar
 
 
 @pytest.mark.usefixtures("_quick")
+async def test_an_answer_during_which_the_stream_broke_off_again_is_not_taken(market: Market) -> None:
+    """What the stream brings next need not follow it: taken, it would hide what is lost after it."""
+    market.trade(10)
+
+    def broken_off() -> bytes:
+        page = market.page()
+        loader.interrupted(["BTCUSDT"])
+        market.interrupt()
+        market.trade(20, heard=False)
+        loader.streaming(["BTCUSDT"])
+        return page
+
+    async with loading(market) as loader:
+        market.answers = [broken_off]
+        loader.streaming(["BTCUSDT"])
+        await until(lambda: market.asked == 1)
+        market.trade(5)
+        await until(lambda: loader.filled == 20)
+    assert (market.gaps(), market.wrong()) == ([], "")
+
+
+@pytest.mark.usefixtures("_quick")
 async def test_what_the_venue_does_not_tell_is_given_up_after_a_few_answers(market: Market) -> None:
     market.trade(10)
     async with loading(market) as loader:

@@ -168,6 +168,7 @@ class VenueFeed:
             log.info("no_longer_followed instrument=%s:%s", self.product.name, symbol)
             del self._asked[symbol]
         if gone:
+            self._backfill.interrupted(gone)
             self._follow_asked()
 
     def _is_idle(self, symbol: str) -> bool:

@@ -86,13 +86,13 @@ class RecentTrades:
     async def run(self) -> None:
         """Fill for ever; what was before the start when nothing else is to be asked."""
         while True:
-            urgent = self._next_interrupted()
-            symbol = urgent or self._next_begun()
-            if symbol is None:
+            wanted = self._next_interrupted() or self._next_begun()
+            if wanted is None:
                 await asyncio.sleep(LOOK_EVERY_S)
                 continue
+            symbol, priority = wanted
             try:
-                await self._load(symbol)
+                await self._load(symbol, priority)
             except (RestError, FrameError) as error:
                 log.warning("backfill_failed symbol=%s reason=%r", symbol, str(error))
                 if isinstance(error, FrameError) or not getattr(error, "retryable", True):
@@ -101,10 +101,10 @@ class RecentTrades:
                 await asyncio.sleep(self._backoff.next_s())
             else:
                 self._backoff.reset()
-            if urgent is None:
-                await asyncio.sleep(LOOK_EVERY_S)  # a page is some milliseconds of work, and these have time
+            if priority in (Priority.VISIBLE_HISTORY, Priority.HISTORY):
+                await asyncio.sleep(LOOK_EVERY_S)  # a page is ten milliseconds of work, and these have time
 
-    def _next_interrupted(self) -> str | None:
+    def _next_interrupted(self) -> tuple[str, Priority] | None:
         """The symbol whose page of trades runs out first, of those in sight, else of all."""
         now_s = asyncio.get_running_loop().time()
         lost = {hole.symbol for hole in self._sink.trade_holes()}
@@ -112,33 +112,32 @@ class RecentTrades:
         for symbol in self._asked.keys() - lost:
             del self._asked[symbol]
         ripe = [symbol for symbol in lost if self._is_ripe(symbol, now_s)]
-        for symbol in sorted(ripe, key=self._urgency):
-            if self._has_room(Priority.GAP_FILL if self._is_first(symbol) else Priority.BACKFILL):
-                return symbol
-        return None
+        return self._affordable(ripe, Priority.GAP_FILL, Priority.BACKFILL)
 
     def _is_ripe(self, symbol: str, now_s: float) -> bool:
         asked = self._asked.setdefault(symbol, _Asked(not_before_s=now_s + SETTLE_S))
         heard_s = self._heard_since.get(symbol)
         return heard_s is not None and now_s >= max(asked.not_before_s, heard_s + SETTLE_S)
 
-    def _next_begun(self) -> str | None:
+    def _next_begun(self) -> tuple[str, Priority] | None:
         now_s = asyncio.get_running_loop().time()
-        fresh = [symbol for symbol, heard_s in self._heard_since.items() if now_s - heard_s >= SETTLE_S]
-        for symbol in sorted((symbol for symbol in fresh if symbol not in self._begun), key=self._urgency):
-            if self._has_room(Priority.VISIBLE_HISTORY if self._is_first(symbol) else Priority.HISTORY):
-                return symbol
+        heard = self._heard_since.items()
+        fresh = [symbol for symbol, heard_s in heard if now_s - heard_s >= SETTLE_S and symbol not in self._begun]
+        return self._affordable(fresh, Priority.VISIBLE_HISTORY, Priority.HISTORY)
+
+    def _affordable(self, symbols: list[str], seen: Priority, others: Priority) -> tuple[str, Priority] | None:
+        """The most urgent of these that can be paid for now: those in sight, then the busiest."""
+        for symbol in sorted(symbols, key=lambda symbol: (not self._is_first(symbol), -self._rates.get(symbol, 0.0))):
+            priority = seen if self._is_first(symbol) else others
+            if self._rest.budget.room(priority, self._rest.venue_ms()) >= self._cost:
+                return symbol, priority
         return None
 
-    def _urgency(self, symbol: str) -> tuple[bool, float]:
-        return not self._is_first(symbol), -self._rates.get(symbol, 0.0)
-
-    def _has_room(self, priority: Priority) -> bool:
-        return self._rest.budget.room(priority, self._rest.venue_ms()) >= self._cost
-
-    async def _load(self, symbol: str) -> None:
-        priority = Priority.GAP_FILL if self._is_first(symbol) else Priority.BACKFILL
+    async def _load(self, symbol: str, priority: Priority) -> None:
+        heard_s = self._heard_since.get(symbol)
         body = await self._rest.newest_trades(symbol, priority)
+        if self._heard_since.get(symbol) != heard_s:
+            return  # interrupted meanwhile: what the stream brings next need not follow this answer
         filled, loaded, needs = self._sink.on_newest(symbol, body, self._clock())
         self._begun.add(symbol)
         self.filled += filled
