@@ -188,22 +188,25 @@ def _truth(rest_url: str, symbol: str, first: int, last: int) -> dict[int, bool]
 
 
 def measure(kills: int, symbols: int, seed: int) -> report.Results:
+    died = 0
     draw = random.Random(seed)  # noqa: S311  (moments of death are no secret)
     with tempfile.TemporaryDirectory(prefix="tapewatch-kills-") as name:
         market = ("--port", "0", "--symbols", str(symbols), "--venues", "all", "--announce")
         with program("venue", *market) as venue:
             where = json.loads(first_line(venue))["venues"]
             lives = Lives(Path(name), where)
-            for k in range(kills):
-                starting = k % STARTING_EVERY == STARTING_EVERY - 1
-                lives.live(draw.uniform(0.0, LIVES_S), starting=starting)
-                sys.stdout.write(f"\r{k + 1} of {kills} killed")
-                sys.stdout.flush()
+            with contextlib.suppress(KeyboardInterrupt):  # what has been seen so far is told
+                for k in range(kills):
+                    starting = k % STARTING_EVERY == STARTING_EVERY - 1
+                    lives.live(draw.uniform(0.0, LIVES_S), starting=starting)
+                    died = k + 1
+                    sys.stdout.write(f"\r{died} of {kills} killed")
+                    sys.stdout.flush()
             told = lives.last_life()
             results = lives.lost() | lives.stored(where["binance"]["rest_url"])
     live_s = np.array(lives.live_s)
     return {
-        "kills": kills, "symbols": symbols, **results,
+        "kills": died, "symbols": symbols, **results,
         "live_s_median": float(np.median(live_s)), "live_s_most": float(live_s.max()),
         "violations": sum(len(one["ledger"]["violations"]) for one in told["venues"].values()),
     }  # fmt: skip
