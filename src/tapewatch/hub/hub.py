@@ -109,7 +109,10 @@ class _Channel:
         built = clock()
         taken = 0
         for subscription in self.subscriptions:
-            taken += subscription.offer(payloads, stats)
+            if subscription.flows and subscription.send(payloads):
+                taken += 1
+            else:
+                subscription.hold(payloads, stats)
         stats.delivered += taken * len(payloads)
         if self._latency is not None and taken:
             self._latency.stages["hub"].add((built - self.due) * 1000)
@@ -139,35 +142,34 @@ class _Channel:
 class _Subscription:
     """One client on one topic: at most one message waits here."""
 
-    __slots__ = ("_behind", "_client", "_queued", "_send", "_waiting", "channel", "ids")
+    __slots__ = ("_behind", "_client", "_queued", "_waiting", "channel", "flows", "ids", "send")
 
     def __init__(self, client: Client, channel: _Channel) -> None:
         self._client = client
-        self._send = client.send
+        self.send = client.send
         self.channel = channel
         self.ids: set[int] = set()
         self._waiting: Payloads | None = None
         self._behind = True  # a new client is one that has missed everything so far
         self._queued = False
+        self.flows = False
+        """Whether updates may go straight to the transport: none waits, and none was missed."""
 
-    def offer(self, payloads: Payloads, stats: HubStats) -> bool:
-        """Hand an update to the client; False when it has to wait, or was replaced by newer state."""
+    def hold(self, payloads: Payloads, stats: HubStats) -> None:
+        """Let an update wait that the transport did not take, or replace what waits already by newer state."""
         if self._queued:
             stats.skipped += 1
             self._client.skipped += 1
             self._waiting, self._behind = None, True
-            return False
+            return
         if not self._behind:
-            if self._send(payloads):
-                return True
             self._waiting = payloads
         self.enqueue()
-        return False
 
     def enqueue(self) -> None:
         """Line up for the transport, once."""
         if not self._queued:
-            self._queued = True
+            self._queued, self.flows = True, False
             self._client.lined_up(self)
 
     def renew(self) -> None:
@@ -180,6 +182,7 @@ class _Subscription:
         payloads = self.channel.snapshot(stats) if self._behind else self._waiting
         self._waiting = None
         self._behind = self._behind and not payloads
+        self.flows = not self._behind
         return payloads or ()
 
 
