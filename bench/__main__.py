@@ -8,7 +8,7 @@ import sys
 from . import memory, report, sets, views
 from .ours import ParseOnly, Pipeline
 from .references import available
-from .slices import Build, compare, disagreements
+from .slices import Build, compare, disagreements, keep_memory
 
 ROUNDS = 5
 
@@ -18,6 +18,7 @@ def main() -> int:
     arguments.add_argument("sets", nargs="*", metavar="set", help="only these sets, nothing saved", default=[])
     arguments.add_argument("--rounds", type=int, default=ROUNDS)
     chosen = arguments.parse_args()
+    keep_memory()
     references, remarks = available()
     contenders: dict[str, Build] = {report.OURS: Pipeline, report.PARSE_ONLY: ParseOnly, **references}
     names = chosen.sets or [*sets.SEEDED, *sets.RECORDED]

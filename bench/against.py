@@ -109,14 +109,16 @@ def _measure(
     messages = sum(sizes[untimed:])
     spent: dict[str, list[list[int]]] = {worker.name: [] for worker in workers}
     digests: dict[str, dict[str, str]] = {}
-    for number in range(rounds):
+    for number in range(rounds + 1):
         for worker in [*workers[number % len(workers) :], *workers[: number % len(workers)]]:
             if worker.name not in spent:
                 continue
             try:
                 worker.ask("build")
-                spent[worker.name].append([int(worker.ask(k)) for k in range(len(sizes))])
+                took = [int(worker.ask(k)) for k in range(len(sizes))]
                 digests[worker.name] = json.loads(worker.ask("state"))
+                if number:
+                    spent[worker.name].append(took)
             except Ended as end:
                 remarks.append(f"{workload.name}: {end}")
                 del spent[worker.name]

@@ -19,7 +19,7 @@ from time import process_time_ns
 
 from bench import report, sets
 from bench.ours import Pipeline
-from bench.slices import UNTIMED_SHARE
+from bench.slices import UNTIMED_SHARE, keep_memory
 
 BUILD = -1
 
@@ -85,16 +85,19 @@ def _ask(worker: subprocess.Popen[str], k: int) -> tuple[int, int]:
 
 
 def _work(name: str) -> None:
+    keep_memory()
     workload = sets.load(name)
     slices = workload.slices()
-    path = Pipeline(workload)
+    path: Pipeline | None = None
     for line in sys.stdin:
         decode = apply = 0
         if int(line) == BUILD:
+            path = None
+            gc.collect()
             path = Pipeline(workload)
             gc.collect()
             gc.disable()
-        for read in slices[int(line)] if int(line) != BUILD else []:
+        for read in slices[int(line)] if path and int(line) != BUILD else []:
             began = process_time_ns()
             tape = path.codec.decode(read.buffer, read.ends, workload.recv_ns).tape
             decoded = process_time_ns()

