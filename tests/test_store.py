@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -389,6 +390,34 @@ def ranges(store: Store) -> list[tuple[int, int]]:
         table = tables.id_ranges
         found = connection.execute(sa.select(table.c.first_id, table.c.last_id).order_by(table.c.first_id))
         return [(row[0], row[1]) for row in found]
+
+
+def test_trades_brought_back_are_looked_for_in_their_own_time_alone(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newest trades of a quiet symbol reach back for a day: that of a busy one is not read for it."""
+    grids = Universe("bybit", [replace(one, venue="bybit") for one in universe("BTCUSDT", "XYZUSDT")])
+
+    def rows(i: int, numbers: Iterable[int], at: int, *, back: bool = False) -> list[Row]:
+        made = [trade(n << 20, at + n * 1_000, 1000, 1, i=i, aggregate=False) for n in numbers]
+        return [replace(one, columns=one.columns | {"flags": int(Flag.BACKFILLED)}) for one in made] if back else made
+
+    busy, quiet = rows(0, range(1, 80_000), T0), rows(1, (1, 40_000, 79_999), T0)
+    for part, several in enumerate((busy[:40_000], busy[40_000:79_900] + busy[79_950:] + quiet)):
+        store.write(grids, tape(several), name=str(part))
+    read: list[int] = []
+    read_table = pq.read_table
+
+    def counted(*args: Any, **named: Any) -> Any:
+        read.append(len(found := read_table(*args, **named)))
+        return found
+
+    monkeypatch.setattr(pq, "read_table", counted)
+    told = rows(0, range(79_800, 80_000), T0, back=True) + rows(1, (1, 2, 40_000, 79_999), T0, back=True)
+    written = store.write(grids, tape(told), name="back")
+    assert (written.rows, written.duplicates) == (50 + 1, 150 + 3)
+    assert sum(read) == 150 + 3, "what is kept of the segments is what was looked for"
+    assert store.write(grids, tape(told), name="again").rows == 0
 
 
 # ---------------------------------------------------------------- holes

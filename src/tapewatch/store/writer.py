@@ -261,27 +261,43 @@ def _fresh_trades(
 def _are_stored(
     connection: Connection, folder: Path, versions: Grids, rows: NDArray[np.void]
 ) -> NDArray[np.bool_]:  # fmt: skip
-    """Which of these trades are in segments, each looked up itself; all where a segment cannot be read."""
+    """Which of these trades are in segments, each looked up itself; those that may be in one that cannot be read, too.
+
+    The newest trades of a quiet symbol reach back for days, those of a busy one for seconds: each is looked for in its
+    own time alone, and nothing is kept but what was looked for.
+    """
     table, universe = tables.segments, versions.universe
-    first_ms, last_ms = int(rows["ts_ms"].min()), int(rows["ts_ms"].max())
-    paths = connection.scalars(
-        sa.select(table.c.path).where(
+    used, place = np.unique(rows["instrument"], return_inverse=True)
+    first_ms, last_ms = np.full(len(used), rows["ts_ms"].max()), np.full(len(used), rows["ts_ms"].min())
+    np.minimum.at(first_ms, place, rows["ts_ms"])
+    np.maximum.at(last_ms, place, rows["ts_ms"])
+    segments = connection.execute(
+        sa.select(table.c.path, table.c.first_ms, table.c.last_ms).where(
             table.c.venue == universe.venue, table.c.kind == Kind.TRADE.name.lower(),
-            table.c.last_ms >= first_ms, table.c.first_ms <= last_ms,
+            table.c.last_ms >= int(first_ms.min()), table.c.first_ms <= int(last_ms.max()),
         )
     )  # fmt: skip
-    symbols = [universe[int(i)].symbol for i in np.unique(rows["instrument"])]
+    stored = np.zeros(len(rows), np.bool_)
     held: set[tuple[str, int]] = set()
-    for path in paths:
-        wanted = [("symbol", "in", symbols), ("ts_ms", ">=", first_ms), ("ts_ms", "<=", last_ms)]
+    for path, begin_ms, end_ms in segments:
+        near = (first_ms <= end_ms) & (last_ms >= begin_ms)
+        if not near.any():
+            continue
+        wanted = [
+            ("symbol", "in", [universe[int(i)].symbol for i in used[near]]),
+            ("ts_ms", ">=", int(first_ms[near].min())), ("ts_ms", "<=", int(last_ms[near].max())),
+            ("id", "in", rows["id"][near[place]].tolist()),
+        ]  # fmt: skip
         try:
             found = pq.read_table(folder / path, columns=["symbol", "id"], filters=wanted, partitioning=None)
         except (FileNotFoundError, pa.ArrowInvalid) as error:
             log.error("segment_not_read path=%s reason=%r", path, str(error))  # noqa: TRY400
-            return np.ones(len(rows), np.bool_)
-        held.update(zip(found["symbol"].to_pylist(), found["id"].to_pylist(), strict=True))
+            stored |= near[place]
+        else:
+            held.update(zip(found["symbol"].to_pylist(), found["id"].to_pylist(), strict=True))
     keys = zip(rows["instrument"].tolist(), rows["id"].tolist(), strict=True)
-    return np.array([(universe[i].symbol, number) in held for i, number in keys])
+    stored |= np.array([(universe[i].symbol, number) in held for i, number in keys])
+    return stored
 
 
 def _of_days_source(connection: Connection, versions: Grids, rows: NDArray[np.void]) -> NDArray[np.bool_]:
