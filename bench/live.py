@@ -4,8 +4,9 @@ python -m bench.live [LOAD ...] [--minutes N] [--clients N] [--save]
 
 Two processes are started as a user starts them, `tapewatch venue` and `tapewatch run`; the third, this one, only reads
 /health and resident memory every few seconds and listens to the stream as a page does. The venue moves its market in
-steps of 25 ms and sends what a step brought at once, so some 12 ms of the stage `receive` are its own. A burst
-is two seconds of every ten; readers of stored data ask for a day that only the store has, without pause.
+steps of 25 ms and sends what a step brought when it has written it all: how late that is, a bystander measures, who
+reads the same venue and does nothing else (`overhear.py`). A burst is two seconds of every ten; readers of stored data
+ask for a day that only the store has, without pause.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ TOPICS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("liquidations", {}),
     ("footprint", {"symbol": "BTCUSDT", "tf": "1m", "step": "1"}),
 )
+OVERHEARD = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "BNBUSDT")
+"""Symbols that the bystander listens to."""
 STAGES = ("receive", "decode", "engine", "hub", "send")
 
 
@@ -95,27 +98,41 @@ def usage(pid: int) -> tuple[float, float]:
     return ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-async def watch(url: str, pid: int, seconds: float, clients: int, readers: int = 0, before_ms: int = 0) -> list[Sample]:
+async def watch(one: Running, seconds: float, clients: int, readers: int = 0) -> tuple[list[Sample], report.Results]:
+    """What the program says of itself every second, and what a bystander heard of the same venue."""
     samples: list[Sample] = []
-    async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as tasks:
-        while True:  # until every book is in step with the venue
-            async with http.get(f"{url}health") as answer:
-                venue = (await answer.json())["venues"]["binance"]
-            if venue["books_in_sync"] and not venue["books_resyncing"]:
-                break
-            await asyncio.sleep(1.0)
-        listeners = [tasks.create_task(_listen(http, url)) for _ in range(clients)]
-        listeners += [tasks.create_task(_read(http, url, before_ms)) for _ in range(readers)]
+    async with aiohttp.ClientSession(one.url) as http, asyncio.TaskGroup() as tasks:
+        await in_step(http)
+        listeners = [tasks.create_task(listen(http)) for _ in range(clients)]
+        listeners += [tasks.create_task(_read(http, one.stored_ms)) for _ in range(readers)]
+        bystander = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bench.overhear", one.venue_ws, str(seconds - 3), *OVERHEARD),
+            stdout=asyncio.subprocess.PIPE,
+        )
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            async with http.get(f"{url}health") as answer:
-                health = await answer.json()
-            frames = health["venues"]["binance"]["frames"]
-            samples.append(Sample(time.monotonic(), frames, *usage(pid), health))
+            samples.append(await sample(http, one.pid))
             await asyncio.sleep(EVERY_S)
+        told, _ = await bystander.communicate()
         for listener in listeners:
             listener.cancel()
-    return samples
+    return samples, json.loads(told)
+
+
+async def in_step(http: aiohttp.ClientSession) -> None:
+    """Wait until every book is in step with the venue."""
+    while True:
+        async with http.get("/health") as answer:
+            venue = (await answer.json())["venues"]["binance"]
+        if venue["books_in_sync"] and not venue["books_resyncing"]:
+            return
+        await asyncio.sleep(1.0)
+
+
+async def sample(http: aiohttp.ClientSession, pid: int) -> Sample:
+    async with http.get("/health") as answer:
+        health = await answer.json()
+    return Sample(time.monotonic(), health["venues"]["binance"]["frames"], *usage(pid), health)
 
 
 def store_older_day(folder: Path) -> int:
@@ -137,18 +154,18 @@ def store_older_day(folder: Path) -> int:
     return end_ms
 
 
-async def _read(http: aiohttp.ClientSession, url: str, before_ms: int) -> None:
+async def _read(http: aiohttp.ClientSession, before_ms: int) -> None:
     """Ask for the whole stored day again and again."""
     query = f"symbol=BTCUSDT&tf=1m&step=0.5&lookback=1440&before={before_ms}"
     while True:
-        async with http.get(f"{url}api/footprint?{query}") as answer:
+        async with http.get(f"/api/footprint?{query}") as answer:
             answer.raise_for_status()
             await answer.read()
 
 
-async def _listen(http: aiohttp.ClientSession, url: str) -> None:
+async def listen(http: aiohttp.ClientSession) -> None:
     """What a page subscribes to."""
-    async with http.ws_connect(f"{url}ws/stream", max_msg_size=0) as ws:
+    async with http.ws_connect("/ws/stream", max_msg_size=0) as ws:
         for number, (topic, params) in enumerate(TOPICS):
             await ws.send_json({"op": "subscribe", "id": number, "topic": topic, "params": params})
         async for _ in ws:
@@ -173,6 +190,8 @@ def summary(samples: list[Sample]) -> report.Results:
     }
     dropped = sum(journal["dropped_reads"] for journal in last.health["storage"]["journals"].values())
     losses = ("gaps_found", "gaps_filled", "depth_gaps", "dropped", "reconnects")
+    during = {name: last.venue[name] - first.venue[name] for name in losses}
+    during |= {"missing": during["gaps_found"] - during["gaps_filled"], "journal_dropped": dropped}
     return {
         "seconds": round(seconds),
         "messages_per_s": round((last.frames - first.frames) / seconds),
@@ -181,7 +200,7 @@ def summary(samples: list[Sample]) -> report.Results:
         "rss_mb": round(last.rss_mb, 1),
         "rss_mb_per_hour": round(slope, 1),
         "latency": stages,
-        "during": {name: last.venue[name] - first.venue[name] for name in losses} | {"journal_dropped": dropped},
+        "during": during,
         "skipped": last.health["hub"]["skipped"] - first.health["hub"]["skipped"],
         "tier_max": max(sample.health["load"]["tier"] for sample in settled),
         "loop_busy": round(float(np.median([sample.health["load"]["busy"] for sample in settled])), 3),
@@ -209,7 +228,20 @@ LOADS = {
 }
 
 
-def run(load: Load, *, symbols: int, minutes: float, clients: int) -> report.Results:
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A program beside the venue it listens to."""
+
+    url: str
+    pid: int
+    venue_pid: int
+    venue_ws: str
+    stored_ms: int
+    """When the one day ended that only the store has."""
+
+
+@contextlib.contextmanager
+def started(load: Load, symbols: int) -> Iterator[Running]:
     """A venue and a program of their own for one load."""
     venue_words = ("venue", "--port", "0", "--announce", "--symbols", str(symbols))
     faults = f"storm:{load.storm},gust:{load.gust}"
@@ -224,8 +256,14 @@ def run(load: Load, *, symbols: int, minutes: float, clients: int) -> report.Res
         stored_ms = store_older_day(Path(folder) / "data")
         with program("run", "--port", "0", **settings) as live:
             url = first_line(live).split("serves ")[1].split()[0]
-            watched = watch(url, live.pid, minutes * 60, clients, load.readers, stored_ms)
-            return asdict(load) | summary(asyncio.run(watched))
+            yield Running(url, live.pid, venue.pid, where["ws_url"], stored_ms)
+
+
+def run(load: Load, *, symbols: int, minutes: float, clients: int) -> report.Results:
+    """One load, for some minutes."""
+    with started(load, symbols) as one:
+        samples, overheard = asyncio.run(watch(one, minutes * 60, clients, load.readers))
+    return asdict(load) | summary(samples) | {"overheard": overheard}
 
 
 def main() -> None:

@@ -270,9 +270,12 @@ def live_report(results: Results) -> str:
         "% of a core": lambda one: f"{one['cpu_share'] * 100:.0f}",
         "exchange to engine, p50 ms": lambda one: f"{one['latency']['exchange to engine']['p50_ms']:.1f}",
         "exchange to engine, p99 ms": lambda one: f"{one['latency']['exchange to engine']['p99_ms']:.1f}",
+        "of it before a bystander has it, p50 and p99 ms": lambda one: (
+            ", ".join(str(one["overheard"][name]) for name in ("p50_ms", "p99_ms")) if "overheard" in one else ""
+        ),
         "hub, p99 ms": lambda one: f"{one['latency']['hub']['p99_ms']:.2f}",
         "trades missing, connections lost, reads not journalled": lambda one: ", ".join(
-            str(one["during"][name]) for name in ("gaps_found", "reconnects", "journal_dropped")
+            str(one["during"][name]) for name in ("missing", "reconnects", "journal_dropped")
         ),
         "tier at worst": lambda one: str(one["tier_max"]),
         "longest wait of a timer, ms": lambda one: f"{one['loop_late_ms_max']:.0f}",
@@ -301,6 +304,23 @@ def soak_report(results: Results) -> str:
     return "\n".join([*parts, "", "Missing at the end:", *missing, "", "Findings:", *lines])
 
 
+def hour_report(results: Results) -> str:
+    """Of each process: resident and anonymous memory after some minutes, and the slope over the last half."""
+    held, during = results["memory"], results["during"]
+    minutes = list(held["run"]["at_min"])
+    rows = [
+        [name, *(f"{one['at_min'][m]:,}" for m in minutes), f"{one['mb_per_hour']:+,.1f} ± {one['error']:g}"]
+        for name, one in held.items()
+    ]
+    lost = "trades missing {gaps_found}, connections lost {reconnects}, reads not journalled {journal_dropped}"
+    said = (
+        f"{results['minutes']:g} minutes, {results['symbols']} symbols, {during['messages_per_s']:,} messages/s, "
+        f"{during['cpu_share'] * 100:.0f} % of a core; {lost.format(**during['during'])}."
+    )
+    head = ["MB after minutes", *minutes, "MB an hour, last half"]
+    return "\n".join([machine_line(results["machine"]), "", said, "", table(head, rows)])
+
+
 def _waits(waits: Iterable[tuple[float, str]]) -> str:
     return ", ".join(f"{name} for {wait:g} s" for wait, name in waits)
 
@@ -326,6 +346,7 @@ REPORTS = {
     "fanout": fanout_report,
     "live": live_report,
     "soak": soak_report,
+    "hour": hour_report,
 }
 
 

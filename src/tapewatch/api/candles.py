@@ -39,6 +39,11 @@ def candle_texts(shown: Footprint, which: Sequence[int] | NDArray[np.intp], *, f
     return texts
 
 
+def candles_text(shown: Footprint) -> str:
+    """All candles with all there is to them, commas between."""
+    return ",".join(candle_texts(shown, range(len(shown.candles)), full=True))
+
+
 def bar_texts(shown: Footprint) -> list[str]:
     """JSON of all candles without levels; open, high, low and close are null where nothing traded."""
     price, lots = grid_printer(shown.instrument.tick), grid_printer(shown.instrument.lot)

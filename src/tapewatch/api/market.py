@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,12 +14,11 @@ from ..hub.requests import MAX_LOOKBACK, MAX_ROWS, Timeframe, bin_text, find_ins
 from ..hub.topics import WINDOW_NAMES, balance, grid_pair
 from ..model.errors import NotFoundError, NotReadyError
 from ..model.instrument import Instrument
-from ..model.views import TIMEFRAMES_MS, WINDOWS_S, BookState, Footprint, Rule
+from ..model.views import TIMEFRAMES_MS, WINDOWS_S, BookState, Rule
 from . import schemas
-from .candles import candle_texts
 from .history import WindowName, history, history_before
-from .numbers import answer, exact, grid_printer, now_ms, quote_printer, ratio, trimmed
-from .past import footprints
+from .numbers import answer, exact, grid_printer, now_ms, pieces_answer, quote_printer, ratio, to_json, trimmed
+from .past import footprint_text
 from .past import liquidations as past_liquidations
 from .top import level_pairs
 from .view import HistoryView, VenueView
@@ -123,7 +121,7 @@ def market_routes(venues: Mapping[str, VenueView], stored: HistoryView | None = 
         venue = find_market(venues, exchange)
         instrument = find_instrument(venue, symbol)
         text = bin_text(venue, instrument, step)
-        shown = await footprints(venue.engine, stored, instrument, TIMEFRAMES_MS[tf], text, lookback, before)
+        candles = await footprint_text(venue.engine, stored, instrument, TIMEFRAMES_MS[tf], text, lookback, before)
         head = {
             "exchange": exchange,
             "symbol": instrument.symbol,
@@ -133,8 +131,7 @@ def market_routes(venues: Mapping[str, VenueView], stored: HistoryView | None = 
             "cvd_since": venue.engine.cvd_since_ms(instrument.index),
             "trades_since": venue.engine.counted_since_ms(instrument.index),
         }
-        # The views are copies: their text, which may be megabytes, is written outside the event loop.
-        return await asyncio.to_thread(lambda: answer(head | {"candles": _candles(shown)}))
+        return pieces_answer([to_json(head)[:-1] + b',"candles":[', *candles, b"]}"])
 
     @api.get("/liquidations", responses=returns(schemas.Liquidations, "Newest first."))
     async def liquidations(
@@ -171,11 +168,6 @@ def market_routes(venues: Mapping[str, VenueView], stored: HistoryView | None = 
         )
 
     return api
-
-
-def _candles(parts: Sequence[Footprint]) -> Any:
-    texts = [text for shown in parts for text in candle_texts(shown, range(len(shown.candles)), full=True)]
-    return exact("[" + ",".join(texts) + "]")
 
 
 def _of_symbol(venue: VenueView, rows: NDArray[np.void], symbol: str | None) -> NDArray[np.void]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
 import orjson
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from ..model.instrument import Grid, Instrument
 
@@ -74,6 +74,17 @@ _DECIMALS = msgspec.json.Encoder(decimal_format="number")
 def answer_rows(content: Any) -> Response:
     """A JSON response whose decimals are exact numbers and whose NaN are null: the encoding of the stream's headers."""
     return Response(_DECIMALS.encode(content), media_type="application/json")
+
+
+def pieces_answer(pieces: Sequence[bytes]) -> Response:
+    """A JSON response of pieces of text, which go out one after the other, as fast as they are taken."""
+
+    async def one_by_one() -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    length = {"content-length": str(sum(map(len, pieces)))}
+    return StreamingResponse(one_by_one(), media_type="application/json", headers=length)
 
 
 def answer(content: Any, status: int = 200) -> Response:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,42 @@ from ..flow.candles import DAY_MS, MINUTE_MS
 from ..hub.requests import MAX_LOOKBACK
 from ..model.instrument import Instrument, common_grid
 from ..model.views import Footprint
+from .candles import candles_text
 from .view import HistoryView
 
 LONGEST_MS = 44 * 86_400_000
 """Of stored candles in one answer; those before are a next question's."""
 
 Liquidations = list[tuple[Instrument, np.void]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question about candles, and what memory says to it: `stored_ms` is the range that the store has to tell."""
+
+    instrument: Instrument
+    tf_ms: int
+    step: str
+    held: Footprint
+    stored_ms: tuple[int, int] | None
+
+
+def _asked(
+    engine: Engine, instrument: Instrument, tf_ms: int, step: str, lookback: int, before_ms: int | None
+) -> _Asked:
+    ticks, i = instrument.step_ticks(step), instrument.index
+    if before_ms is None:
+        held = engine.footprint(i, tf_ms, ticks, lookback)
+        return _Asked(instrument, tf_ms, step, held, None)
+    since_ms, newest_ms = engine.cvd_since_ms(i), int(engine.flow.minutes.newest[i] + 1) * MINUTE_MS
+    # Of what memory holds no more is looked at than reaches from its newest candle back to the oldest wanted.
+    count = 0 if since_ms is None or before_ms <= since_ms else newest_ms // tf_ms - before_ms // tf_ms + 1 + lookback
+    held = engine.footprint(i, tf_ms, ticks, min(count, MAX_LOOKBACK))
+    early = held.candles[held.candles["open_ms"] < before_ms][-lookback:]
+    missing = lookback - len(early)
+    until_ms = int(early["open_ms"][0]) if len(early) else -(-before_ms // tf_ms) * tf_ms
+    start_ms = max(until_ms - missing * tf_ms, until_ms - LONGEST_MS, 0)
+    return _Asked(instrument, tf_ms, step, replace(held, candles=early), (start_ms, until_ms) if missing else None)
 
 
 async def footprints(
@@ -28,26 +59,32 @@ async def footprints(
 
     A part has the grid of its own instrument: what is stored may need a finer one.
     """
-    ticks = instrument.step_ticks(step)
-    if before_ms is None:
-        return [engine.footprint(instrument.index, tf_ms, ticks, lookback)]
-    held = engine.footprint(instrument.index, tf_ms, ticks, MAX_LOOKBACK)
-    early = held.candles[held.candles["open_ms"] < before_ms][-lookback:]
-    held = replace(held, candles=early)
-    missing = lookback - len(early)
-    if not missing or history is None:
-        return [held]
-    until_ms = int(early["open_ms"][0]) if len(early) else -(-before_ms // tf_ms) * tf_ms
-    start_ms = max(until_ms - missing * tf_ms, until_ms - LONGEST_MS, 0)
-    stored = await history.footprint(instrument.venue, instrument.symbol, tf_ms, step, start_ms, until_ms)
-    if stored is None:
-        return [held]
-    return [stored, await _continued(engine, history, instrument, step, held)]
+    asked = _asked(engine, instrument, tf_ms, step, lookback, before_ms)
+    if asked.stored_ms is None or history is None:
+        return [asked.held]
+    stored = await history.footprint(instrument.venue, instrument.symbol, tf_ms, step, *asked.stored_ms)
+    return [asked.held] if stored is None else [stored, await _continued(engine, history, instrument, asked.held)]
 
 
-async def _continued(
-    engine: Engine, history: HistoryView, instrument: Instrument, step: str, held: Footprint
-) -> Footprint:
+async def footprint_text(
+    engine: Engine, history: HistoryView | None, instrument: Instrument, tf_ms: int, step: str, lookback: int,
+    before_ms: int | None,
+) -> list[bytes]:  # fmt: skip
+    """The same candles as JSON, commas between, in pieces. What is stored comes as text from the process that reads it:
+    here megabytes are only passed on.
+    """
+    asked = _asked(engine, instrument, tf_ms, step, lookback, before_ms)
+    held, pieces = asked.held, list[bytes]()
+    if asked.stored_ms is not None and history is not None:
+        pieces = await history.footprint_text(instrument.venue, instrument.symbol, tf_ms, step, *asked.stored_ms)
+        if pieces:
+            held = await _continued(engine, history, instrument, held)
+    # The view is a copy: its text is written outside the event loop.
+    text = (await asyncio.to_thread(candles_text, held)).encode() if len(held.candles) else b""
+    return [*pieces, b",", text] if pieces and text else [*pieces, text]
+
+
+async def _continued(engine: Engine, history: HistoryView, instrument: Instrument, held: Footprint) -> Footprint:
     """The part from memory with the CVD of its day from 00:00 UTC: what was before memory begins, the store has.
 
     Where stored lots are the finer ones, the part is told in them.
@@ -55,19 +92,18 @@ async def _continued(
     begins_ms = (engine.cvd_since_ms(instrument.index) or 0) // MINUTE_MS * MINUTE_MS
     day_ms = begins_ms // DAY_MS * DAY_MS
     today = (held.candles["open_ms"] // DAY_MS * DAY_MS == day_ms) & (begins_ms > day_ms)
-    if not today.any():
+    before = await history.cvd(instrument.venue, instrument.symbol, day_ms, begins_ms) if today.any() else None
+    if before is None:
         return held
-    before = await history.footprint(instrument.venue, instrument.symbol, MINUTE_MS, step, day_ms, begins_ms)
-    if before is None or not len(before.candles):
-        return held
-    lot = common_grid(before.instrument.lot, held.instrument.lot)
+    cvd, stored_lot = before
+    lot = common_grid(stored_lot, held.instrument.lot)
     factor = int(held.instrument.lot.value / lot.value)
     candles, cells = held.candles.copy(), held.cells.copy()
     for name in ("bid", "ask", "cvd", "quote"):
         candles[name] *= factor
     for name in ("bid", "ask"):
         cells[name] *= factor
-    candles["cvd"][today] += int(before.candles["cvd"][-1]) * int(before.instrument.lot.value / lot.value)
+    candles["cvd"][today] += cvd * int(stored_lot.value / lot.value)
     return replace(held, instrument=replace(held.instrument, lot=lot), candles=candles, cells=cells)
 
 

@@ -16,7 +16,7 @@ from ..feed.status import FeedStatus
 from ..hub.columns import Market
 from ..journal import JournalStatus
 from ..ledger import Ledger
-from ..model.instrument import Instrument
+from ..model.instrument import Grid, Instrument
 from ..model.latency import Latency
 from ..model.views import Footprint
 from ..store.sealer import Status
@@ -104,6 +104,10 @@ class HistoryView(Protocol):
     async def footprint(
         self, venue: str, symbol: str, tf_ms: int, step: str, start_ms: int, end_ms: int
     ) -> Footprint | None: ...
+    async def footprint_text(
+        self, venue: str, symbol: str, tf_ms: int, step: str, start_ms: int, end_ms: int
+    ) -> list[bytes]: ...
+    async def cvd(self, venue: str, symbol: str, start_ms: int, end_ms: int) -> tuple[int, Grid] | None: ...
     async def liquidations(
         self, venue: str, symbol: str | None, before_ms: int, newest: int
     ) -> tuple[list[Instrument], NDArray[np.void]]: ...

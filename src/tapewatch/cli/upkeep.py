@@ -68,10 +68,11 @@ def seal(debug: DebugOption = False) -> None:
 @app.command(hidden=True)
 def query(debug: DebugOption = False) -> None:
     """Answer questions about stored data; started by `run`, which asks them."""
-    from ..store.query import main as answer_queries
+    from ..api.candles import candles_text
+    from ..store.query import answer_all
 
     _log_as_parent()
-    answer_queries()
+    answer_all(candles_text)
 
 
 @app.command(hidden=True)

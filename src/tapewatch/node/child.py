@@ -15,7 +15,7 @@ import msgspec
 
 from ..config import StoreConfig
 from ..model.errors import NotReadyError
-from ..store.query import LENGTH, Place, Progress, Refusal, packed
+from ..store.query import LENGTH, PIECE_BYTES, Piece, Place, Progress, Refusal, packed
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,17 @@ class Child:
         self._waiting = 0
         self._stopping = False
 
-    async def ask(self, name: str, *arguments: object, progress: Callable[[int, int], None] | None = None) -> Any:
-        """Put a question; raises the error that the answer is, or NotReadyError where none can be had now."""
+    async def ask(
+        self,
+        name: str,
+        *arguments: object,
+        progress: Callable[[int, int], None] | None = None,
+        piece: Callable[[bytes], None] | None = None,
+    ) -> Any:
+        """Put a question; raises the error that the answer is, or NotReadyError where none can be had now.
+
+        `piece` is given the text that some answers come with, before them.
+        """
         if self._waiting >= MAX_WAITING:
             raise NotReadyError(f"{MAX_WAITING} questions about {self._about} are waiting already; try again soon")
         self._waiting += 1
@@ -49,7 +58,7 @@ class Child:
             async with self._turn:
                 if self._stopping:
                     raise NotReadyError(STOPPING)
-                answer = await self._answered(packed((name, arguments)), progress)
+                answer = await self._answered(packed((name, arguments)), progress, piece)
         finally:
             self._waiting -= 1
         if isinstance(answer, Refusal):
@@ -61,7 +70,12 @@ class Child:
         """Whether the process is there; one that has died meanwhile is not."""
         return self._process is not None and self._process.returncode is None
 
-    async def _answered(self, question: bytes, progress: Callable[[int, int], None] | None) -> Any:
+    async def _answered(
+        self,
+        question: bytes,
+        progress: Callable[[int, int], None] | None,
+        piece: Callable[[bytes], None] | None,
+    ) -> Any:
         """Whoever is cancelled or too late leaves no half answer: the process ends."""
         try:
             async with asyncio.timeout(self._within_s):
@@ -73,10 +87,15 @@ class Child:
                 while True:
                     (size,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
                     message = pickle.loads(await process.stdout.readexactly(size))  # noqa: S301  our own process
-                    if not isinstance(message, Progress):
-                        return message
-                    if progress is not None:
-                        progress(message.done, message.of)
+                    match message:
+                        case Progress(done, of):
+                            if progress is not None:
+                                progress(done, of)
+                        case Piece(text):
+                            if piece is not None:
+                                piece(text)
+                        case _:
+                            return message
         except TimeoutError:
             await self.close()
             raise NotReadyError(f"{self._about} did not answer within {self._within_s:g} s; ask for less") from None
@@ -95,6 +114,7 @@ class Child:
             *(sys.executable, "-m", "tapewatch", self._command),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            limit=2 * PIECE_BYTES,
             start_new_session=True,
             env={**os.environ, **ONE_THREAD},
         )

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import StoreConfig
-from ..model.instrument import Instrument
+from ..model.instrument import Grid, Instrument
 from ..model.views import Footprint
 from .child import Child
 
@@ -25,6 +25,20 @@ class Queries:
         """Stored candles that open in `[start_ms, end_ms)`; None where nothing is stored of the symbol."""
         shown: Footprint | None = await self._child.ask("footprint", venue, symbol, tf_ms, step, start_ms, end_ms)
         return shown
+
+    async def footprint_text(
+        self, venue: str, symbol: str, tf_ms: int, step: str, start_ms: int, end_ms: int
+    ) -> list[bytes]:
+        """The same candles as JSON, commas between, in pieces to be passed on; none where nothing is stored."""
+        pieces: list[bytes] = []
+        question = venue, symbol, tf_ms, step, start_ms, end_ms
+        await self._child.ask("footprint_text", *question, piece=pieces.append)
+        return pieces
+
+    async def cvd(self, venue: str, symbol: str, start_ms: int, end_ms: int) -> tuple[int, Grid] | None:
+        """CVD at the end of the stored minutes in `[start_ms, end_ms)` in the lots beside it; None where none is."""
+        told: tuple[int, Grid] | None = await self._child.ask("cvd", venue, symbol, start_ms, end_ms)
+        return told
 
     async def liquidations(
         self, venue: str, symbol: str | None, before_ms: int, newest: int

@@ -1,6 +1,7 @@
 """Questions about stored data, answered in a process of their own: a long one delays neither recording nor the page.
 
-Question and answer are pickles between two halves of one program; the answers are arrays, and pass as they are.
+Question and answer are pickles between two halves of one program; the answers are arrays, and pass as they are. An
+answer of megabytes is text in pieces: who asked only passes them on.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import os
 import pickle
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,14 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.errors import NotFoundError, TapewatchError, UsageError
-from ..model.instrument import Instrument
+from ..model.instrument import Grid, Instrument
 from ..model.shortage import ShortageError
 from ..model.tape import Flag
 from ..model.views import LIQUIDATION, Footprint
 from .reader import Reader
 
 LENGTH = struct.Struct("<Q")
-NICENESS = 5
+NICENESS = 10
+"""Beside a full processor the program that records has ten times the share of this one."""
+PIECE_BYTES = 1 << 18
+MINUTE_MS, ONE_BIN = 60_000, 1 << 40
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -64,6 +68,16 @@ class Progress(msgspec.Struct, frozen=True):
     of: int
 
 
+class Piece(msgspec.Struct, frozen=True):
+    """Part of a long text; all of them come before the answer, which is how long the text is."""
+
+    text: bytes
+
+
+Writer = Callable[[Footprint], str]
+"""Makes the text of candles."""
+
+
 def footprint(
     reader: Reader, venue: str, symbol: str, tf_ms: int, step: str, start_ms: int, end_ms: int
 ) -> Footprint | None:
@@ -72,6 +86,21 @@ def footprint(
     if instrument is None:
         return None
     return reader.footprint(venue, symbol, tf_ms, instrument.step_ticks(step), start_ms, end_ms)
+
+
+def footprint_text(writer: Writer, *question: Any) -> Iterator[bytes]:
+    """The candles of `footprint` as `writer` puts them, in pieces; none where nothing is stored."""
+    shown = footprint(*question)
+    text = b"" if shown is None else writer(shown).encode()
+    return (text[at : at + PIECE_BYTES] for at in range(0, len(text), PIECE_BYTES))
+
+
+def cvd(reader: Reader, venue: str, symbol: str, start_ms: int, end_ms: int) -> tuple[int, Grid] | None:
+    """CVD at the end of the stored minutes in `[start_ms, end_ms)`, in the lots beside it; None where none is."""
+    if reader.universe(venue).find(symbol) is None:
+        return None
+    shown = reader.footprint(venue, symbol, MINUTE_MS, ONE_BIN, start_ms, end_ms)
+    return (int(shown.candles["cvd"][-1]), shown.instrument.lot) if len(shown.candles) else None
 
 
 def liquidations(
@@ -89,23 +118,29 @@ def liquidations(
     return list(universe), out
 
 
-QUESTIONS: dict[str, Callable[..., object]] = {"footprint": footprint, "liquidations": liquidations}
+QUESTIONS: dict[str, Callable[..., object]] = {"footprint": footprint, "cvd": cvd, "liquidations": liquidations}
 
 
-def main() -> None:
+def answer_all(writer: Writer) -> None:
     """Answer until standard input ends."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     place = msgspec.json.decode(sys.stdin.buffer.readline(), type=Place)
     reader = Reader(Path(place.path), place.url)
     while question := receive(sys.stdin.buffer):
-        send(sys.stdout.buffer, _answer(reader, *question))
+        send(sys.stdout.buffer, _answer(reader, writer, *question))
     reader.close()
 
 
-def _answer(reader: Reader, name: str, arguments: tuple[Any, ...]) -> object:
+def _answer(reader: Reader, writer: Writer, name: str, arguments: tuple[Any, ...]) -> object:
     try:
-        return QUESTIONS[name](reader, *arguments)
+        if name != "footprint_text":
+            return QUESTIONS[name](reader, *arguments)
+        size = 0
+        for text in footprint_text(writer, reader, *arguments):
+            send(sys.stdout.buffer, Piece(text))
+            size += len(text)
+        return size
     except TapewatchError as error:
         return Refusal.of(error)
 
