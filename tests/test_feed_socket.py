@@ -324,6 +324,7 @@ async def test_who_has_no_commands_left_moves_to_a_new_connection(monkeypatch: p
                 keeper.second()
             await until(lambda: keeper.socket.rotations == 1)
             assert keeper.lost == 0
+            assert A in keeper.confirmed[4:], "who waits for the acknowledgement would never ask for this book again"
 
 
 async def test_connections_begin_no_faster_than_the_venue_allows() -> None:

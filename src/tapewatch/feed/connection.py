@@ -75,6 +75,8 @@ class Connection(WSListener):
         """Names of streams that have delivered, kept while somebody compares two connections."""
         self.refused: dict[str, str] = {}
         """Names in commands the venue answered with an error, and its words."""
+        self.acknowledged: set[str] = set()
+        """Names of streams that the venue has said it sends."""
         self.answers_astray = 0
         self.leaving = ""
         """What the venue said when it announced that it will close this connection; empty while it has not."""
@@ -260,7 +262,10 @@ class Connection(WSListener):
         if answer.error:
             self.refused.update(dict.fromkeys(names, answer.error))
         elif command.method == "SUBSCRIBE":
+            self.acknowledged.update(names)
             self._on_confirmed(self, names)
+        else:
+            self.acknowledged.difference_update(names)
         return True
 
     # -- picows's callbacks -------------------------------------------------------------------------------------

@@ -198,6 +198,7 @@ class Socket:
         self._connection = new
         self._asked_to_leave = False
         self.rotations += 1
+        self._on_confirmed(new, tuple(new.acknowledged))  # nobody was told while the old one was in use
         await old.close("replaced")
         log.info("socket_rotated socket=%s", self.plan.name)
         return True
