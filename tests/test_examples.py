@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from program import started
+from program import SMALL_DEMO, started
 from waiting import wait_until
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -24,7 +24,7 @@ SECONDS = 75
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("examples")
-    with started(home, "demo", "--port", "0", "--symbols", "4", "--venues", "binance", "--data", "stored") as program:
+    with started(home, *SMALL_DEMO, "--data", "stored") as program:
         yield program.url()
         assert program.stop() == 0
 

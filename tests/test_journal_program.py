@@ -17,7 +17,7 @@ import pytest
 
 from disks import small_disk
 from journals import entry
-from program import Program, run, started
+from program import SMALL_DEMO, Program, run, started
 from tapes import universe
 from tapewatch.journal import Damage, Reason, Record, files, read
 from tapewatch.journal.writer import Writer
@@ -169,14 +169,14 @@ def test_without_a_store_nothing_is_written(tmp_path: Path, venue: dict[str, str
 def test_the_demo_leaves_nothing_behind_unless_told(tmp_path: Path) -> None:
     settings = {"TMPDIR": str(tmp_path / "tmp")}
     (tmp_path / "tmp").mkdir()
-    with started(tmp_path, "demo", "--port", "0", "--symbols", "4", **settings) as demo:
+    with started(tmp_path, *SMALL_DEMO, **settings) as demo:
         url = demo.url()
         recording(demo, url)
         folder = Path(storage(url)["path"])
         assert folder.parent == tmp_path / "tmp"
         assert demo.stop() == 0
     assert not folder.exists()
-    with started(tmp_path, "demo", "--port", "0", "--symbols", "4", "--data", "mine", **settings) as demo:
+    with started(tmp_path, *SMALL_DEMO, "--data", "mine", **settings) as demo:
         recording(demo, demo.url())
         assert demo.stop() == 0
     assert len(files(tmp_path / "mine" / "journal" / "binance")) == 1

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from program import started
+from program import SMALL_DEMO, started
 from screen import opened, shown
 from tapes import tape, trade, universe
 from tapewatch.store.writer import Store
@@ -31,9 +31,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     store.write(universe("BTCUSDT"), tape(rows), name="first")
     store.close()
     settings = {"TAPEWATCH_ALERTS__ALLOWED_NETWORKS": "10.0.0.0/8"}
-    with started(
-        home, "demo", "--port", "0", "--symbols", "4", "--data", str(Path(home) / "data"), **settings
-    ) as program:
+    with started(home, *SMALL_DEMO, "--data", str(Path(home) / "data"), **settings) as program:
         url = program.url()
         wait_until(lambda: httpx.get(f"{url}api/alerts/metrics").status_code == 200, lambda: "no instruments")
         yield url

@@ -16,7 +16,7 @@ import openpyxl  # type: ignore[import-untyped]
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from program import started
+from program import SMALL_DEMO, started
 from screen import opened
 from tapes import tape, trade, universe
 from tapewatch.store.writer import Store
@@ -42,7 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def demo(home: Path) -> Iterator[str]:
     settings = {"TAPEWATCH_STORE__RECORD": "", "TAPEWATCH_STORE__RETENTION": "forever"}
-    with started(home, "demo", "--port", "0", "--symbols", "4", "--data", "stored", **settings) as program:
+    with started(home, *SMALL_DEMO, "--data", "stored", **settings) as program:
         yield program.url()
         assert program.stop() == 0
 

@@ -21,7 +21,7 @@ import pyarrow.parquet
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from program import started
+from program import SMALL_DEMO, started
 from screen import opened, shown
 from waiting import wait_until
 
@@ -34,7 +34,7 @@ PAIR = {"x": "upload:binance:BTCUSDT", "y": "upload:binance:ETHUSDT"}
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("research")
     settings = {"TAPEWATCH_STORE__RECORD": "", "TAPEWATCH_STORE__RETENTION": "forever"}
-    with started(home, "demo", "--port", "0", "--symbols", "4", "--data", "stored", **settings) as program:
+    with started(home, *SMALL_DEMO, "--data", "stored", **settings) as program:
         yield program.url()
         assert program.stop() == 0
 

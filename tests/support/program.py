@@ -17,6 +17,8 @@ from typing import Any
 START_WITHIN_S = 90.0
 """A cold start compiles kernels; with them kept it takes two seconds."""
 STOP_WITHIN_S = 20.0
+SMALL_DEMO = ("demo", "--port", "0", "--symbols", "4", "--venues", "binance")
+"""Enough where the other venues are not the point: each costs its feed and its market."""
 
 
 def environment(home: Path, **settings: str) -> dict[str, str]:
