@@ -11,12 +11,15 @@ import gc
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from four_venues import world
 from market_world import INSTRUMENTS, T0, World
 from sealing import seal_all, task_of, write_journal
 from tapes import liquidation, trade
 from tapewatch import compiled
 from tapewatch.cli.upkeep import doctor
+from tapewatch.desk.questions import arrivals
 from tapewatch.model.instrument import Universe
 from tapewatch.store.reader import Reader
 
@@ -61,7 +64,7 @@ async def four_markets(folder: Path) -> None:
 
 
 def stored_market(folder: Path) -> None:
-    """What the processes beside it do: sealing, and answering about the past."""
+    """What the processes beside it do: sealing, answering about the past, the research desk."""
     rows = [trade(1 + k, T0 + k * 1_000, 425_000 + k % 9, 5) for k in range(300)]
     rows += [liquidation(T0 + 290_000, 10**11, 5, long=True)]
     write_journal(folder, Universe("binance", INSTRUMENTS), rows)
@@ -72,6 +75,8 @@ def stored_market(folder: Path) -> None:
     reader.deltas("binance", T0, T0 + 10 * MINUTE)
     reader.minutes("binance", T0, T0 + 10 * MINUTE)
     reader.close()
+    times = T0 + np.sort(np.random.default_rng(1).integers(0, 10 * MINUTE, (2, 300)))
+    arrivals(*times)
 
 
 def main(folder: Path) -> None:

@@ -29,20 +29,10 @@ def doctor(
 
     from ..node.accounts import examine_server
     from ..node.doctor import Verdict, examine
-    from ..node.warm import LIVE_PARTS, compile_apart, own_decoders, warm_up
-    from ..sim.simulation import warm_up as warm_up_venue
-    from ..store.warm import warm_up as warm_up_store
-    from ..venues.registry import PRODUCTS
 
     settings = config.load(config_file)
     if warm:
-        with err.status("compiling kernels, once"):
-            began = time.perf_counter()
-            asyncio.run(compile_apart(*LIVE_PARTS))
-            warm_up(decoders=own_decoders(PRODUCTS))
-            warm_up_venue()
-            warm_up_store()
-        out.print(f"kernels ready in {time.perf_counter() - began:.1f} s", highlight=False)
+        _compile_kernels()
         return
     checks = examine_server(url, token) if url else examine(settings, config.find_file(config_file))
     findings = asyncio.run(checks)
@@ -54,6 +44,24 @@ def doctor(
     out.print(table)
     if any(finding.verdict is Verdict.FAIL for finding in findings):
         raise typer.Exit(1)
+
+
+def _compile_kernels() -> None:
+    """Make the machine code of every venue and every process, so that no start compiles."""
+    from ..desk.questions import get_ready as warm_up_desk
+    from ..node.warm import LIVE_PARTS, compile_apart, own_decoders, warm_up
+    from ..sim.simulation import warm_up as warm_up_venue
+    from ..store.warm import warm_up as warm_up_store
+    from ..venues.registry import PRODUCTS
+
+    with err.status("compiling kernels, once"):
+        began = time.perf_counter()
+        asyncio.run(compile_apart(*LIVE_PARTS))
+        warm_up(decoders=own_decoders(PRODUCTS))
+        warm_up_venue()
+        warm_up_store()
+        warm_up_desk()
+    out.print(f"kernels ready in {time.perf_counter() - began:.1f} s", highlight=False)
 
 
 @app.command(hidden=True)
