@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from fault_truth import ended_gaps
-from fault_world import World
+from fault_world import World, ran
 from tapewatch import ledger
 from tapewatch.model.channel import Channel
 from tapewatch.model.gaps import Cause, Fate
@@ -24,6 +24,7 @@ from tapewatch.model.tape import Flag, Kind, Tape
 from tapewatch.model.views import BookState
 from tapewatch.node.warm import warm_up
 from tapewatch.sim.simulation import warm_up as warm_up_venue
+from tapewatch.venues.bybit_linear_codec import trade_ids
 
 WITH_PAGES = ("binance", "binance-spot", "okx")
 """Venues that give trades back by id."""
@@ -198,6 +199,31 @@ def test_what_the_venue_no_longer_has_stays_a_gap_with_its_fate() -> None:
         assert hour.share is not None
         assert 0 < hour.share < 1
     assert len(world.node.ledger.take_gaps()) >= 2
+
+
+@pytest.mark.parametrize("length_s", [5, 120])
+def test_what_an_outage_hid_comes_back_as_far_as_the_newest_trades_reach(length_s: int) -> None:
+    """Bybit tells the newest 1,000 trades of a symbol and none by id: what is older stays a gap."""
+    world = World(7, venue="bybit", outages_ms=[(5_000, length_s * 1_000)])
+    world.run(5_000 + length_s * 1_000 + 3_000)
+    world.settle()
+    assert world.wrong() == []
+    reached = []
+    for one in world.node.universe:
+        body = ran(world.sim.answer("/v5/market/recent-trade", {"symbol": one.symbol, "limit": "1000"})).encode()
+        told = trade_ids(body)
+        world.delivered[one.symbol] += len(told)
+        filled, _, _ = world.node.on_newest(one.symbol, body, world.now_ms * 1_000_000)
+        came, lost = world.truth._came[one.symbol], world.truth._lost[one.symbol]
+        back = [sold for sold in lost if sold[0] >= told[0]]
+        world.truth._came[one.symbol] = sorted(came + back)
+        world.truth._lost[one.symbol] = [sold for sold in lost if sold[0] < told[0]]
+        gaps = world.node.engine.gaps(one.index)
+        reached.append(not world.truth._lost[one.symbol])
+        assert (filled, len(gaps)) == (len(back), 0 if reached[-1] else 1)
+        assert all(gap["fate"] == Fate.BEYOND_HORIZON for gap in gaps)
+    assert world.wrong() == []
+    assert all(reached) == (length_s == 5)
 
 
 # -- canaries: a rule broken on purpose has to be found by the same checks -----------------------------------------
