@@ -120,6 +120,8 @@ class VenueFeed:
         self._socket_tasks: dict[str, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._gate = Gate(HANDSHAKES_AT_A_TIME, dialect.connect_every_s)
+        self._unheard: set[str] = set()
+        """Symbols whose trades fell silent: an acknowledgement proves nothing, only their next trade does."""
         self._doorbell = asyncio.Event()
         self._troubles: dict[str, str] = {}
         """What is wrong outside the sockets: one sentence for each thing that fails."""
@@ -370,12 +372,21 @@ class VenueFeed:
                     socket.replace()
                 else:
                     socket.reconnect(remedy.reason)
+            if self._unheard:
+                heard = self._unheard & self.watchdog.delivering(Channel.TRADES)
+                self._unheard -= heard
+                self._backfill.streaming(heard)
             for socket in self.sockets.values():
                 socket.tick(SECOND)
 
     def _lost_in_silence(self, streams: Sequence[Stream]) -> None:
-        """Where ids do not tell that trades are missing, the silence itself is the gap."""
+        """Where ids do not tell that trades are missing, the silence itself is the gap, until a trade ends it.
+
+        What is asked of the venue before that tells nothing of what is still to be missed.
+        """
         symbols = [stream.symbol for stream in streams if stream.channel is Channel.TRADES]
+        self._unheard.update(symbols)
+        self._backfill.interrupted(symbols)
         self._books.want(self._sink.on_disconnect(symbols, Channel.TRADES.value))
 
     def _remedies(self, now_s: float) -> list[Remedy]:
@@ -394,7 +405,8 @@ class VenueFeed:
     def on_confirmed(self, streams: Sequence[Stream]) -> None:
         """Diffs of these books are being kept from now on: a snapshot makes sense. Trades tell what was missed."""
         self._books.streaming(stream.symbol for stream in streams if stream.channel is Channel.DEPTH)
-        self._backfill.streaming(stream.symbol for stream in streams if stream.channel is Channel.TRADES)
+        traded = {stream.symbol for stream in streams if stream.channel is Channel.TRADES}
+        self._backfill.streaming(traded - self._unheard)
 
     def on_lost(self, socket: Socket) -> None:
         """The streams of a socket were interrupted."""
@@ -406,6 +418,7 @@ class VenueFeed:
                 self._books.queue.interrupted(symbols)
             elif channel == Channel.TRADES:
                 self._backfill.interrupted(symbols)
+                self._unheard.difference_update(symbols)
             self._books.want(self._sink.on_disconnect(symbols, channel.value))
 
     def venue_ms(self) -> int:

@@ -375,6 +375,10 @@ class Watchdog:
         """Names of the streams that are acknowledged, ought to deliver and do not."""
         return sorted(track.stream.name for watch in self.sockets.values() for track in watch.silent())
 
+    def delivering(self, channel: Channel) -> set[str]:
+        """Symbols whose stream of this kind has brought something since the tick before."""
+        return {symbol for symbol, track in self._market[channel].items() if track.heard == self.now}
+
     def state(self, watch: SocketWatch) -> FeedState:
         """The word for one socket."""
         if not watch.connected:
