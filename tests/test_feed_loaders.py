@@ -309,6 +309,14 @@ def enough(_: Priority) -> int:
     return 1_000
 
 
+def test_who_ceased_to_trade_while_its_stream_was_interrupted_is_asked_for_its_last_trades() -> None:
+    plan = PagePlan(RULE, lambda _: False)
+    page = plan.next_tail([TradeTail("A", 5, DAY, doubtful=True, over=True)], 0.0, DAY, enough)
+    assert page is not None
+    assert (page.symbol, page.from_id) == ("A", 6)
+    assert plan.next_tail([TradeTail("A", 9, DAY, doubtful=False, over=True)], 999.0, 2 * DAY, enough) is None
+
+
 def test_who_has_not_traded_since_we_listen_is_asked_for_the_newest_trades() -> None:
     plan = PagePlan(RULE, lambda _: False)
     tails = [TradeTail("A", NO_ID, 0, doubtful=False)]

@@ -190,6 +190,8 @@ class PagePlan:
         return None
 
     def _is_ripe(self, tail: TradeTail, now_s: float, venue_ms: int) -> bool:
+        if tail.over:
+            return tail.doubtful
         heard_s = self._heard_since.get(tail.symbol)
         if heard_s is None or now_s - heard_s < TAIL_AFTER_S:
             return False

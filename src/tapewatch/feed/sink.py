@@ -46,6 +46,8 @@ class TradeTail:
     newest_ms: int
     doubtful: bool
     """Its stream has been interrupted behind this trade."""
+    over: bool = False
+    """It trades no more: nothing that comes will tell by itself."""
 
 
 class Sink(Protocol):
@@ -97,7 +99,7 @@ class Sink(Protocol):
         """The oldest trade of every symbol that has one."""
 
     def trade_tails(self) -> list[TradeTail]:
-        """The newest trade of every symbol that trades."""
+        """The newest trade of every symbol that trades, or that was interrupted before it ceased to."""
 
     def tail_told(self, symbol: str, whole: bool) -> None:
         """The venue has told what followed the newest trade; not `whole`: as much as fits a page, and there is more."""

@@ -405,16 +405,16 @@ class VenueNode:
         ]
 
     def trade_tails(self) -> list[TradeTail]:
-        """The newest aggregate trade of every instrument that trades."""
+        """The newest aggregate trade of every instrument that trades, or was interrupted before it ceased to."""
         trades = self.engine.flow.trades[: 0 if self.loading else len(self.universe)]
-        return [
-            TradeTail(self.universe[int(i)].symbol, NO_ID, 0, False)
-            if last_id == EMPTY
-            else TradeTail(self.universe[int(i)].symbol, last_id, newest_ms, last_id == lost_after)
-            for i in np.flatnonzero(trades["raw"] == self.product.trades.raw)
-            if self.universe[int(i)].trading
-            for last_id, newest_ms, lost_after in (trades[["last_id", "chain_ms", "lost_after"]][i].item(),)
-        ]
+        tails = []
+        for i in np.flatnonzero(trades["raw"] == self.product.trades.raw).tolist():
+            last_id, newest_ms, lost_after = trades[["last_id", "chain_ms", "lost_after"]][i].item()
+            one, doubtful = self.universe[i], EMPTY != last_id == lost_after
+            if one.trading or doubtful:
+                known = (NO_ID, 0) if last_id == EMPTY else (last_id, newest_ms)
+                tails.append(TradeTail(one.symbol, *known, doubtful, over=not one.trading))
+        return tails
 
     def tail_told(self, symbol: str, whole: bool) -> None:
         """The venue has told what followed the newest trade: all of it, or what fits a page."""
