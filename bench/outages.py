@@ -28,9 +28,9 @@ from . import report
 from .kills import _is_live, _url
 from .live import first_line, program
 
-READY_S = 90.0
-FILLED_S = 240.0
-BEFORE_S, BETWEEN_S = 90.0, 30.0
+READY_S = 300.0
+FILLED_S = 600.0
+BEFORE_S, BETWEEN_S = 70.0, 30.0
 COMPARED = ("open", "high", "low", "close", "bid", "ask", "delta", "levels")
 
 
@@ -141,7 +141,7 @@ async def _until(http: aiohttp.ClientSession, url: str, within_s: float, *, whol
         if (
             _is_live(status, told)
             and all(not venue["books_resyncing"] for venue in venues)
-            and not (whole and any(venue["missing"] for venue in venues))
+            and not (whole and any(venue["missing"] > venue["given_up"] for venue in venues))
         ):
             return
         if time.monotonic() > deadline:
