@@ -113,6 +113,16 @@ def test_repeated_rows_side_by_side_need_no_sorting(tmp_path: Path) -> None:
     assert_is(archive.history().footprint(60_000, 1), prints)
 
 
+def test_a_quiet_market_fills_one_block_with_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute or a hole a trade: more of either than there is room for at first."""
+    monkeypatch.setattr(room, "BLOCK_BYTES", 1 << 20)
+    prints = [replace(p, id=1_000 + 2 * k, ts_ms=T0 + k * 60_000) for k, p in enumerate(market(2_500))]
+    archive = Archive(write(tmp_path, (p.aggregate() for p in prints)))
+    history = archive.history()
+    assert (history.trades, history.missing) == (2_500, 2_499)
+    assert_is(history.footprint(60_000, 1), prints)
+
+
 def test_missing_ids_are_gaps_of_the_candles_they_touch(tmp_path: Path) -> None:
     prints = [p for p in market(5_000) if not (1_200 <= p.id < 1_210 or 3_000 <= p.id < 4_500)]
     archive = Archive(write(tmp_path, (p.aggregate() for p in prints)))

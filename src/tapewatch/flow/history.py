@@ -208,7 +208,9 @@ class Adder:
         """Make the room that `status` asks for."""
         name = {MORE_RUNS: "runs", MORE_CELLS: "cells", MORE_HOLES: "holes"}[status]
         held = getattr(self.work, name)
-        self.work = self.work._replace(**{name: np.concatenate([held, np.zeros_like(held)])})
+        wider = np.zeros(2 * len(held), held.dtype)  # `np.concatenate` would leave out what pads a record
+        wider[: len(held)] = held
+        self.work = self.work._replace(**{name: wider})
 
     def part(self) -> Part:
         """What has been added since the last call."""
