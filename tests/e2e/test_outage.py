@@ -14,7 +14,7 @@ from program import Program, started
 from screen import READY_WITHIN_MS, shown
 from waiting import wait_until
 
-PANELS = ("footprint:binance:BTCUSDT", "footprint:okx:BTC-USDT-SWAP", "funding", "flow")
+PANELS = ("footprint:binance:BTCUSDT", "footprint:okx:BTC-USDT-SWAP", "funding", "flow", "impact:okx:BTC-USDT-SWAP")
 
 
 @pytest.mark.parametrize("size", [(1920, 1080), (1366, 768)])
@@ -31,6 +31,9 @@ def test_a_venue_that_goes_down_is_told_in_words_and_the_others_go_on(
         page.goto(f"{url}?panels={','.join(PANELS)}&exchange=binance&symbol=BTCUSDT&tf=1m")
         page.wait_for_function("window.__app?.ready", timeout=READY_WITHIN_MS)
         wait_for_words(page, "funding", "LIVE")
+        # The workspace looks at another venue: the order is reckoned in this one's lots all the same.
+        wait_until(lambda: shown(page, PANELS[4])["raw"] is not None, lambda: shown(page, PANELS[4]))
+        assert shown(page, PANELS[4])["raw"]["exchange"] == "okx"
         assert okx.stop() == 0
         wait_for_words(page, PANELS[1], "STALE", "refuses the connection")
         wait_for_words(page, "funding", "PARTIAL okx: ")

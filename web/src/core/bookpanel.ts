@@ -1,5 +1,6 @@
 /** A panel about the book of one instrument: its subscription, the book's state, and an overlay for the hand. */
 
+import { assets } from './assets';
 import { CanvasPanel, element, fit } from './panel';
 import { Store } from './store';
 import type { Frame } from './wire';
@@ -91,10 +92,6 @@ export abstract class BookPanel extends CanvasPanel {
 
   /** The asset that quantities are counted in. */
   protected unit(): string {
-    return baseAsset(this.look.get().symbol);
+    return assets(this.look.get().symbol).base;
   }
 }
-
-/** `BTC` of BTCUSDT and of BTC-USDT-SWAP. */
-export const baseAsset = (symbol: string): string =>
-  symbol.includes('-') ? symbol.split('-')[0]! : symbol.replace(/(USDT|USDC|USD|BUSD|FDUSD)$/, '') || symbol;

@@ -11,6 +11,24 @@ export interface Pointer {
   y: number;
 }
 
+/** What is pointed at on another panel, as quiet lines through a plot of `width` and `height` from `top` on. */
+export function paintAim(context: CanvasRenderingContext2D, theme: Theme, plot: { top?: number; width: number; height: number }, x: number | undefined, y: number | undefined): void {
+  const { top = 0, width, height } = plot;
+  context.strokeStyle = mix(theme.accent, 0.7, theme.bg);
+  context.setLineDash([1, 2]);
+  context.beginPath();
+  if (x !== undefined && x >= 0 && x < width) {
+    context.moveTo(Math.round(x) + 0.5, top);
+    context.lineTo(Math.round(x) + 0.5, top + height);
+  }
+  if (y !== undefined && y >= top && y < top + height) {
+    context.moveTo(0, Math.round(y) + 0.5);
+    context.lineTo(width, Math.round(y) + 0.5);
+  }
+  context.stroke();
+  context.setLineDash([]);
+}
+
 /** One line of a tooltip; an empty label draws a rule. */
 export type Line = readonly [label: string, value: string, colour?: string];
 
@@ -38,11 +56,11 @@ export function paintCrosshair(frame: CrosshairFrame, pointer: Pointer, priceTex
   }
   context.stroke();
   context.setLineDash([]);
-  if (priceText !== undefined) chip(context, frame.plot + 1, pointer.y, frame.width - frame.plot - 1, priceText, '#4a4a4a', theme.text);
+  if (priceText !== undefined) chip(context, frame.plot + 1, pointer.y, frame.width - frame.plot - 1, priceText, theme.label, theme.text);
   if (timeText === undefined) return;
   const width = timeText.length * charWidth(11) + 14;
   const left = Math.max(0, Math.min(frame.plot - width, column - width / 2));
-  chip(context, Math.round(left), frame.panes + 9, width, timeText, '#4a4a4a', theme.text);
+  chip(context, Math.round(left), frame.panes + 9, width, timeText, theme.label, theme.text);
 }
 
 export function paintTooltip(frame: CrosshairFrame, pointer: Pointer, lines: readonly Line[]): void {
@@ -54,7 +72,7 @@ export function paintTooltip(frame: CrosshairFrame, pointer: Pointer, lines: rea
   const right = pointer.x + OFFSET_PX + width < frame.plot;
   const x = Math.round(right ? pointer.x + OFFSET_PX : Math.max(0, pointer.x - OFFSET_PX - width));
   const y = Math.round(Math.max(2, Math.min(pointer.y + OFFSET_PX, frame.panes - height - 2)));
-  context.fillStyle = '#161616';
+  context.fillStyle = theme.tip;
   context.fillRect(x, y, width, height);
   context.strokeStyle = theme.border;
   context.strokeRect(x + 0.5, y + 0.5, width - 1, height - 1);

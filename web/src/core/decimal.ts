@@ -15,6 +15,9 @@ export function toNumber(count: number, grid: Grid): number {
   return (count * grid.units) / 10 ** grid.decimals;
 }
 
+/** A price or quantity in increments, not whole: where it lies on an axis of counts. */
+export const onGrid = (value: number, grid: Grid): number => (value * 10 ** grid.decimals) / grid.units;
+
 /** Decimal text with exactly the grid's decimals: `toText(614065, {units: 1, decimals: 1})` is `61406.5`. */
 export function toText(count: number, grid: Grid): string {
   const scaled = count * grid.units;

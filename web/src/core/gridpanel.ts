@@ -102,6 +102,7 @@ export abstract class GridPanel extends CanvasPanel {
     if (this.#scrolling) return this.#scrollTo(y);
     const inside = x < this.gridSize().width && y < this.gridSize().height;
     const hit = this.grid.hit(x, y);
+    this.canvas.title = (inside && hit.header && this.grid.columns.find(({ id }) => id === hit.column)?.hint) || '';
     this.#hover(inside && !hit.header ? hit.row : -1);
     this.onHold(inside && !hit.header);
     this.canvas.style.cursor = inside && (hit.row >= 0 || hit.header) ? 'pointer' : '';

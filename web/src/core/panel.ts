@@ -4,6 +4,8 @@ import { replay } from '../data/replay';
 import type { Status } from '../data/status';
 import { lost, status, statusAt } from '../data/status';
 import type { Market } from '../data/market';
+import { aim, unpoint } from './aim';
+import { dotsPerPx, floorToDot } from './dots';
 import type { Feed } from './feed';
 import { type Health, judge } from './freshness';
 import type { Linked } from './link';
@@ -95,6 +97,7 @@ export abstract class CanvasPanel implements Task {
     this.#observer.disconnect();
     scheduler.remove(this);
     for (const undo of this.#undo.splice(0)) undo();
+    unpoint(this);
   }
 
   /** A panel behind another tab keeps its data and draws nothing. */
@@ -187,6 +190,7 @@ export abstract class CanvasPanel implements Task {
     const { exchange, symbol, timeframe } = this.look.get();
     return { exchange, symbol, timeframe, shown: this.context.get(), state: this.health.get().text };
   }
+
   /** Keys while the pointer is over the panel or it has the focus; true when used. */
   onKey(_event: KeyboardEvent): boolean {
     return false;
@@ -200,6 +204,11 @@ export abstract class CanvasPanel implements Task {
   protected restyle(): void {
     this.reset();
     this.invalidate(true);
+  }
+
+  /** Draw anew whenever the hand points at something on another panel. */
+  protected followAim(): void {
+    this.keep(aim.onChange((at) => at?.by !== this && this.invalidate(true)));
   }
 
   /** Run `undo` when the panel closes. */
@@ -239,9 +248,10 @@ export abstract class CanvasPanel implements Task {
   }
 
   #onResize(entry: ResizeObserverEntry): void {
-    const { width, height } = entry.contentRect;
+    // Whole pixels of the screen: a canvas that ends between two is blurred by the browser.
+    const [width, height] = [floorToDot(entry.contentRect.width), floorToDot(entry.contentRect.height)];
     if (width === this.#size.width && height === this.#size.height) return;
-    this.#size = { width: Math.floor(width), height: Math.floor(height) };
+    this.#size = { width, height };
     this.#resized = true;
     this.invalidate(true);
   }
@@ -258,7 +268,7 @@ export abstract class CanvasPanel implements Task {
 
 /** Give `canvas` a size in CSS pixels; setting a width clears it and forgets its transform. */
 export function fit(canvas: HTMLCanvasElement, context: CanvasRenderingContext2D, width: number, height: number): void {
-  const scale = globalThis.devicePixelRatio || 1;
+  const scale = dotsPerPx();
   canvas.width = Math.max(1, Math.round(width * scale));
   canvas.height = Math.max(1, Math.round(height * scale));
   canvas.style.width = `${width}px`;

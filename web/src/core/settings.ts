@@ -10,13 +10,15 @@ const SETTINGS_VERSION = 1;
 export interface Settings {
   version: number;
   theme: ThemeName;
+  /** The line for somebody who is here for the first time. */
+  hint: boolean;
   linked: Linked;
   bigFlow: { minNotional: number; side: 'all' | 'buy' | 'sell'; rule: 'all' | 'parent' | 'flow_10s' | 'flow_1m' | 'flow_5m'; linkedOnly: boolean };
   imbalance: { sort: string; descending: boolean; mode: 'table' | 'heat'; window: '10s' | '1m' | '5m' | '15m' };
   footprint: { style: 'bid-ask' | 'delta' | 'volume'; imbalance: boolean; valueArea: boolean; auctions: boolean; session: boolean };
   liquidations: { minNotional: number; linkedOnly: boolean };
-  /** `locks`: the sizes at the ends of the colour scale, by `exchange:symbol`, where a hand has set them. */
-  heatmap: { ramp: 'auto' | 'thermal' | 'viridis' | 'grey'; bubbles: boolean; locks: Record<string, [number, number]> };
+  /** `ramp`: colours of sizes by name, or `auto` for those of the theme; `locks`: the sizes at the ends of the colour scale, by `exchange:symbol`, where a hand has set them. */
+  heatmap: { ramp: string; bubbles: boolean; locks: Record<string, [number, number]> };
   /** `steps`: ticks a row, by `exchange:symbol`, where they were chosen. */
   ladder: { steps: Record<string, number> };
   /** Basis points each side of the mid price. */
@@ -57,6 +59,7 @@ export interface Settings {
 export const DEFAULTS: Settings = {
   version: SETTINGS_VERSION,
   theme: 'classic',
+  hint: true,
   linked: { exchange: 'binance', symbol: 'BTCUSDT', timeframe: '1m', step: 'auto' },
   bigFlow: { minNotional: 0, side: 'all', rule: 'all', linkedOnly: false },
   imbalance: { sort: 'volume', descending: true, mode: 'table', window: '1m' },

@@ -4,6 +4,7 @@
  * counting characters, never by measuring.
  */
 
+import { snap } from './dots';
 import { charWidth, font, mix, theme } from './theme';
 
 export interface GridColumn {
@@ -21,6 +22,8 @@ export interface GridColumn {
   /** Columns with the highest number are left out first where the panel is narrow; 0 always stays. */
   drop?: number;
   sortable?: boolean;
+  /** Said when the pointer rests on the title. */
+  hint?: string;
 }
 
 export interface Sort {
@@ -46,6 +49,8 @@ interface Placed extends GridColumn {
 }
 
 const FONT_PX = 11;
+const HEADER_PX = 22;
+const ROW_PX = 20;
 const PAD = 5;
 const MARK = 3;
 const SCROLLBAR = 8;
@@ -53,8 +58,8 @@ const SCROLLBAR = 8;
 const SIGNED_BAR = 4;
 
 export class TextGrid {
-  readonly headerHeight = 22;
-  rowHeight = 20;
+  headerHeight = HEADER_PX;
+  rowHeight = ROW_PX;
   /** First row on screen. */
   top = 0;
   hovered = -1;
@@ -88,6 +93,8 @@ export class TextGrid {
   layout(width: number, height: number): void {
     this.#width = width;
     this.#height = height;
+    this.headerHeight = snap(HEADER_PX);
+    this.rowHeight = snap(ROW_PX);
     this.#columns = place(this.#all, width - SCROLLBAR);
     this.#at = new Map(this.#columns.map((column, index) => [column.id, index]));
     this.invalidate();
@@ -305,7 +312,7 @@ export class TextGrid {
     if (this.#total <= this.capacity) return;
     const length = Math.max(24, (this.capacity / this.#total) * track);
     const y = (this.top / (this.#total - this.capacity)) * (track - length);
-    context.fillStyle = '#4a4a4a';
+    context.fillStyle = theme.get().label;
     context.fillRect(x + 2, this.headerHeight + Math.round(y), SCROLLBAR - 4, Math.round(length));
   }
 }
@@ -324,7 +331,7 @@ function place(all: GridColumn[], width: number): Placed[] {
   const spare = Math.max(0, width - needed());
   let x = 0;
   return kept.map((column, index) => {
-    const end = index === kept.length - 1 ? Math.max(width, x + column.width) : x + column.width + Math.floor((spare * (column.grow ?? 0)) / shares);
+    const end = index === kept.length - 1 ? Math.max(width, x + column.width) : snap(x + column.width + Math.floor((spare * (column.grow ?? 0)) / shares));
     const placed = { ...column, x, w: end - x };
     x = end;
     return placed;

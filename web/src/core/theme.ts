@@ -2,16 +2,22 @@
 
 import { Store } from './store';
 
-export type ThemeName = 'classic' | 'colour-safe';
+export const THEME_NAMES = ['classic', 'colour-safe', 'light', 'light-safe'] as const;
+export type ThemeName = (typeof THEME_NAMES)[number];
 
 export interface Theme {
   name: ThemeName;
+  light: boolean;
+  /** Sides that everybody tells apart. */
+  safe: boolean;
   bg: string;
   /** Header rows and axes, one step off the background. */
   raised: string;
   grid: string;
   border: string;
   text: string;
+  /** Louder than text: what stands out among figures. */
+  strong: string;
   muted: string;
   faint: string;
   buy: string;
@@ -21,25 +27,73 @@ export interface Theme {
   /** Not live: demo, replay, estimated. */
   amber: string;
   accent: string;
+  /** Between panels; bars of the page; fields; what is under the pointer; what is pressed. */
+  gutter: string;
+  chrome: string;
+  field: string;
+  hover: string;
+  pressed: string;
+  /** Menus and dialogs with their rim, tooltips over pictures, labels on axes. */
+  sheet: string;
+  rim: string;
+  tip: string;
+  label: string;
 }
 
-const base = {
+const dark = {
+  light: false,
   bg: '#1e1e1e',
   raised: '#242424',
   grid: '#282828',
   border: '#333333',
   text: '#e0e0e0',
+  strong: '#ffffff',
   muted: '#9a9a9a',
   faint: '#5e5e5e',
   poc: '#ffd54f',
   amber: '#f0b90b',
   accent: '#6cb6ff',
+  gutter: '#141414',
+  chrome: '#191919',
+  field: '#232323',
+  hover: '#323232',
+  pressed: '#3a3a3a',
+  sheet: '#242424',
+  rim: '#434343',
+  tip: '#161616',
+  label: '#4a4a4a',
+};
+
+const light = {
+  light: true,
+  bg: '#fbfbfa',
+  raised: '#f1f1ee',
+  grid: '#ecece9',
+  border: '#d4d4cf',
+  text: '#1c1c1c',
+  strong: '#000000',
+  muted: '#5c5c5c',
+  faint: '#a0a09c',
+  poc: '#a67c00',
+  amber: '#8a6100',
+  accent: '#0b5fbf',
+  gutter: '#dcdcd8',
+  chrome: '#efefec',
+  field: '#ffffff',
+  hover: '#e3e3df',
+  pressed: '#d3d3ce',
+  sheet: '#ffffff',
+  rim: '#c0c0ba',
+  tip: '#ffffff',
+  label: '#dadad5',
 };
 
 export const THEMES: Record<ThemeName, Theme> = {
-  classic: { ...base, name: 'classic', buy: '#00ff88', sell: '#ff4444', neutral: '#ffaa00' },
-  // Okabe-Ito: told apart under all three colour-vision deficiencies (ΔE >= 87).
-  'colour-safe': { ...base, name: 'colour-safe', buy: '#56b4e9', sell: '#e69f00', neutral: '#cc79a7' },
+  classic: { ...dark, name: 'classic', safe: false, buy: '#00ff88', sell: '#ff4444', neutral: '#ffaa00' },
+  // Okabe-Ito: told apart under all three colour-vision deficiencies (ΔE >= 87); on light ground darkened until text is read.
+  'colour-safe': { ...dark, name: 'colour-safe', safe: true, buy: '#56b4e9', sell: '#e69f00', neutral: '#cc79a7' },
+  light: { ...light, name: 'light', safe: false, buy: '#007a45', sell: '#c81e1e', neutral: '#a35a00' },
+  'light-safe': { ...light, name: 'light-safe', safe: true, buy: '#0067a3', sell: '#a85200', neutral: '#9c3f78' },
 };
 
 export const theme = new Store<Theme>(THEMES.classic);
@@ -48,9 +102,10 @@ export function applyTheme(name: ThemeName): void {
   const next = THEMES[name] ?? THEMES.classic;
   mixes.clear();
   for (const [token, value] of Object.entries(next)) {
-    if (token !== 'name') document.documentElement.style.setProperty(`--${token}`, value);
+    if (typeof value === 'string' && token !== 'name') document.documentElement.style.setProperty(`--${token}`, value);
   }
   document.documentElement.dataset['theme'] = next.name;
+  document.documentElement.style.colorScheme = next.light ? 'light' : 'dark';
   theme.set(next);
 }
 
@@ -101,13 +156,14 @@ function luminance(hex: string): number {
 const READABLE = 4.5;
 const readables = new Map<string, string>();
 
-/** `colour`, lightened as far as it takes to be read on `under`. */
+/** `colour`, brought as far towards white or black as it takes to be read on `under`. */
 export function readable(colour: string, under: string): string {
   const key = colour + under;
   let found = readables.get(key);
   if (found) return found;
   found = colour;
-  for (let white = 0; white <= 1 && contrast(found, under) < READABLE; white += 0.1) found = mix('#ffffff', white, colour);
+  const toward = contrast('#ffffff', under) > contrast('#000000', under) ? '#ffffff' : '#000000';
+  for (let share = 0; share <= 1 && contrast(found, under) < READABLE; share += 0.1) found = mix(toward, share, colour);
   readables.set(key, found);
   return found;
 }

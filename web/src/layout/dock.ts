@@ -1,6 +1,6 @@
 /** The dockable workspace: makes and closes panels, keeps its own layout, and gives it out as a file. */
 
-import { createDockview, type DockviewApi, type GroupPanelPartInitParameters, type IContentRenderer } from 'dockview';
+import { createDockview, type DockviewApi, type GroupPanelPartInitParameters, type IContentRenderer, type SerializedDockview } from 'dockview';
 import { mount, unmount } from 'svelte';
 import { held, link } from '../core/link';
 import type { CanvasPanel, Workspace } from '../core/panel';
@@ -11,6 +11,7 @@ import PanelHead from '../ui/PanelHead.svelte';
 import { LayoutError, parseLayout, writeLayout } from './document';
 import { instanceId, readInstance } from './instance';
 import { addBeside, arrange, buildCompare, exchangePanel, type Instrument, PRESETS } from './presets';
+import { keep, kept } from './saved';
 
 const KEY = 'tapewatch.layout';
 const SAVE_AFTER_MS = 250;
@@ -19,6 +20,8 @@ export class Dock {
   /** Open panels by id. */
   readonly panels = new Map<string, CanvasPanel>();
   readonly open = new Store<readonly string[]>([]);
+  /** What was open before another layout took its place. */
+  readonly before = new Store<SerializedDockview | undefined>(undefined);
 
   readonly #workspace: Workspace;
   readonly #api: DockviewApi;
@@ -34,6 +37,10 @@ export class Dock {
       defaultRenderer: 'always',
       createRightHeaderActionComponent: (group) => maximiser(group),
     });
+    host.addEventListener('dblclick', (event) => {
+      const group = this.#api.activeGroup; // a press on a tab made its group the active one
+      if (group && event.target instanceof Element && event.target.closest('.dv-tab')) toggleMaximised(group);
+    });
     this.#api.layout(host.clientWidth, host.clientHeight);
     const known = asked.filter((id) => kindOf(id));
     this.#remember = known.length === 0;
@@ -45,14 +52,45 @@ export class Dock {
 
   preset(id: string): void {
     const preset = PRESETS.find((candidate) => candidate.id === id) ?? PRESETS[0]!;
-    this.#api.clear();
-    preset.build(this.#api);
+    this.#replace(() => preset.build(this.#api));
   }
 
   /** Footprints of these instruments side by side, with their flow beside them. */
   compare(instruments: readonly Instrument[]): void {
+    this.#replace(() => buildCompare(this.#api, instruments));
+  }
+
+  /** Keep what is open under a name; throws `LayoutError`. */
+  keep(name: string): void {
+    keep(name, this.#api.toJSON());
+  }
+
+  /** Open what was kept under a name; throws `LayoutError` with a sentence and changes nothing when it cannot be shown. */
+  openKept(name: string): void {
+    this.#load(kept(name));
+  }
+
+  /** Open what was there before the last ready-made, kept or imported layout. */
+  back(): void {
+    const before = this.before.get();
+    if (before) this.#load(before);
+  }
+
+  #replace(build: () => void): void {
+    if (this.#api.panels.length > 0) this.before.set(this.#api.toJSON());
     this.#api.clear();
-    buildCompare(this.#api, instruments);
+    build();
+  }
+
+  #load(layout: SerializedDockview): void {
+    const before = this.#api.toJSON();
+    try {
+      this.#api.fromJSON(layout);
+      this.before.set(before);
+    } catch (error) {
+      this.#api.fromJSON(before);
+      throw new LayoutError(`This layout cannot be shown: ${error instanceof Error ? error.message : String(error)}.`);
+    }
   }
 
   /** Open a closed panel, close an open one. */
@@ -93,6 +131,12 @@ export class Dock {
     this.#exchange(panel, instanceId(panel.id, exchange, symbol));
   }
 
+  /** Give a panel's group the whole workspace, or put it back. */
+  maximise(panel: CanvasPanel): void {
+    const group = this.#api.getPanel(panel.instance)?.group;
+    if (group) toggleMaximised(group);
+  }
+
   #exchange(panel: CanvasPanel, next: string): void {
     const open = this.#api.getPanel(next);
     if (open) open.api.setActive();
@@ -106,13 +150,7 @@ export class Dock {
   /** Take over a layout file; throws `LayoutError` with a sentence and changes nothing when it is none. */
   import(text: string): void {
     const document = parseLayout(text);
-    const before = this.#api.toJSON();
-    try {
-      this.#api.fromJSON(document.dock);
-    } catch (error) {
-      this.#api.fromJSON(before);
-      throw new LayoutError(`This layout cannot be shown: ${error instanceof Error ? error.message : String(error)}.`);
-    }
+    this.#load(document.dock);
     if (document.settings) settings.set(readSettings(JSON.stringify(document.settings)));
   }
 
@@ -146,8 +184,7 @@ export class Dock {
     const { exchange, symbol } = readInstance(id)!;
     const { look, release } = symbol ? held(exchange ?? link.get().exchange, symbol) : { look: link, release: () => false };
     const panel = kind.make({ ...this.#workspace, instance: id, look });
-    const props = { panel, title: kind.title, Tools: kind.tools, dock: kind.bySymbol ? this : undefined };
-    const head = mount(PanelHead, { target: panel.head, props });
+    const head = mount(PanelHead, { target: panel.head, props: { panel, kind, dock: this } });
     return {
       element: panel.root,
       init: ({ api }: GroupPanelPartInitParameters) => {
@@ -165,8 +202,14 @@ export class Dock {
   }
 }
 
+interface Group {
+  api: { isMaximized(): boolean; maximize(): void; exitMaximized(): void };
+}
+
+const toggleMaximised = ({ api }: Group): void => (api.isMaximized() ? api.exitMaximized() : api.maximize());
+
 /** The button at the right of a group's tabs. */
-function maximiser(group: { api: { isMaximized(): boolean; maximize(): void; exitMaximized(): void } }): {
+function maximiser(group: Group): {
   element: HTMLElement;
   init(): void;
   dispose(): void;
@@ -177,7 +220,7 @@ function maximiser(group: { api: { isMaximized(): boolean; maximize(): void; exi
   button.title = 'Maximise or restore this group';
   button.setAttribute('aria-label', button.title);
   button.textContent = '⤢';
-  const toggle = (): void => (group.api.isMaximized() ? group.api.exitMaximized() : group.api.maximize());
+  const toggle = (): void => toggleMaximised(group);
   button.addEventListener('click', toggle);
   return { element: button, init: () => {}, dispose: () => button.removeEventListener('click', toggle) };
 }

@@ -50,8 +50,9 @@ const LAB_SYMBOLS = ['BTCUSDT', 'ETHUSDT'];
 /** Columns of a symbol's row in the lab, with the share of the width from each to the right edge. */
 const LAB_COLUMNS = [['footprint', 0.65], ['ladder', 0.45], ['depth', 0.245]] as const;
 
-/** Share of the height that the strips of features have under a heatmap. */
+/** Share of the height that the strips of features have under a heatmap; on a low screen they are a tab instead. */
 const STRIPS = 0.17;
+const STRIPS_FROM_PX = 860;
 
 /** A row for each symbol: heatmap, footprint, ladder, and depth above the surface. What reports has tabs beside them. */
 function buildLab(dock: DockviewApi): void {
@@ -69,7 +70,8 @@ function buildLab(dock: DockviewApi): void {
       left = of(kind);
     }
     add(dock, of('surface'), { referencePanel: left, direction: 'below' }, { initialHeight: dock.height / 4 });
-    add(dock, of('features'), { referencePanel: of('heatmap'), direction: 'below' }, { initialHeight: dock.height * STRIPS });
+    if (dock.height >= STRIPS_FROM_PX) add(dock, of('features'), { referencePanel: of('heatmap'), direction: 'below' }, { initialHeight: dock.height * STRIPS });
+    else add(dock, of('features'), { referencePanel: of('footprint'), direction: 'within' });
   }
   for (const kind of ['detections', 'impact', 'diagnostics']) {
     add(dock, kind, { referencePanel: `footprint:${LAB_SYMBOLS[0]!}`, direction: 'within' });

@@ -2,7 +2,7 @@
 
 import { niceStep, timeStep } from '../core/axis';
 import { clockMinutes, clockSeconds } from '../core/format';
-import { charWidth, font, mix, type Theme } from '../core/theme';
+import { charWidth, font, readable, type Theme } from '../core/theme';
 
 export interface Line {
   name: string;
@@ -151,5 +151,5 @@ function paintTimes(context: CanvasRenderingContext2D, plot: Box, from: number, 
 
 /** Colours for the lines of several markets, apart from buy and sell. */
 export function lineColours(theme: Theme): readonly string[] {
-  return [theme.accent, theme.amber, '#c792ea', '#8fbcbb', '#e0e08a', '#d08770', theme.muted].map((colour) => mix(colour, 0.95, theme.bg));
+  return [theme.accent, theme.amber, '#c792ea', '#8fbcbb', '#e0e08a', '#d08770', theme.muted].map((colour) => readable(colour, theme.bg));
 }

@@ -12,9 +12,11 @@ export interface Quote {
   change: string;
   volume: string;
   rising: boolean | undefined;
+  /** The venue has told its instruments, and this is none of them. */
+  unlisted: boolean;
 }
 
-const NONE: Quote = { last: MISSING, change: MISSING, volume: MISSING, rising: undefined };
+const NONE: Quote = { last: MISSING, change: MISSING, volume: MISSING, rising: undefined, unlisted: false };
 
 export const quote = new Store<Quote>(NONE);
 
@@ -30,8 +32,9 @@ export function tellQuote(market: Market): void {
           change: Number.isNaN(change) ? MISSING : `${percent(change)} %`,
           volume: money(market.figure('qv24')[index]!),
           rising: Number.isNaN(change) ? undefined : change >= 0,
+          unlisted: false,
         }
-      : NONE;
+      : { ...NONE, unlisted: index < 0 && market.symbols.length > 0 };
   quote.set(next);
   document.title = `${replay.get() ? 'REPLAY ' : ''}${next.last} ${symbol} · tapewatch`;
 }

@@ -16,6 +16,8 @@ export interface Listed {
 /** An instrument as the palette shows it. */
 export interface Priced extends Listed {
   status: string;
+  tick_grid: [number, number];
+  lot_grid: [number, number];
   last: number | null;
   change_24h_pct: number | null;
   quote_volume_24h: number | null;

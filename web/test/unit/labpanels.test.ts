@@ -52,6 +52,20 @@ describe('detections', () => {
   });
 });
 
+/** Evidence as the detectors write it. */
+const EVIDENCE: Record<string, Record<string, number>> = {
+  absorption: { absorbed_lots: 52_675, absorbed_lots_limit: 47_750, refilled_share: 1, refilled_share_limit: 0.5, price_moved_ticks: -1, price_moved_ticks_limit: 1 },
+  iceberg: { executed_lots: 142_269, executed_lots_limit: 2310, displayed_lots: 21_407, multiple: 6.6, multiple_limit: 3, refills: 11, refills_limit: 3, hidden_lots: 120_862 },
+  pull: { withdrawals: 3, withdrawals_limit: 3, within_ms: 30_000 },
+  sweep: { levels: 219, levels_limit: 3, duration_ms: 30, duration_ms_limit: 200, depth_share_pct: 64.6, depth_share_pct_limit: 10 },
+  exhaustion: { depth_lots: 22_292, depth_lots_limit: 53_399.75, spread_ticks: 3, spread_ticks_limit: 2 },
+  layering: { levels: 6, levels_limit: 4, depth_share_pct: 172.2, depth_share_pct_limit: 50, withdrawn_share: 1, withdrawn_share_limit: 0.6 },
+};
+
+it.each(Object.entries(EVIDENCE))('tells a %s in figures that are there', (kind, evidence) => {
+  expect(summary({ kind, evidence } as never)).not.toMatch(/—|NaN|undefined/);
+});
+
 describe('features', () => {
   const told = (type: 'snapshot' | 'delta', from: number, count: number) => {
     const at = Array.from({ length: count }, (_, k) => from + k);

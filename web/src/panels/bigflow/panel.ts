@@ -11,18 +11,18 @@ import { mix, theme } from '../../core/theme';
 import { BigFlow, type Episode, RULES } from '../../data/bigflow';
 
 const COLUMNS: GridColumn[] = [
-  { id: 'time', title: 'time UTC', width: 100, align: 'left' },
+  { id: 'time', title: 'time UTC', width: 100, align: 'left', hint: 'When the episode began, by the venue' },
   { id: 'symbol', title: 'symbol', width: 104, grow: 3, align: 'left' },
   { id: 'side', title: 'side', width: 62, align: 'left' },
-  { id: 'rule', title: 'rule', width: 76, grow: 1, align: 'left' },
-  { id: 'price', title: 'vwap', width: 86, grow: 2, align: 'right' },
-  { id: 'quantity', title: 'quantity', width: 76, grow: 1, align: 'right' },
-  { id: 'notional', title: 'notional', width: 74, grow: 1, align: 'right' },
-  { id: 'adv', title: '% of ADV', width: 76, grow: 2, align: 'right', bar: 'share' },
-  { id: 'levels', title: 'levels', width: 56, grow: 1, align: 'right', drop: 3 },
+  { id: 'rule', title: 'rule', width: 76, grow: 1, align: 'left', hint: 'parent: prints of one side that followed each other at once; flow: net buying or selling over 10 s, 1 m or 5 m' },
+  { id: 'price', title: 'vwap', width: 86, grow: 2, align: 'right', hint: 'Volume-weighted average price of the episode' },
+  { id: 'quantity', title: 'quantity', width: 76, grow: 1, align: 'right', hint: 'In the base asset' },
+  { id: 'notional', title: 'notional $', width: 80, grow: 1, align: 'right' },
+  { id: 'adv', title: '% of ADV', width: 76, grow: 2, align: 'right', bar: 'share', hint: 'Notional in % of the average daily volume of 30 days' },
+  { id: 'levels', title: 'levels', width: 56, grow: 1, align: 'right', drop: 3, hint: 'Different prices a parent order took; a flow has none' },
   { id: 'trades', title: 'trades', width: 58, grow: 1, align: 'right', drop: 2 },
-  { id: 'depth', title: '% 10 bps', width: 72, grow: 1, align: 'right', drop: 1 },
-  { id: 'span', title: 'span', width: 74, grow: 1, align: 'right', drop: 4 },
+  { id: 'depth', title: '% of book', width: 78, grow: 1, align: 'right', drop: 1, hint: 'Notional in % of what the side it hit held within 10 bps when it fired' },
+  { id: 'span', title: 'lasted', width: 74, grow: 1, align: 'right', drop: 4, hint: '● it still grows' },
 ];
 
 /** Distinct prices are counted up to here. */

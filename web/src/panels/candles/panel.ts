@@ -1,6 +1,6 @@
 /** The footprint as a table: a row a candle, its delta as a bar, 3:1 rows lit, price levels under the one opened. */
 
-import { baseAsset } from '../../core/bookpanel';
+import { assets } from '../../core/assets';
 import { stepText, toNumber, toText } from '../../core/decimal';
 import { clockMinutes, clockSeconds, day, MISSING, quantity, share, signed } from '../../core/format';
 import { GridPanel } from '../../core/gridpanel';
@@ -127,7 +127,7 @@ export class CandlesPanel extends GridPanel {
       if (row.kind === 'candle') this.#most.candle = Math.max(this.#most.candle, Math.abs(row.candle.ask - row.candle.bid));
       else if (row.kind === 'level') this.#most.level = Math.max(this.#most.level, Math.abs(row.candle.cellAsk[row.at]! - row.candle.cellBid[row.at]!));
     }
-    this.context.set(`${head.symbol} · ${exchange} · ${timeframe} · bin ${binLabel(head.stepTicks, head.tick)} · ${baseAsset(head.symbol)} · click a row for its price levels`);
+    this.context.set(`${head.symbol} · ${exchange} · ${timeframe} · bin ${binLabel(head.stepTicks, head.tick)} · ${assets(head.symbol).base} · click a row for its price levels`);
   }
 
   protected count(): number {

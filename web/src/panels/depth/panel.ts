@@ -1,9 +1,10 @@
 /** The depth curve: what would be taken from each side up to a distance from the mid price. */
 
 import { niceStep } from '../../core/axis';
+import { point, pointedElsewhere, unpoint } from '../../core/aim';
 import { BookPanel } from '../../core/bookpanel';
-import { type CrosshairFrame, type Line, paintTooltip, type Pointer } from '../../core/crosshair';
-import { toNumber, toText } from '../../core/decimal';
+import { type CrosshairFrame, type Line, paintAim, paintTooltip, type Pointer } from '../../core/crosshair';
+import { onGrid, toNumber, toText } from '../../core/decimal';
 import { money, quantity } from '../../core/format';
 import { hatch } from '../../core/hatch';
 import { settings } from '../../core/settings';
@@ -36,6 +37,7 @@ export class DepthPanel extends BookPanel {
     super.start();
     this.keep(settings.onChange(() => this.#redraw()));
     this.keep(walk.onChange(() => this.#redraw()));
+    this.followAim();
     this.canvas.addEventListener('pointermove', (event) => this.#point({ x: event.offsetX, y: event.offsetY }));
     this.canvas.addEventListener('pointerleave', () => this.#point(undefined));
     this.canvas.addEventListener('wheel', (event) => this.#onWheel(event), { passive: false });
@@ -242,8 +244,8 @@ export class DepthPanel extends BookPanel {
     const { exchange, symbol } = this.look.get();
     if (!shown || shown.exchange !== exchange || shown.symbol !== symbol || shown.marginal === null || shown.average === null) return;
     const { accent, text, bg } = theme.get();
-    const lots = (shown.filled * 10 ** this.#data.lot.decimals) / this.#data.lot.units;
-    const ticks = (price: number): number => (price * 10 ** this.#data.tick.decimals) / this.#data.tick.units;
+    const lots = onGrid(shown.filled, this.#data.lot);
+    const ticks = (price: number): number => onGrid(price, this.#data.tick);
     const [x, y, average] = [this.#x(ticks(shown.marginal)), this.#y(lots), this.#x(ticks(shown.average))];
     const bottom = HEAD_PX + this.#plot.height;
     context.save();
@@ -283,8 +285,14 @@ export class DepthPanel extends BookPanel {
     const at = this.#pointer;
     const { mid } = this.#data;
     const { width, height } = this.#plot;
-    if (!at || Number.isNaN(mid) || at.x >= width || at.y < HEAD_PX || at.y > HEAD_PX + height) return;
+    if (Number.isNaN(mid)) return;
+    if (!at || at.x >= width || at.y < HEAD_PX || at.y > HEAD_PX + height) {
+      unpoint(this);
+      const { price } = pointedElsewhere(this);
+      return paintAim(context, theme.get(), { top: HEAD_PX, width, height }, price && this.#x(onGrid(price, this.#data.tick)), undefined);
+    }
     const price = at.x < width / 2 ? Math.floor(this.#priceAt(at.x)) : Math.ceil(this.#priceAt(at.x));
+    point(this, undefined, toNumber(price, this.#data.tick));
     const found = this.#data.upTo(price);
     const { text, buy, sell, amber, muted } = theme.get();
     context.strokeStyle = mix(muted, 0.75);

@@ -51,7 +51,7 @@ export function summary({ kind, evidence }: Detection): string {
     case 'sweep':
       return `${at('levels')} levels in ${at('duration_ms')} ms, ${quantity(at('depth_share_pct'), 0)} % of 10 bps`;
     case 'absorption':
-      return `${quantity(at('flow_lots') / at('flow_lots_limit'), 1)}× the limit taken, price stands`;
+      return `${quantity(at('absorbed_lots') / at('absorbed_lots_limit'), 1)}× the limit taken, price stands`;
     case 'layering':
       return `${at('levels')} levels, ${quantity(at('depth_share_pct'), 0)} % of 10 bps, ${quantity(at('withdrawn_share') * 100, 0)} % withdrawn`;
     case 'iceberg':

@@ -135,12 +135,12 @@ export class DiagnosticsPanel extends GridPanel {
     context.fillStyle = border;
     context.fillRect(box.x, box.y, box.x > 0 ? 1 : box.width, box.x > 0 ? box.height : 1);
     const width = box.width / box.columns;
-    const labels = Math.min(150, width * 0.42);
+    const labels = Math.min(142, width * 0.42);
     for (const [line, column, row] of flow(this.#lines(), rowsIn(box.height), box.columns)) {
       const { label, value, warn } = line;
       const [x, y] = [box.x + column * width + PAD, box.y + 4 + row * LINE_PX + 12];
       paintText(context, label, x, y, value === '' ? width - 2 * PAD : labels, 11, value === '' ? text : muted, value === '' ? 600 : 400);
-      paintText(context, value, x + labels, y, width - labels - 2 * PAD, 11, warn ? neutral : text);
+      paintText(context, value, x + labels, y, width - labels - PAD, 11, warn ? neutral : text);
     }
   }
 

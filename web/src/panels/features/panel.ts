@@ -1,14 +1,18 @@
 /** Features of one book over the last 180 s: small strips under each other, one crosshair through all of them. */
 
+import { point, pointedElsewhere, unpoint } from '../../core/aim';
+import { assets } from '../../core/assets';
+import { BookPanel } from '../../core/bookpanel';
+import type { Pointer } from '../../core/crosshair';
 import { toNumber } from '../../core/decimal';
 import { clockSeconds, MISSING, span } from '../../core/format';
 import { timeStep } from '../../core/axis';
-import { CanvasPanel } from '../../core/panel';
 import { settings } from '../../core/settings';
 import { charWidth, font, mix, theme } from '../../core/theme';
+import type { Frame } from '../../core/wire';
 import { type FeatureHead, Features, SAMPLES, STEP_MS } from '../../data/features';
 import { type Box, type Line, paintSeries, paintText, paintUnknown, scaleOf } from './paint';
-import { chosenStrips, drawn, printed, type Strip, unitOf, type Units } from './strips';
+import { chosenStrips, drawn, printed, type Strip, unitOf } from './strips';
 
 const MIN_STRIP_PX = 34;
 const MAX_STRIP_PX = 92;
@@ -18,50 +22,57 @@ const SCALE_PX = 58;
 const PAD = 8;
 const WHEEL_PX_PER_STRIP = 60;
 
-export class FeaturesPanel extends CanvasPanel {
+export class FeaturesPanel extends BookPanel {
   readonly id = 'features';
   readonly perfName = 'features';
   readonly maxHz = 4;
-  protected readonly continuous = true;
+  protected readonly topic = 'features';
 
   #data = new Features();
-  #leave: (() => void) | undefined;
-  #asked = '';
   /** First strip on screen, where they do not all fit. */
   #top = 0;
   #wheel = 0;
-  #pointer: { x: number; y: number } | undefined;
+  #pointer: Pointer | undefined;
+  /** The second whose figures stand beside the strips, and whether they have to be painted again. */
+  #index = -1;
+  #dirty = true;
 
-  protected start(): void {
+  protected override start(): void {
+    super.start();
     const { canvas } = this;
     canvas.addEventListener('pointermove', (event) => this.#point({ x: event.offsetX, y: event.offsetY }));
     canvas.addEventListener('pointerleave', () => this.#point(undefined));
     canvas.addEventListener('wheel', (event) => this.#onWheel(event), { passive: false });
-    this.keep(this.look.onChange(() => this.#subscribe()));
-    this.keep(settings.onChange(() => this.invalidate(true)));
-    this.keep(() => this.#leave?.());
-    this.#subscribe();
+    this.keep(settings.onChange(() => this.#redraw()));
+    this.followAim();
   }
 
-  protected reset(): void {}
-
-  #subscribe(): void {
-    const { exchange, symbol } = this.look.get();
-    const asked = `${exchange} ${symbol}`;
-    if (asked === this.#asked) return;
-    this.#asked = asked;
-    this.#leave?.();
-    this.outdate();
-    this.context.set(`${symbol} · ${exchange} · 180 s × 1 s`);
-    const data = new Features();
-    this.#leave = this.listen('features', { exchange, symbol }, (frame) => {
-      data.onFrame(frame);
-      this.#data = data;
-      this.context.set(`${symbol} · ${exchange} · 180 s × 1 s · book at each second's end · quotes from ${sampling(data.head!)}`);
-    });
+  protected override reset(): void {
+    super.reset();
+    this.#redraw();
   }
 
-  #point(at: { x: number; y: number } | undefined): void {
+  protected forget(): void {
+    this.#data = new Features();
+    this.#redraw();
+  }
+
+  protected onFrame(frame: Frame): void {
+    this.#data.onFrame(frame);
+    this.#dirty = true;
+  }
+
+  protected contextText(): string {
+    const { head } = this.#data;
+    return `180 s × 1 s${head ? ` · book at each second's end · quotes from ${sampling(head)}` : ''}`;
+  }
+
+  #redraw(): void {
+    this.#dirty = true;
+    this.invalidate(true);
+  }
+
+  #point(at: Pointer | undefined): void {
     this.#pointer = at;
     this.invalidate(true);
   }
@@ -76,7 +87,7 @@ export class FeaturesPanel extends CanvasPanel {
 
   #scroll(by: number): void {
     this.#top += by;
-    this.invalidate(true);
+    this.#redraw();
   }
 
   override onKey(event: KeyboardEvent): boolean {
@@ -97,37 +108,51 @@ export class FeaturesPanel extends CanvasPanel {
   }
 
   protected paint(context: CanvasRenderingContext2D): void {
+    const strips = chosenStrips(settings.get().features.strips);
+    const times = this.#data.figure('ts_ms');
+    const to = times.at(-1) ?? 0;
+    const layout = this.#layout(strips.length);
+    const label = Math.round(Math.max(150, Math.min(250, this.width * 0.36)));
+    const plot: Plot = {
+      x: label, y: 0, width: Math.max(10, this.width - label - SCALE_PX), height: layout.height,
+      from: to - SAMPLES * STEP_MS, to, bottom: layout.shown * layout.height,
+    };
+    const index = this.#pointed(plot);
+    if (this.#dirty || index !== this.#index) {
+      this.#dirty = false;
+      this.#index = index;
+      this.#paintChart(context, strips, layout.first, layout.shown, plot, times);
+    }
+    this.over.clearRect(0, 0, this.width, this.height);
+    const elsewhere = pointedElsewhere(this).ms !== undefined;
+    if (to && index >= 0 && (elsewhere || (this.#pointer && over(plot, this.#pointer)))) this.#paintCrosshair(plot, times[index]!, elsewhere);
+  }
+
+  #paintChart(context: CanvasRenderingContext2D, strips: readonly Strip[], first: number, shown: number, plot: Plot, times: Float64Array): void {
     const { bg, muted } = theme.get();
     context.fillStyle = bg;
     context.fillRect(0, 0, this.width, this.height);
     context.textBaseline = 'alphabetic';
     const { head } = this.#data;
-    const strips = chosenStrips(settings.get().features.strips);
     if (!head || this.#data.count === 0 || strips.length === 0) {
       const why = strips.length === 0 ? 'no feature is chosen' : head ? 'the first second is being measured' : 'waiting for features';
       return paintText(context, why, 12, 26, this.width - 24, 12, muted);
     }
-    const { first, shown, height } = this.#layout(strips.length);
-    const label = Math.round(Math.max(150, Math.min(250, this.width * 0.36)));
-    const plot: Box = { x: label, y: 0, width: Math.max(10, this.width - label - SCALE_PX), height };
-    const times = this.#data.figure('ts_ms');
-    const to = times.at(-1)!;
-    const from = to - SAMPLES * STEP_MS;
-    const index = this.#pointed(plot, from, to);
     strips.slice(first, first + shown).forEach((strip, k) => {
-      this.#paintStrip(context, strip, { ...plot, y: k * height }, times, from, to, index);
+      this.#paintStrip(context, strip, { ...plot, y: k * plot.height }, times, plot.from, plot.to, this.#index);
     });
-    const bottom = shown * height;
-    this.#paintTimes(context, plot, bottom, from, to);
-    if (this.#pointer && index >= 0) this.#paintCrosshair(context, plot, bottom, times[index]!, from, to);
-    this.#paintFoot(context, head, shown < strips.length ? `${first + 1}–${first + shown} of ${strips.length}` : '');
+    this.#paintTimes(context, plot);
+    this.#paintFoot(context, head, shown < strips.length ? `${first + 1}–${first + shown} of ${strips.length}, wheel for more` : '');
   }
 
-  /** The second under the pointer; the newest one while it is elsewhere. */
-  #pointed(plot: Box, from: number, to: number): number {
-    const last = this.#data.count - 1;
-    if (!this.#pointer || this.#pointer.x < plot.x || this.#pointer.x > plot.x + plot.width) return last;
-    const ms = from + ((this.#pointer.x - plot.x) / plot.width) * (to - from);
+  /** The second under the pointer, here or on another panel; the newest one while it is elsewhere. */
+  #pointed(plot: Plot): number {
+    let ms = pointedElsewhere(this).ms;
+    if (this.#pointer && over(plot, this.#pointer)) {
+      ms = plot.from + ((this.#pointer.x - plot.x) / plot.width) * (plot.to - plot.from);
+      point(this, ms, undefined);
+    } else unpoint(this);
+    if (ms === undefined || ms > plot.to) return this.#data.count - 1;
     return this.#data.indexOf(Math.ceil(ms / STEP_MS) * STEP_MS);
   }
 
@@ -188,7 +213,7 @@ export class FeaturesPanel extends CanvasPanel {
     paintText(context, strip.title, PAD, middle - 3, right - PAD, 11, colours.text);
     const missing = values.includes(MISSING) && index >= 0;
     const why = missing ? this.#data.reason(strip.series[values.indexOf(MISSING)]!, index) : '';
-    const line = missing ? why : [unitOf(strip, this.#units()), this.#rule(strip)].filter(Boolean).join(' · ');
+    const line = missing ? why : [unitOf(strip, assets(this.look.get().symbol)), this.#rule(strip)].filter(Boolean).join(' · ');
     paintText(context, line, PAD, middle + 10, room, 10, missing ? colours.neutral : colours.muted);
   }
 
@@ -206,12 +231,6 @@ export class FeaturesPanel extends CanvasPanel {
       .replace('%sampling', head ? sampling(head) : '');
   }
 
-  #units(): Units {
-    const { symbol } = this.look.get();
-    const match = /^(.+?)(USDT|USDC|FDUSD|BUSD|USD)$/.exec(symbol.replace(/-SWAP$/, '').replaceAll('-', ''));
-    return { base: match?.[1] ?? 'base', quote: match?.[2] ?? 'quote' };
-  }
-
   #scaleText(strip: Strip, value: number): string {
     const { head } = this.#data;
     if (strip.kind === 'balance') return value > 0 ? '+1' : '−1';
@@ -219,7 +238,8 @@ export class FeaturesPanel extends CanvasPanel {
     return printed({ ...strip, kind: strip.kind === 'offset' ? 'bps' : strip.kind }, strip.kind === 'ticks' ? Math.round(value * 10) / 10 : value, 0, head!);
   }
 
-  #paintTimes(context: CanvasRenderingContext2D, plot: Box, y: number, from: number, to: number): void {
+  #paintTimes(context: CanvasRenderingContext2D, plot: Plot): void {
+    const { from, to, bottom: y } = plot;
     const { muted } = theme.get();
     const every = timeStep(((to - from) / plot.width) * 76);
     context.font = font(10);
@@ -231,21 +251,20 @@ export class FeaturesPanel extends CanvasPanel {
     }
   }
 
-  #paintCrosshair(context: CanvasRenderingContext2D, plot: Box, bottom: number, ts: number, from: number, to: number): void {
-    const pointer = this.#pointer!;
-    if (pointer.x < plot.x || pointer.x > plot.x + plot.width || pointer.y > bottom) return;
-    const { muted, text, raised } = theme.get();
-    const x = Math.round(plot.x + ((ts - from) / (to - from)) * plot.width);
-    context.fillStyle = mix(muted, 0.7);
-    context.fillRect(x, 0, 1, bottom);
+  #paintCrosshair(plot: Plot, ts: number, elsewhere: boolean): void {
+    const context = this.over;
+    const { muted, accent, text, label: ground } = theme.get();
+    const x = Math.round(plot.x + ((ts - plot.from) / (plot.to - plot.from)) * plot.width);
+    context.fillStyle = mix(elsewhere ? accent : muted, 0.7);
+    context.fillRect(x, 0, 1, plot.bottom);
     const label = clockSeconds(ts);
     const width = label.length * charWidth(10) + 8;
     const left = Math.max(plot.x, Math.min(x - width / 2, plot.x + plot.width - width));
-    context.fillStyle = raised;
-    context.fillRect(left, bottom + 2, width, 14);
+    context.fillStyle = ground;
+    context.fillRect(left, plot.bottom + 2, width, 14);
     context.font = font(10);
     context.fillStyle = text;
-    context.fillText(label, Math.round(left + 4), bottom + 13);
+    context.fillText(label, Math.round(left + 4), plot.bottom + 13);
   }
 
   /** Figures of the whole buffer rather than of a second. */
@@ -258,7 +277,7 @@ export class FeaturesPanel extends CanvasPanel {
   }
 
   #foot(head: FeatureHead): string[] {
-    const { base, quote } = this.#units();
+    const { base, quote } = assets(this.look.get().symbol);
     const perBase = toNumber(1, head.tick) / toNumber(1, head.lot);
     const lambda = head.kyle
       ? `Kyle λ ${(head.kyle[0] * perBase).toPrecision(3)} ± ${(head.kyle[1] * perBase).toPrecision(2)} ${quote}/${base} · R² ${head.kyle[2].toFixed(2)} · n ${head.kyle[3]}`
@@ -274,17 +293,27 @@ export class FeaturesPanel extends CanvasPanel {
     const index = count - 1;
     const mid = this.#data.figure('mid_price')[index] ?? NaN;
     return {
-      rows: head ? strips.map((strip) => [strip.title, this.#values(strip, index).join(' '), unitOf(strip, this.#units()), this.#rule(strip)]) : [],
+      rows: head ? strips.map((strip) => [strip.title, this.#values(strip, index).join(' '), unitOf(strip, assets(this.look.get().symbol)), this.#rule(strip)]) : [],
       foot: head ? this.#foot(head) : [],
       reasons: strips.flatMap((strip) => strip.series.filter((name) => Number.isNaN(this.#data.figure(name)[index])).map((name) => [name, this.#data.reason(name, index)])),
       raw: Object.fromEntries(['ts_ms', ...strips.flatMap((strip) => strip.series)].map((name) => [name, [...this.#data.figure(name)]])),
       mid,
       count,
+      pointed: this.#index < index ? this.#data.figure('ts_ms')[this.#index] : null,
       symbol: head?.symbol ?? null,
       context: this.context.get(),
       state: this.health.get().state,
     };
   }
 }
+
+/** Where all strips lie under each other, and the seconds they show. */
+interface Plot extends Box {
+  from: number;
+  to: number;
+  bottom: number;
+}
+
+const over = ({ x, width, bottom }: Plot, at: Pointer): boolean => at.x >= x && at.x <= x + width && at.y <= bottom;
 
 const sampling = (head: FeatureHead): string => (head.sampling === 'bookTicker' ? 'bookTicker' : 'depth diffs, 100 ms');

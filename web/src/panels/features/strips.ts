@@ -1,5 +1,6 @@
 /** Which figures there are, what each is called, and how its numbers are printed. */
 
+import type { Assets } from '../../core/assets';
 import { toNumber } from '../../core/decimal';
 import { MISSING, money, quantity, ratio, signed } from '../../core/format';
 import type { FeatureHead } from '../../data/features';
@@ -46,12 +47,7 @@ export const STRIPS: readonly Strip[] = [
   { id: 'updates', title: 'book updates', series: ['updates'], kind: 'count', rule: 'diffs in 1 s', bars: true },
 ];
 
-export interface Units {
-  base: string;
-  quote: string;
-}
-
-export function unitOf(strip: Strip, units: Units): string {
+export function unitOf(strip: Strip, units: Assets): string {
   switch (strip.kind) {
     case 'price':
       return units.quote;

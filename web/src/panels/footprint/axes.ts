@@ -36,7 +36,8 @@ export function paintPriceGrid(frame: AxisFrame): void {
   }
 }
 
-export function paintPriceAxis(frame: AxisFrame): void {
+/** Labels keep clear of the chip at `last` and the time under it. */
+export function paintPriceAxis(frame: AxisFrame, last: number): void {
   const { context, view, theme, head } = frame;
   context.fillStyle = theme.bg;
   context.fillRect(frame.plot, 0, frame.width - frame.plot, frame.height);
@@ -46,7 +47,8 @@ export function paintPriceAxis(frame: AxisFrame): void {
   context.fillStyle = theme.muted;
   for (const price of labelled(view)) {
     const y = view.y(price);
-    if (y > 8 && y < view.height - 6) context.fillText(toText(price, head.tick), frame.plot + 8, Math.round(y) + 4);
+    const below = y - view.y(last + 0.5);
+    if (y > 8 && y < view.height - 6 && (below < -15 || below > 30)) context.fillText(toText(price, head.tick), frame.plot + 8, Math.round(y) + 4);
   }
 }
 

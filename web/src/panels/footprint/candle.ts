@@ -29,10 +29,11 @@ const GAP_BAR = 4;
 const HEAT_SHARES = [0.09, 0.14, 0.19, 0.25, 0.31, 0.38];
 
 /** Bounds of what a candle paints, in ticks: its cells, or its open-close line where it has none. */
-export function extentOf(candle: Candle, step: number): { high: number; low: number } {
-  if (candle.klines > 0) return { high: candle.high + step, low: candle.low };
-  if (candle.price.length === 0) return { high: Math.max(candle.open, candle.close), low: Math.min(candle.open, candle.close) };
-  return { high: candle.price[0]! + step, low: candle.price[candle.price.length - 1]! };
+export function extentOf({ open, high, low, close, klines, price }: Candle, step: number): { high: number; low: number } {
+  if (klines === 0 && price.length === 0) return { high: Math.max(open, close), low: Math.min(open, close) };
+  const [top, bottom] = price.length > 0 ? [price[0]! + step, price[price.length - 1]!] : [high, low];
+  // Of minutes that klines tell the range is known, and cells only of a part of it.
+  return klines > 0 ? { high: Math.max(high, top), low: Math.min(low, bottom) } : { high: top, low: bottom };
 }
 
 /** Paint `candle` with its left edge at `x`; `y` maps a price in ticks to pixels. */
@@ -68,10 +69,11 @@ class Painter {
     this.#candle = candle;
     this.#y = y;
     this.#look = look;
-    this.#lane = x + 2;
     this.#left = x + (look.width >= 40 ? BODY_LANE : 6);
     this.#right = x + look.width - GAP_BAR;
     this.#middle = Math.round((this.#left + this.#right) / 2);
+    // Beside its cells; in their place where there are none.
+    this.#lane = candle.price.length > 0 ? x + 2 : this.#middle - 1;
     this.#step = look.head.stepTicks;
     this.#imbalances = look.imbalance ? diagonalImbalances(candle, this.#step, look.scale.minQuantity) : undefined;
     this.#most = mostOf(candle, look.style);
@@ -99,9 +101,9 @@ class Painter {
     const { theme } = this.#look;
     const top = this.#row(vah).top;
     const bottom = Math.round(this.#y(val));
-    this.#context.fillStyle = mix('#ffffff', 0.06, theme.bg);
+    this.#context.fillStyle = mix(theme.strong, 0.06, theme.bg);
     this.#context.fillRect(this.#left, top, this.#right - this.#left, bottom - top);
-    this.#context.fillStyle = mix('#ffffff', 0.24, theme.bg);
+    this.#context.fillStyle = mix(theme.strong, 0.24, theme.bg);
     this.#context.fillRect(this.#left, top - 1, this.#right - this.#left, 1);
     this.#context.fillRect(this.#left, bottom, this.#right - this.#left, 1);
   }

@@ -1,8 +1,9 @@
 /** The footprint: subscription and bin, hand and keys, and what is painted when. The drawing is in its neighbours. */
 
-import { baseAsset } from '../../core/bookpanel';
-import { type CrosshairFrame, paintCrosshair, paintTooltip } from '../../core/crosshair';
-import { stepText, toText } from '../../core/decimal';
+import { point, pointedElsewhere, unpoint } from '../../core/aim';
+import { assets } from '../../core/assets';
+import { type CrosshairFrame, paintAim, paintCrosshair, paintTooltip } from '../../core/crosshair';
+import { onGrid, stepText, toNumber, toText } from '../../core/decimal';
 import { clockSeconds } from '../../core/format';
 import { Hand } from '../../core/hand';
 import { chooseStep, link, TIMEFRAME_MS } from '../../core/link';
@@ -11,7 +12,7 @@ import { settings } from '../../core/settings';
 import { Store } from '../../core/store';
 import { font, theme } from '../../core/theme';
 import { DetectionLog } from '../../data/detections';
-import { type Candle, FootprintData } from '../../data/footprint';
+import { type Candle, FootprintData, type FootprintHead } from '../../data/footprint';
 import { venueNow } from '../../data/status';
 import { axisWidth, type AxisFrame, paintLastPrice, paintPriceAxis, paintPriceGrid, paintTimeAxis, TIME_AXIS_PX } from './axes';
 import { type Auction, paintAuctions, unfinishedAuctions } from './auctions';
@@ -76,6 +77,7 @@ export class FootprintPanel extends CanvasPanel {
     this.body.append(this.#overlay);
     this.keep(this.look.onChange(() => this.#subscribe()));
     this.keep(settings.onChange(() => this.#redraw()));
+    this.followAim();
     this.keep(() => this.#leave?.());
     this.keep(() => this.#leaveDetections?.());
     this.keep(() => this.#leaveSession?.());
@@ -240,7 +242,7 @@ export class FootprintPanel extends CanvasPanel {
 
   /** Quantities are in the base asset. */
   #unit(): string {
-    return baseAsset(this.#data.head?.symbol ?? '') || 'base units';
+    return assets(this.#data.head?.symbol ?? '').base;
   }
 
   #growLookback(): void {
@@ -288,7 +290,7 @@ export class FootprintPanel extends CanvasPanel {
     const frame: AxisFrame = { context, head, theme: theme.get(), view: this.#view, plot: this.#plot, width: this.width, height: this.height };
     this.#paintPricePane(frame, placed);
     const lower = { context, head, theme: frame.theme, plot: this.#plot, edge: this.width, candleWidth: this.#view.candleWidth };
-    paintPriceAxis(frame);
+    paintPriceAxis(frame, newest.close);
     paintLastPrice(frame, newest.close, newest.close >= newest.open);
     this.#paintLower(lower, placed);
     paintTimeAxis(frame, placed);
@@ -374,7 +376,10 @@ export class FootprintPanel extends CanvasPanel {
     this.#paintCountdown(newest);
     this.#paintMarks();
     const { pointer } = this.#hand;
-    if (!pointer || pointer.x >= this.#plot || pointer.y >= this.height - TIME_AXIS_PX) return;
+    if (!pointer || pointer.x >= this.#plot || pointer.y >= this.height - TIME_AXIS_PX) {
+      unpoint(this);
+      return this.#paintAim(head);
+    }
     const frame: CrosshairFrame = {
       context, theme: theme.get(), plot: this.#plot, width: this.width, height: this.height,
       chart: this.#view.height, panes: this.height - TIME_AXIS_PX,
@@ -386,9 +391,20 @@ export class FootprintPanel extends CanvasPanel {
     const price = Math.floor(this.#view.priceAt(pointer.y));
     const inChart = pointer.y < this.#view.height;
     const column = this.#view.x(index) + Math.round(this.#view.candleWidth / 2);
-    const time = clockSeconds(this.#newestMs + index * head.timeframeMs);
-    paintCrosshair(frame, pointer, inChart ? toText(price, head.tick) : undefined, time, column);
+    const open = this.#newestMs + index * head.timeframeMs;
+    point(this, open + head.timeframeMs / 2, inChart ? toNumber(price, head.tick) : undefined);
+    paintCrosshair(frame, pointer, inChart ? toText(price, head.tick) : undefined, clockSeconds(open), column);
     if (candle) paintTooltip(frame, pointer, tooltipLines(candle, price, head, overSession ? Infinity : this.#scale.minQuantity, frame.theme, this.#data.gaps, overSession ? [] : this.#auctions));
+  }
+
+  /** What another panel points at: the candle of that moment, and the price. */
+  #paintAim(head: FootprintHead): void {
+    const { ms, price } = pointedElsewhere(this);
+    const index = ms && Math.floor((ms - this.#newestMs) / head.timeframeMs);
+    const x = index === undefined ? undefined : this.#view.x(index) + this.#view.candleWidth / 2;
+    const plot = { width: this.#plot, height: this.height - TIME_AXIS_PX };
+    const y = price && this.#view.y(onGrid(price, head.tick) + 0.5);
+    paintAim(this.#over, theme.get(), plot, x, y !== undefined && y < this.#view.height ? y : undefined);
   }
 
   #candleAt(index: number): Candle | undefined {

@@ -46,7 +46,8 @@ export function paintSession({ context, head, theme, view, width }: Frame, sessi
   context.fillStyle = theme.border;
   context.fillRect(width - 1, 0, 1, view.height);
   const since = tradesSince !== null && tradesSince > session.openMs ? clockMinutes(tradesSince) : '00:00';
-  const label = `session ${since}`;
+  const whole = `session since ${since}`;
+  const label = whole.length * charWidth(9) + 8 < width ? whole : 'session';
   context.font = font(9);
   context.fillStyle = theme.bg;
   context.fillRect(0, 0, label.length * charWidth(9) + 8, 14);

@@ -68,7 +68,9 @@ export function paintSubPanes(frame: Frame, panes: SubPanes, placed: readonly Pl
   paintCvd(frame, panes.cvd, placed);
   label(frame, panes.delta, `Δ ${unit}`);
   label(frame, panes.volume, `VOL ${unit}`);
-  label(frame, panes.cvd, `CVD ${unit} since ${sinceText(placed, since)}`);
+  const [from, by] = sinceText(placed, since);
+  const whole = `CVD ${unit} since ${from} UTC${by}`;
+  label(frame, panes.cvd, whole.length * charWidth(9) + 12 < frame.plot ? whole : `CVD ${unit} since ${from}`);
 }
 
 function paintDelta(frame: Frame, pane: Pane, placed: readonly Placed[]): void {
@@ -139,12 +141,12 @@ function paintCvd(frame: Frame, pane: Pane, placed: readonly Placed[]): void {
 }
 
 /** The sum begins at midnight, or with the oldest trade held of the day, and says which, and until when klines told it. */
-function sinceText(placed: readonly Placed[], { cvdSince, tradesSince }: Since): string {
+function sinceText(placed: readonly Placed[], { cvdSince, tradesSince }: Since): [from: string, by: string] {
   const newest = placed.at(-1)?.candle.openMs ?? 0;
   const midnight = newest - (newest % DAY_MS);
   const from = cvdSince !== null && cvdSince > midnight ? clockSeconds(cvdSince) : '00:00';
   const led = cvdSince !== null && tradesSince !== null && cvdSince < tradesSince && tradesSince > midnight;
-  return `${from} UTC${led ? `, by klines to ${clockMinutes(tradesSince)}` : ''}`;
+  return [from, led ? `, by klines to ${clockMinutes(tradesSince)}` : ''];
 }
 
 const about = (candle: Candle): string => (candle.gap > 0 ? '≈' : '');

@@ -4,6 +4,7 @@
  * shown stretched.
  */
 
+import { dotsPerPx, snap } from '../../core/dots';
 import type { Candle } from '../../data/footprint';
 import { extentOf, HEADER_PX, type Look, paintCandle } from './candle';
 
@@ -64,7 +65,7 @@ export class Tiles {
   #render(candle: Candle, look: Look, key: string, high: number, low: number): Tile {
     const known = this.#tiles.get(candle.openMs);
     const canvas = known?.canvas ?? document.createElement('canvas');
-    const scale = globalThis.devicePixelRatio || 1;
+    const scale = dotsPerPx();
     canvas.width = Math.max(1, Math.ceil(look.width * scale));
     canvas.height = Math.max(1, Math.ceil((Math.round((high - low) * look.perTick) + HEADER_PX + 3) * scale));
     const context = canvas.getContext('2d', { alpha: false })!;
@@ -78,8 +79,8 @@ export class Tiles {
   }
 
   #copy(context: CanvasRenderingContext2D, tile: Tile, x: number, y: (price: number) => number, look: Look): void {
-    const top = Math.round(y(tile.high)) - HEADER_PX;
+    const top = snap(Math.round(y(tile.high)) - HEADER_PX);
     const height = Math.round((tile.high - tile.low) * look.perTick) + HEADER_PX + 3;
-    context.drawImage(tile.canvas, x, top, Math.ceil(look.width), height);
+    context.drawImage(tile.canvas, snap(x), top, Math.ceil(look.width), height);
   }
 }

@@ -1,19 +1,24 @@
 /**
- * The picture of all columns as one offscreen bitmap, a pixel a bin: a ring in time, so that a new column costs one
- * strip of pixels and scrolling costs two scaled copies. Pixels of what is not known stay transparent.
+ * The picture of all columns as offscreen bitmaps, a pixel a bin: a ring in time, so that a new column costs one strip
+ * of pixels and scrolling costs a few scaled copies. Pixels of what is not known stay transparent.
+ *
+ * The ring is cut into tiles because a browser copies a whole bitmap before the first write after it was drawn from:
+ * ten megabytes for each new column of an undivided one.
  */
 
+import { snap } from '../../core/dots';
 import { type HeatmapData, KEPT } from '../../data/heatmap';
 import { level, rampWords, type Ramp, type Scale } from './scale';
 
 /** Bins of the bitmap's height; a picture that needs others is drawn anew around them. */
 export const ROWS = 1024;
 const STRIP = 32;
+/** Columns of a tile; the ring is a whole number of tiles, a tile a whole number of strips. */
+const TILE = 96;
 const NONE = -1;
 
 export class Bitmap {
-  readonly canvas = document.createElement('canvas');
-  readonly #context: CanvasRenderingContext2D;
+  readonly #tiles = Array.from({ length: KEPT / TILE }, tile);
   readonly #strip: ImageData;
   readonly #pixels: Uint32Array;
   /** Number of the column that each slot shows. */
@@ -26,10 +31,7 @@ export class Bitmap {
   #generation = -1;
 
   constructor() {
-    this.canvas.width = KEPT;
-    this.canvas.height = ROWS;
-    this.#context = this.canvas.getContext('2d')!;
-    this.#strip = this.#context.createImageData(STRIP, ROWS);
+    this.#strip = this.#tiles[0]!.createImageData(STRIP, ROWS);
     this.#pixels = new Uint32Array(this.#strip.data.buffer);
   }
 
@@ -54,7 +56,7 @@ export class Bitmap {
     if (data.generation !== this.#generation) {
       this.#generation = data.generation;
       this.#shown.fill(NONE);
-      this.#context.clearRect(0, 0, KEPT, ROWS);
+      for (const one of this.#tiles) one.clearRect(0, 0, TILE, ROWS);
     }
     if (highBin > this.#topBin || lowBin <= this.#topBin - ROWS) {
       this.#topBin = Math.round((lowBin + highBin + ROWS) / 2);
@@ -73,21 +75,30 @@ export class Bitmap {
     return true;
   }
 
-  /** Copy columns [first, last] and the bins from `topBin` down to `lowBin` into a rectangle. */
+  /**
+   * Copy columns [first, last] and the bins from `topBin` down to `lowBin` into a rectangle. Each tile ends on a whole
+   * pixel of the screen: edges between tiles would show as lines otherwise.
+   */
   copy(context: CanvasRenderingContext2D, first: number, last: number, topBin: number, bins: number, x: number, y: number, width: number, height: number): void {
     const perColumn = width / (last - first + 1);
+    const edge = (number: number): number => snap(x + (number - first) * perColumn);
     const row = this.#topBin - topBin;
     for (let number = first; number <= last; ) {
       const slot = slotOf(number);
-      const run = Math.min(last - number + 1, KEPT - slot);
-      context.drawImage(this.canvas, slot, row, run, bins, x + (number - first) * perColumn, y, run * perColumn, height);
+      const run = Math.min(last - number + 1, TILE - (slot % TILE));
+      const left = edge(number);
+      context.drawImage(this.#tileOf(slot).canvas, slot % TILE, row, run, bins, left, y, edge(number + run) - left, height);
       number += run;
     }
   }
 
+  #tileOf(slot: number): CanvasRenderingContext2D {
+    return this.#tiles[Math.floor(slot / TILE)]!;
+  }
+
   /** Draw up to STRIP columns that end at `last` and lie side by side; returns the first of them. */
   #drawStrip(data: HeatmapData, last: number, least: number): number {
-    const room = Math.min(STRIP, slotOf(last) + 1, last - least + 1);
+    const room = Math.min(STRIP, (slotOf(last) % TILE) + 1, last - least + 1);
     let columns = 1;
     while (columns < room && this.#shown[slotOf(last - columns)] !== last - columns) columns += 1;
     const first = last - columns + 1;
@@ -97,7 +108,7 @@ export class Bitmap {
       this.#drawColumn(data, first + k, k);
       this.#shown[slotOf(first + k)] = first + k;
     }
-    this.#context.putImageData(this.#strip, slotOf(first), 0, 0, 0, columns, ROWS);
+    this.#tileOf(slotOf(first)).putImageData(this.#strip, slotOf(first) % TILE, 0, 0, 0, columns, ROWS);
     return first;
   }
 
@@ -116,3 +127,10 @@ export class Bitmap {
 }
 
 const slotOf = (number: number): number => ((number % KEPT) + KEPT) % KEPT;
+
+function tile(): CanvasRenderingContext2D {
+  const canvas = document.createElement('canvas');
+  canvas.width = TILE;
+  canvas.height = ROWS;
+  return canvas.getContext('2d')!;
+}

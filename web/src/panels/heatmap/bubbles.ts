@@ -1,5 +1,6 @@
 /** Trades as bubbles: prints of one side that fell into one stretch of time are one, its area their notional. */
 
+import type { Theme } from '../../core/theme';
 import type { HeatmapData } from '../../data/heatmap';
 import type { View } from './view';
 
@@ -66,10 +67,10 @@ export const radius = (notional: number, whole: number): number =>
   Math.min(MAX_RADIUS_PX, Math.max(MIN_RADIUS_PX, RANK_RADIUS_PX * Math.sqrt(notional / whole)));
 
 /** Draw bubbles, buys and then sells, each side as one path. */
-export function paintBubbles(context: CanvasRenderingContext2D, bubbles: readonly Bubble[], whole: number, view: View, buy: string, sell: string): void {
+export function paintBubbles(context: CanvasRenderingContext2D, bubbles: readonly Bubble[], whole: number, view: View, { buy, sell, bg: rim }: Theme): void {
   for (const [side, colour] of [[1, buy], [-1, sell]] as const) {
     context.fillStyle = `${colour}b8`;
-    context.strokeStyle = '#0d0d0d';
+    context.strokeStyle = rim;
     context.lineWidth = 1;
     context.beginPath();
     for (const bubble of bubbles) {

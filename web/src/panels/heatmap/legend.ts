@@ -2,7 +2,7 @@
 
 import type { Pointer } from '../../core/crosshair';
 import { charWidth, font, type Theme } from '../../core/theme';
-import { LEVELS, rampWords, type Ramp, type Scale } from './scale';
+import { LEVELS, RANKS, rampWords, type Ramp, type Scale } from './scale';
 
 const WIDTH = 150;
 const HEIGHT = 8;
@@ -39,11 +39,11 @@ export class Legend {
     this.#scale = scale;
     // The strip's own length changes only when the scale leaves it: handles do not slide about.
     if (scale.high > this.#most || scale.high < this.#most / 8) this.#most = scale.high * 2;
-    context.fillStyle = '#161616e6';
+    context.fillStyle = `${theme.tip}e6`;
     context.fillRect(BOX.x, BOX.y, BOX.width, BOX.height);
     const [x, y] = [BOX.x + 10, BOX.y + 14];
     const [low, high] = [this.#x(scale.low), this.#x(scale.high)];
-    context.fillStyle = '#2c2c2c';
+    context.fillStyle = theme.border;
     context.fillRect(x, y, WIDTH, HEIGHT);
     context.drawImage(this.#ramp(ramp), 0, 0, LEVELS, 1, low, y, Math.max(1, high - low), HEIGHT);
     context.fillStyle = this.#ramp(ramp).dataset['last']!;
@@ -51,7 +51,7 @@ export class Legend {
     context.font = font(10);
     context.fillStyle = theme.muted;
     context.fillText(`resting ${unit}`, x, y - 4);
-    const state = locked ? 'locked' : 'auto';
+    const state = locked ? 'locked' : RANKS;
     context.fillStyle = locked ? theme.accent : theme.muted;
     context.fillText(state, x + WIDTH - state.length * charWidth(10), y - 4);
     for (const [at, text, left] of [[low, size(scale.low), true], [high, size(scale.high), false]] as const) {

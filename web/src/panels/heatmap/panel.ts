@@ -1,8 +1,9 @@
 /** The heatmap: what rested at each price over time, what was traded against it, and where nothing is known. */
 
+import { point, pointedElsewhere, unpoint } from '../../core/aim';
 import { BookPanel } from '../../core/bookpanel';
-import { type CrosshairFrame, type Line, paintCrosshair, paintTooltip, type Pointer } from '../../core/crosshair';
-import { toNumber, toText } from '../../core/decimal';
+import { type CrosshairFrame, type Line, paintAim, paintCrosshair, paintTooltip, type Pointer } from '../../core/crosshair';
+import { onGrid, toNumber, toText } from '../../core/decimal';
 import { clockSeconds, day, money, quantity } from '../../core/format';
 import { Hand } from '../../core/hand';
 import { hatch } from '../../core/hatch';
@@ -12,10 +13,10 @@ import type { Frame } from '../../core/wire';
 import { type HeatHead, HeatmapData, KEPT } from '../../data/heatmap';
 import { Bitmap, ROWS } from './bitmap';
 import { type Bubble, bubblesOf, paintBubbles, radius, reference } from './bubbles';
-import { paintAxes, paintProfile, paintQuotes, type Picture, PROFILE_PX, TIME_AXIS_PX } from './draw';
+import { paintAxes, paintProfile, paintQuotes, type Picture, profileWidth, TIME_AXIS_PX } from './draw';
 import { Legend } from './legend';
 import { heatmaps, marks } from './marks';
-import { type Ramp, RAMPS, Sampler, type Scale, settle } from './scale';
+import { type Ramp, rampOf, Sampler, type Scale, settle } from './scale';
 import { View } from './view';
 
 const RESCALE_MS = 2_000;
@@ -49,6 +50,7 @@ export class HeatmapPanel extends BookPanel {
     heatmaps.add(this);
     this.keep(() => heatmaps.delete(this));
     this.keep(settings.onChange(() => this.redraw()));
+    this.followAim();
     this.canvas.addEventListener('dblclick', (event) => {
       if (this.#legend.covers({ x: event.offsetX, y: event.offsetY })) this.lock(false);
     });
@@ -123,8 +125,7 @@ export class HeatmapPanel extends BookPanel {
   #rescale(head: HeatHead, first: number, last: number, now: number): void {
     const lock = settings.get().heatmap.locks[this.#lockKey()];
     if (lock) {
-      const lots = 10 ** head.lot.decimals / head.lot.units;
-      this.#scale = { low: lock[0]! * lots, high: lock[1]! * lots };
+      this.#scale = { low: onGrid(lock[0], head.lot), high: onGrid(lock[1], head.lot) };
       return;
     }
     if (now - this.#rescaledAt < RESCALE_MS && this.#scale) return;
@@ -170,7 +171,7 @@ export class HeatmapPanel extends BookPanel {
     const slot = data.newest % KEPT;
     const double = data.has(data.newest) ? data.bid[slot]! + data.ask[slot]! : 0;
     const priceWidth = Math.max(58, Math.ceil(toText(Math.max(double / 2, 1), head.tick).length * charWidth(11)) + 16);
-    view.width = this.width - priceWidth - PROFILE_PX;
+    view.width = this.width - priceWidth - profileWidth(this.width);
     view.height = this.height - TIME_AXIS_PX;
     if (view.width < 40 || view.height < 40) return;
     view.advance((data.newest + 1) * head.columnMs, double, head.step, head.bins);
@@ -183,8 +184,7 @@ export class HeatmapPanel extends BookPanel {
     paintQuotes(picture, first, last);
     this.#bubbles = settings.get().heatmap.bubbles ? bubblesOf(data, view, head.columnMs) : [];
     this.#whole = reference(this.#bubbles);
-    const { buy, sell } = theme.get();
-    paintBubbles(context, this.#bubbles, this.#whole, view, buy, sell);
+    paintBubbles(context, this.#bubbles, this.#whole, view, theme.get());
     const { exchange, symbol } = this.look.get();
     for (const mark of marks) mark({ context, exchange, symbol, view, columnMs: head.columnMs });
     context.restore();
@@ -225,9 +225,7 @@ export class HeatmapPanel extends BookPanel {
   }
 
   #ramp(): Ramp {
-    const { ramp } = settings.get().heatmap;
-    if (ramp in RAMPS) return ramp as Ramp;
-    return theme.get().name === 'colour-safe' ? 'viridis' : 'thermal';
+    return rampOf(settings.get().heatmap.ramp, theme.get());
   }
 
   #paintOverlay(): void {
@@ -240,14 +238,17 @@ export class HeatmapPanel extends BookPanel {
     this.#legend.paint(context, theme.get(), this.#scale, this.#ramp(), this.locked, size, this.unit());
     if (!view.following) this.#paintBehind(context);
     const { pointer } = this.#hand;
-    if (!pointer) return;
-    const over = this.#legend.hit(pointer);
-    if (over) this.canvas.style.cursor = 'ew-resize';
-    if (this.#legend.covers(pointer) || pointer.x >= view.width || pointer.y >= view.height) return;
-    const plot = view.width + PROFILE_PX;
+    if (pointer && this.#legend.hit(pointer)) this.canvas.style.cursor = 'ew-resize';
+    if (!pointer || this.#legend.covers(pointer) || pointer.x >= view.width || pointer.y >= view.height) {
+      unpoint(this);
+      const { ms, price } = pointedElsewhere(this);
+      return paintAim(context, theme.get(), view, ms && view.x(ms), price && view.y(onGrid(price, head.tick) + 0.5));
+    }
+    const plot = view.width + profileWidth(this.width);
     const frame: CrosshairFrame = { context, theme: theme.get(), plot, width: this.width, height: this.height, chart: view.height, panes: view.height };
     const ms = view.msAt(pointer.x);
     const price = Math.floor(view.priceAt(pointer.y));
+    point(this, ms, toNumber(price, head.tick));
     paintCrosshair(frame, pointer, toText(Math.max(0, price), head.tick), clockSeconds(ms), pointer.x);
     paintTooltip(frame, pointer, this.#lines(head, pointer, ms, price));
   }
@@ -321,7 +322,7 @@ export class HeatmapPanel extends BookPanel {
       ask: this.#data.has(newest) ? toNumber(this.#data.ask[newest % KEPT]!, head.tick) : null,
       prints: this.#data.prints,
       scale: this.#scale ? { low: toNumber(this.#scale.low, head.lot), high: toNumber(this.#scale.high, head.lot), locked: this.locked } : null,
-      view: { from: this.#view.left, to: this.#view.right, top: toNumber(this.#view.top, head.tick), following: this.#view.following },
+      view: { from: this.#view.left, to: this.#view.right, top: toNumber(this.#view.top, head.tick), bottom: toNumber(this.#view.priceAt(this.#view.height), head.tick), following: this.#view.following },
       raw: levels,
       rows: levels.filter(({ size }) => size).map(({ p, size }) => [p.toFixed(head.tick.decimals), String(size)]),
     };

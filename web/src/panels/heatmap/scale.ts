@@ -1,5 +1,7 @@
 /** How a resting size becomes a colour: two sizes as the ends of a ramp, taken from what is visible or set by hand. */
 
+import type { Theme } from '../../core/theme';
+
 export interface Scale {
   /** Lots at the ramp's ends: at or below `low` darkest, at or above `high` brightest. */
   low: number;
@@ -9,9 +11,18 @@ export interface Scale {
 export const RAMPS = {
   thermal: ['#15171c', '#14284b', '#16487f', '#1f7fb0', '#49b9c2', '#b9d86a', '#f7c53c', '#f2792b', '#e0312a'],
   viridis: ['#17171a', '#2c1e4a', '#3b4083', '#30698d', '#238f8b', '#35b678', '#8dd544', '#e4e33a', '#fdf6b0'],
+  /** On light ground, where nothing stands is light: `ink` in colours, `blues` for everybody's eyes. */
+  ink: ['#f4f4f2', '#dbe7f1', '#aecde6', '#74add1', '#4575b4', '#5e4fa2', '#9e3f8f', '#cf3a5c', '#b10026'],
+  blues: ['#f4f4f2', '#e1e8ef', '#c3d6e6', '#97bcd9', '#669fc9', '#3c7fb5', '#1f5f99', '#0d3f75', '#061f45'],
   grey: ['#17171a', '#2a2a2d', '#414144', '#5c5c5f', '#7b7b7e', '#9c9c9f', '#bfbfc2', '#e2e2e5', '#ffffff'],
 } as const;
 export type Ramp = keyof typeof RAMPS;
+
+/** The ramp somebody chose, or the one that goes with the theme. */
+export function rampOf(chosen: string, { light, safe }: Theme): Ramp {
+  if (chosen in RAMPS) return chosen as Ramp;
+  return light ? (safe ? 'blues' : 'ink') : safe ? 'viridis' : 'thermal';
+}
 
 /** Colours of a ramp, evenly spaced in size from its low to its high end. */
 export const LEVELS = 1024;
@@ -19,6 +30,8 @@ export const LEVELS = 1024;
 const GAMMA = 0.75;
 const LOW_RANK = 0.4;
 const HIGH_RANK = 0.99;
+/** What the ends of an automatic scale are, as the legend says it: percentiles of the sizes on screen. */
+export const RANKS = `p${LOW_RANK * 100}–p${HIGH_RANK * 100}`;
 /** A scale that moved less than this is the same scale. */
 const SAME = 0.1;
 const SAMPLES = 8192;

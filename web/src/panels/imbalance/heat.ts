@@ -99,7 +99,7 @@ function paintTip(context: CanvasRenderingContext2D, layout: HeatLayout, positio
   const right = (column + 1) * layout.width + 4;
   const x = Math.round(right + width < area.width ? right : column * layout.width - width - 4);
   const y = Math.round(Math.max(0, Math.min(row * layout.height, area.height - height)));
-  context.fillStyle = '#161616';
+  context.fillStyle = theme.tip;
   context.fillRect(x, y, width, height);
   outline(context, x, y, width, height, theme.border);
   context.font = font(11);

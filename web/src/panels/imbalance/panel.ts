@@ -18,14 +18,14 @@ import { FIGURE_OF, ordered } from './order';
 
 const COLUMNS: GridColumn[] = [
   { id: 'symbol', title: 'symbol', width: 88, grow: 3, align: 'left', sortable: true },
-  { id: 'last', title: 'last', width: 70, grow: 2, align: 'right', sortable: true },
+  { id: 'last', title: 'last', width: 70, grow: 2, align: 'right', sortable: true, hint: 'Price of the newest trade' },
   { id: 'change', title: '24h %', width: 50, grow: 1, align: 'right', sortable: true, drop: 3 },
   ...WINDOWS.map((window): GridColumn => ({
-    id: window, title: window, width: 46, grow: 3, align: 'center', bar: 'signed', sortable: true, ...(window === '15m' ? { drop: 2 } : {}),
+    id: window, title: window, width: 46, grow: 3, align: 'center', bar: 'signed', sortable: true, hint: `Trade imbalance over ${window}: (bought − sold) / both`, ...(window === '15m' ? { drop: 2 } : {}),
   })),
-  { id: 'book', title: 'book', width: 46, grow: 3, align: 'center', bar: 'signed', sortable: true },
-  { id: 'net', title: 'net $/m', width: 59, grow: 1, align: 'right', sortable: true },
-  { id: 'volume', title: '24h $', width: 54, grow: 1, align: 'right', sortable: true, drop: 1 },
+  { id: 'book', title: 'book', width: 46, grow: 3, align: 'center', bar: 'signed', sortable: true, hint: 'Book imbalance of the best 10 levels: (bids − asks) / both' },
+  { id: 'net', title: 'net $/m', width: 59, grow: 1, align: 'right', sortable: true, hint: 'Bought minus sold over the last minute, USD' },
+  { id: 'volume', title: '24h $', width: 54, grow: 1, align: 'right', sortable: true, drop: 1, hint: 'Volume of 24 h in the quote currency, as the venue tells it' },
 ];
 
 const HISTORY_PX = 104;

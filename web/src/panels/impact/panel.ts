@@ -2,7 +2,8 @@
 
 import { mount, unmount } from 'svelte';
 import { getJson } from '../../core/access';
-import { type Grid, toNumber, toText } from '../../core/decimal';
+import { assets } from '../../core/assets';
+import { type Grid, gridOf, toNumber, toText } from '../../core/decimal';
 import { CanvasPanel, element } from '../../core/panel';
 import { settings } from '../../core/settings';
 import { Store } from '../../core/store';
@@ -11,6 +12,7 @@ import type { Impact } from '../../data/impact';
 import { rewound } from '../../data/replay';
 import { type Walk, walk } from '../../data/walk';
 import ImpactForm from '../../ui/ImpactForm.svelte';
+import { listed } from '../../ui/venue';
 import { paintText } from '../features/paint';
 import { lotsOf, textOf } from './order';
 import { BAND_PX, type Calibration, calibrationLines, PAD, paintBand, paintCalibration, paintRows, ROW_PX, rowsOf } from './paint';
@@ -41,6 +43,7 @@ export class ImpactPanel extends CanvasPanel {
   readonly wrong = new Store('');
 
   readonly #strip = element('div', 'impact-strip');
+  #instrument: { lot: Grid; tick: Grid; last: number } | undefined;
   #impact: Impact | undefined;
   #path: Walk | undefined;
   #record: Calibration | undefined;
@@ -58,11 +61,11 @@ export class ImpactPanel extends CanvasPanel {
     this.keep(this.look.onChange(() => this.#onLook()));
     this.keep(settings.onChange(() => void this.#walk()));
     this.keep(rewound.onChange(() => void this.#fetchRecord()));
-    this.keep(this.workspace.feed.link.onChange(() => void this.#walk()));
+    this.keep(this.workspace.feed.link.onChange(({ phase }) => phase === 'open' && void this.#fetchInstrument()));
     this.keep(() => this.#handPath(undefined));
     const timers = [
       setInterval(() => this.visible() && void this.#walk(), WALK_EVERY_MS),
-      setInterval(() => this.visible() && void this.#fetchRecord(), RECORD_EVERY_MS),
+      setInterval(() => this.visible() && this.#refresh(), RECORD_EVERY_MS),
     ];
     this.keep(() => timers.forEach(clearInterval));
     this.#onLook();
@@ -75,26 +78,33 @@ export class ImpactPanel extends CanvasPanel {
     const asked = `${exchange} ${symbol}`;
     if (asked === this.#asked) return;
     this.#asked = asked;
-    this.#impact = this.#record = undefined;
+    this.#impact = this.#record = this.#instrument = undefined;
     this.#failed = this.#recordFailed = '';
     this.scope.set(undefined);
     this.outdate();
     this.context.set(`${symbol} · ${exchange} · market order against the known book`);
-    void this.#walk();
+    void this.#fetchInstrument();
     void this.#fetchRecord();
   }
 
-  /** Grids and mid price of what is looked at, as the market topic has them; undefined before it does. */
-  #grids(): { lot: Grid; tick: Grid; last: number } | undefined {
-    const { market } = this.workspace;
-    const index = market.indexOf(this.look.get().symbol);
-    const [lot, tick] = [market.lots[index], market.ticks[index]];
-    return lot && tick ? { lot, tick, last: toNumber(market.figure('last')[index]!, tick) } : undefined;
+  /** The instrument, as its venue lists it: panels may look at other venues than the workspace does. */
+  async #fetchInstrument(): Promise<void> {
+    const { exchange, symbol } = this.look.get();
+    const asked = this.#asked;
+    try {
+      const found = (await listed(exchange)).find((one) => one.symbol === symbol);
+      if (asked !== this.#asked) return;
+      if (found) this.#instrument = { lot: gridOf(found.lot_grid), tick: gridOf(found.tick_grid), last: found.last ?? NaN };
+      else this.#refuse(`${exchange} lists no ${symbol}`);
+    } catch (error) {
+      if (asked === this.#asked) this.#refuse(error instanceof Error ? error.message : String(error));
+    }
+    void this.#walk();
   }
 
   /** One question at a time; what changed meanwhile is asked for at once afterwards. */
   async #walk(): Promise<void> {
-    const grids = this.#grids();
+    const grids = this.#instrument;
     const { side, size, unit, feeBps } = settings.get().impact;
     if (!grids) return;
     const mid = this.#impact?.mid_price ?? grids.last;
@@ -121,7 +131,7 @@ export class ImpactPanel extends CanvasPanel {
   #take(impact: Impact, lot: Grid): void {
     this.#impact = impact;
     this.#failed = '';
-    const { base, quote } = names(impact.symbol);
+    const { base, quote } = assets(impact.symbol);
     this.scope.set({ base, quote, lot, mid: impact.mid_price, knownLots: impact.known_depth / toNumber(1, lot) });
     this.#handPath(this.visible() ? impact : undefined);
     this.touch(performance.now());
@@ -133,6 +143,11 @@ export class ImpactPanel extends CanvasPanel {
     this.#handPath(undefined);
     this.outdate();
     this.invalidate(true);
+  }
+
+  #refresh(): void {
+    if (!this.#instrument) void this.#fetchInstrument(); // it may have been listed since
+    void this.#fetchRecord();
   }
 
   async #fetchRecord(): Promise<void> {
@@ -201,8 +216,8 @@ export class ImpactPanel extends CanvasPanel {
   }
 
   #rows(impact: Impact): ReturnType<typeof rowsOf> {
-    const { base, quote } = names(impact.symbol);
-    return rowsOf(impact, base, quote, this.#grids()?.tick.decimals ?? 2);
+    const { base, quote } = assets(impact.symbol);
+    return rowsOf(impact, base, quote, this.#instrument?.tick.decimals ?? 2);
   }
 
   snapshot(): object {
@@ -216,9 +231,4 @@ export class ImpactPanel extends CanvasPanel {
       state: this.health.get().state,
     };
   }
-}
-
-function names(symbol: string): { base: string; quote: string } {
-  const match = /^(.+?)(USDT|USDC|FDUSD|BUSD|USD)$/.exec(symbol.replace(/-SWAP$/, '').replaceAll('-', ''));
-  return { base: match?.[1] ?? 'base', quote: match?.[2] ?? 'quote' };
 }

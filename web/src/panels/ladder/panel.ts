@@ -1,15 +1,17 @@
 /** The DOM ladder: prices stand still, and what rests, trades, is pulled and stacked at them changes. */
 
+import { point, pointedElsewhere, unpoint } from '../../core/aim';
 import { BookPanel } from '../../core/bookpanel';
-import { stepText, toNumber, toText } from '../../core/decimal';
-import { clockMinutes, clockSeconds, quantity } from '../../core/format';
-import { hatch } from '../../core/hatch';
+import { onGrid, stepText, toNumber } from '../../core/decimal';
+import { snap } from '../../core/dots';
+import { clockMinutes, clockSeconds } from '../../core/format';
 import { settings } from '../../core/settings';
 import { Store } from '../../core/store';
-import { charWidth, font, mix, readable, type Theme, theme } from '../../core/theme';
+import { charWidth, font, theme } from '../../core/theme';
 import type { Frame } from '../../core/wire';
 import { LadderData } from '../../data/ladder';
 import { venueNow } from '../../data/status';
+import { Cells, type Most } from './cells';
 import { columnsFor, place, type Placed } from './columns';
 import { autoStep, nextStep } from './steps';
 
@@ -17,8 +19,6 @@ const ROWS_ASKED = 200;
 const ROW_PX = 18;
 const HEAD_PX = 20;
 const FOOT_PX = 20;
-const FONT_PX = 11;
-const PAD = 5;
 /** The ladder is centred anew when the last price leaves this middle part of it. */
 const CALM = 0.6;
 /** Resting sizes of this rank or above are bright. */
@@ -43,12 +43,12 @@ export class LadderPanel extends BookPanel {
   #wheel = 0;
   #auto: number | undefined;
   #pointer: { x: number; y: number } | undefined;
-  /** What each row on screen says, to draw only what has changed. */
-  #shown: string[] = [];
+  readonly #cells = new Cells(this.#data);
 
   protected override start(): void {
     super.start();
     this.keep(settings.onChange(() => this.subscribe()));
+    this.followAim();
     this.canvas.addEventListener('wheel', (event) => this.#onWheel(event), { passive: false });
     this.canvas.addEventListener('dblclick', () => this.centre());
     this.canvas.addEventListener('pointermove', (event) => this.#point({ x: event.offsetX, y: event.offsetY }));
@@ -76,7 +76,7 @@ export class LadderPanel extends BookPanel {
   #again(): void {
     this.#top = NaN;
     this.#moved = false;
-    this.#shown = [];
+    this.#cells.forget(0);
     this.wasReset.set(false);
   }
 
@@ -125,22 +125,23 @@ export class LadderPanel extends BookPanel {
 
   protected override reset(): void {
     super.reset();
+    this.#cells.row = snap(ROW_PX);
     this.#columns = place(columnsFor(this.width), this.width);
-    this.#shown = [];
+    this.#cells.forget(0);
     this.#top = NaN;
   }
 
   // ---- painting
 
   get #rows(): number {
-    return Math.max(0, Math.floor((this.height - HEAD_PX - FOOT_PX) / ROW_PX));
+    return Math.max(0, Math.floor((this.height - HEAD_PX - FOOT_PX) / this.#cells.row));
   }
 
   protected paint(context: CanvasRenderingContext2D): void {
     const { bg, muted } = theme.get();
     context.textBaseline = 'alphabetic';
     if (this.#data.step === 0) {
-      this.#shown = [];
+      this.#cells.forget(0);
       context.fillStyle = bg;
       context.fillRect(0, 0, this.width, this.height);
       context.font = font(12);
@@ -149,9 +150,11 @@ export class LadderPanel extends BookPanel {
       return;
     }
     this.#hold();
-    if (this.#shown.length !== this.#rows) this.#clear(context);
+    if (this.#cells.count !== this.#rows * this.#columns.length) this.#clear(context);
     const most = this.#most();
-    for (let slot = 0; slot < this.#rows; slot++) this.#paintRow(context, slot, most);
+    for (let slot = 0; slot < this.#rows; slot++) {
+      this.#cells.paintRow(context, this.#columns, slot, this.#top - slot * this.#data.step, HEAD_PX + slot * this.#cells.row, most, theme.get());
+    }
     this.#paintFoot(context);
     this.#paintPointer();
   }
@@ -171,10 +174,12 @@ export class LadderPanel extends BookPanel {
   }
 
   #clear(context: CanvasRenderingContext2D): void {
-    const { bg, raised, border, muted } = theme.get();
-    this.#shown = new Array<string>(this.#rows).fill('');
+    const { bg, raised, border, muted, grid } = theme.get();
+    this.#cells.forget(this.#rows * this.#columns.length);
     context.fillStyle = bg;
     context.fillRect(0, 0, this.width, this.height);
+    context.fillStyle = grid;
+    for (let slot = 1; slot <= this.#rows; slot++) context.fillRect(0, HEAD_PX + slot * this.#cells.row - 1, this.width, 1);
     context.fillStyle = raised;
     context.fillRect(0, 0, this.width, HEAD_PX);
     context.fillStyle = border;
@@ -184,8 +189,7 @@ export class LadderPanel extends BookPanel {
     for (const { title, x, w } of this.#columns) context.fillText(title, Math.round(x + (w - title.length * charWidth(10)) / 2), 13);
   }
 
-  /** Largest figures on screen, that bars are measured against, and the size from which a resting one is large. */
-  #most(): { resting: number; traded: number; large: number } {
+  #most(): Most {
     const sizes: number[] = [];
     let traded = 0;
     for (let slot = 0; slot < this.#rows; slot++) {
@@ -200,85 +204,10 @@ export class LadderPanel extends BookPanel {
     return { resting: sizes.at(-1) ?? 1, traded: traded || 1, large: sizes[Math.floor(sizes.length * LARGE_RANK)] ?? Infinity };
   }
 
-  #figure(column: Placed, edge: number): number {
-    const plus = column.plus ? this.#data.at(column.plus, edge) : 0;
-    const minus = column.minus ? this.#data.at(column.minus, edge) : 0;
-    return plus - minus;
-  }
-
-  #text(column: Placed, edge: number): string {
-    if (column.id === 'price') return toText(Math.max(0, edge), this.#data.tick);
-    const lots = this.#figure(column, edge);
-    if (Number.isNaN(lots)) return '—';
-    if (lots === 0) return '';
-    const text = quantity(toNumber(Math.abs(lots), this.#data.lot), this.#data.lot.decimals);
-    return column.signed ? `${lots > 0 ? '+' : '−'}${text}` : text;
-  }
-
-  #paintRow(context: CanvasRenderingContext2D, slot: number, most: { resting: number; traded: number; large: number }): void {
-    const edge = this.#top - slot * this.#data.step;
-    const texts = this.#columns.map((column) => this.#text(column, edge));
-    const bars = this.#columns.map((column) => this.#bar(column, edge, most));
-    const mark = edge === this.#data.edgeOf(this.#data.last) ? this.#data.lastSide + 2 : 0;
-    const place = Number.isNaN(this.#data.bid) ? 0 : edge >= this.#data.edgeOf(this.#data.ask) ? 1 : edge <= this.#data.edgeOf(this.#data.bid) ? -1 : 0;
-    const signature = `${texts.join('|')}|${bars.join()}|${mark}|${place}|${this.live}`;
-    if (signature === this.#shown[slot]) return;
-    this.#shown[slot] = signature;
-    const y = HEAD_PX + slot * ROW_PX;
-    const colours = theme.get();
-    context.fillStyle = colours.bg;
-    context.fillRect(0, y, this.width, ROW_PX);
-    this.#columns.forEach((column, k) => this.#paintCell(context, column, texts[k]!, bars[k]!, y, { edge, mark, place, large: most.large }));
-    context.fillStyle = colours.grid;
-    context.fillRect(0, y + ROW_PX - 1, this.width, 1);
-  }
-
-  #bar(column: Placed, edge: number, most: { resting: number; traded: number }): number {
-    if (!column.bar) return 0;
-    const lots = this.#figure(column, edge);
-    return lots > 0 ? Math.round((lots / most[column.bar.group]) * (column.w - 2)) : 0;
-  }
-
-  #paintCell(context: CanvasRenderingContext2D, column: Placed, text: string, bar: number, y: number, row: { edge: number; mark: number; place: number; large: number }): void {
-    const colours = theme.get();
-    const { x, w } = column;
-    let ground = colours.bg;
-    if (column.side === 'price') {
-      ground = row.mark ? mix(row.mark === 3 ? colours.buy : row.mark === 1 ? colours.sell : colours.neutral, 0.5) : mix(colours.text, 0.06);
-      context.fillStyle = ground;
-      context.fillRect(x, y, w, ROW_PX - 1);
-    } else if (text === '—' && (column.id === 'bid' || column.id === 'ask')) {
-      context.fillStyle = hatch(context, colours);
-      context.fillRect(x, y, w, ROW_PX - 1);
-    } else if (column.bar && bar > 0) {
-      const side = column.side === 'bid' ? (column.bar.group === 'traded' ? colours.sell : colours.buy) : column.bar.group === 'traded' ? colours.buy : colours.sell;
-      ground = mix(side, column.bar.group === 'traded' ? 0.22 : 0.34);
-      context.fillStyle = ground;
-      context.fillRect(column.bar.from === 'left' ? x + 1 : x + w - 1 - bar, y + 1, bar, ROW_PX - 3);
-    }
-    if (!text) return;
-    context.font = font(FONT_PX, column.side === 'price' && row.mark ? 600 : 400);
-    context.fillStyle = this.#ink(column, text, row, ground, colours);
-    const wide = text.length * charWidth(FONT_PX);
-    const centred = column.side === 'price' || text === '—';
-    const at = centred ? x + (w - wide) / 2 : column.bar?.from === 'left' ? x + PAD : x + w - PAD - wide;
-    context.fillText(text, Math.round(at), y + 13);
-  }
-
-  #ink(column: Placed, text: string, row: { edge: number; mark: number; place: number; large: number }, ground: string, colours: Theme): string {
-    const { buy, sell, text: plain, muted, faint } = colours;
-    if (text === '—') return faint;
-    if (column.side === 'price') return row.mark ? plain : readable(row.place > 0 ? sell : row.place < 0 ? buy : muted, ground);
-    // What strengthens a side has its colour, what weakens it the other's.
-    if (column.signed) return (text.startsWith('+') === (column.side === 'bid')) ? buy : sell;
-    if (column.bar?.group === 'resting') return this.#figure(column, row.edge) >= row.large ? '#ffffff' : plain;
-    return plain;
-  }
-
   #paintFoot(context: CanvasRenderingContext2D): void {
     const { raised, border, muted, amber } = theme.get();
     const y = this.height - FOOT_PX;
-    const below = HEAD_PX + this.#rows * ROW_PX;
+    const below = HEAD_PX + this.#rows * this.#cells.row;
     context.fillStyle = theme.get().bg;
     context.fillRect(0, below, this.width, y - below);
     context.fillStyle = raised;
@@ -305,18 +234,18 @@ export class LadderPanel extends BookPanel {
     const context = this.over;
     context.clearRect(0, 0, this.width, this.height);
     const at = this.#pointer;
-    if (!at) return;
-    const { text } = theme.get();
-    if (at.y < HEAD_PX) {
-      const column = this.#columns.find(({ x, w }) => at.x >= x && at.x < x + w);
-      this.canvas.title = column?.hint ?? '';
-      return;
-    }
-    this.canvas.title = '';
-    const slot = Math.floor((at.y - HEAD_PX) / ROW_PX);
-    if (slot >= this.#rows) return;
-    context.strokeStyle = `${text}80`;
-    context.strokeRect(0.5, HEAD_PX + slot * ROW_PX - 0.5, this.width - 1, ROW_PX);
+    const head = at && at.y < HEAD_PX ? this.#columns.find(({ x, w }) => at.x >= x && at.x < x + w) : undefined;
+    this.canvas.title = head?.hint ?? '';
+    const { step, tick } = this.#data;
+    const own = at && at.y >= HEAD_PX ? Math.floor((at.y - HEAD_PX) / this.#cells.row) : undefined;
+    if (own !== undefined && own < this.#rows) point(this, undefined, toNumber(this.#top - own * step, tick));
+    else unpoint(this);
+    const { price } = pointedElsewhere(this);
+    const slot = price === undefined ? own : Math.round((this.#top - this.#data.edgeOf(Math.round(onGrid(price, tick)))) / step);
+    if (slot === undefined || slot < 0 || slot >= this.#rows) return;
+    const { text, accent } = theme.get();
+    context.strokeStyle = price === undefined ? `${text}80` : accent;
+    context.strokeRect(0.5, HEAD_PX + slot * this.#cells.row - 0.5, this.width - 1, this.#cells.row);
   }
 
   // ---- hand and keys
@@ -378,7 +307,7 @@ export class LadderPanel extends BookPanel {
       ask: Number.isNaN(data.ask) ? null : toNumber(data.ask, data.tick),
       traded_since: data.countedSince,
       centred: !this.#moved,
-      rows: edges.map((edge) => this.#columns.map((column) => this.#text(column, edge))),
+      rows: edges.map((edge) => this.#columns.map((column) => this.#cells.text(column, edge))),
       raw: edges.map((edge) => ({
         p: toNumber(edge, data.tick),
         ...Object.fromEntries((['bid', 'ask', 'sold', 'bought', 'bid_pulled', 'bid_stacked', 'ask_pulled', 'ask_stacked'] as const).map((name) => [name, value(data.at(name, edge))])),

@@ -1,6 +1,7 @@
 /** Totals by minute: closed shorts above the line, closed longs below it. */
 
 import { clockMinutes, money } from '../../core/format';
+import { hatch } from '../../core/hatch';
 import { charWidth, font, mix, type Theme } from '../../core/theme';
 import type { Minute } from '../../data/liquidations';
 
@@ -34,6 +35,10 @@ export function paintMinutes(
   const hovered = pointerX === undefined ? -1 : Math.min(minutes.length - 1, Math.floor(pointerX / slot));
   const most = Math.max(1, ...minutes.map((minute) => Math.max(minute.longNotional, minute.shortNotional)));
   const middle = Math.round(plot.y + plot.height / 2);
+  // Before the first report that is held nobody was listening, for all we know: that is no zero.
+  const unheard = minutes.findIndex(({ ms }) => ms >= known[0]!.ms);
+  context.fillStyle = hatch(context, theme);
+  context.fillRect(plot.x, plot.y, Math.round(unheard * slot), plot.height);
   const room = Math.max(8, plot.height / 2 - LEGEND_PX);
   minutes.forEach((minute, k) => {
     const x = Math.round(plot.x + k * slot);
@@ -48,7 +53,8 @@ export function paintMinutes(
   });
   context.fillStyle = theme.faint;
   context.fillRect(plot.x, middle, plot.width, 1);
-  paintTitle(context, box, hovered < 0 ? undefined : minutes[hovered], minutes, theme);
+  const title = unheard > 0 ? `since ${clockMinutes(known[0]!.ms)}` : 'last 60 minutes';
+  paintTitle(context, box, title, hovered < Math.max(0, unheard) ? undefined : minutes[hovered], minutes, theme);
   paintLabels(context, plot, most, middle, room, theme);
   paintTimes(context, plot, minutes, slot, theme);
 }
@@ -64,7 +70,7 @@ export function wholeHour(known: readonly Minute[]): Minute[] {
 }
 
 /** Each side's total stands in its own half. */
-function paintTitle(context: CanvasRenderingContext2D, box: Box, hovered: Minute | undefined, minutes: readonly Minute[], theme: Theme): void {
+function paintTitle(context: CanvasRenderingContext2D, box: Box, title: string, hovered: Minute | undefined, minutes: readonly Minute[], theme: Theme): void {
   const shown = hovered ?? sum(minutes);
   context.fillStyle = theme.raised;
   context.fillRect(box.x, box.y, box.width, TITLE_PX);
@@ -72,11 +78,12 @@ function paintTitle(context: CanvasRenderingContext2D, box: Box, hovered: Minute
   context.fillRect(box.x, box.y + TITLE_PX - 1, box.width, 1);
   context.font = font(11);
   context.fillStyle = theme.muted;
-  context.fillText(hovered ? `minute ${clockMinutes(hovered.ms)}` : 'last 60 minutes', box.x + 8, box.y + 15);
+  context.fillText(hovered ? `minute ${clockMinutes(hovered.ms)}` : title, box.x + 8, box.y + 15);
+  const count = (reports: number): string => (box.width < 140 ? '' : ` (${reports})`);
   context.fillStyle = theme.buy;
-  context.fillText(`▲ SHORT ${money(shown.shortNotional)} (${shown.shorts})`, box.x + 8, box.y + TITLE_PX + 14);
+  context.fillText(`▲ SHORT ${money(shown.shortNotional)}${count(shown.shorts)}`, box.x + 8, box.y + TITLE_PX + 14);
   context.fillStyle = theme.sell;
-  context.fillText(`▼ LONG ${money(shown.longNotional)} (${shown.longs})`, box.x + 8, box.y + box.height - AXIS_PX - 6);
+  context.fillText(`▼ LONG ${money(shown.longNotional)}${count(shown.longs)}`, box.x + 8, box.y + box.height - AXIS_PX - 6);
 }
 
 function sum(minutes: readonly Minute[]): Minute {

@@ -13,16 +13,16 @@ import { paintMinutes, type Box } from './minutes';
 const COLUMNS: GridColumn[] = [
   { id: 'time', title: 'time UTC', width: 89, align: 'left' },
   { id: 'symbol', title: 'symbol', width: 80, grow: 3, align: 'left' },
-  { id: 'side', title: 'position', width: 60, align: 'left' },
-  { id: 'price', title: 'avg price', width: 68, grow: 1, align: 'right' },
-  { id: 'quantity', title: 'quantity', width: 57, grow: 1, align: 'right', drop: 1 },
-  { id: 'notional', title: 'notional', width: 56, grow: 1, align: 'right', bar: 'share' },
+  { id: 'side', title: 'position', width: 60, align: 'left', hint: 'The position that was closed by force: a closed long is a forced sell' },
+  { id: 'price', title: 'avg price', width: 71, grow: 1, align: 'right' },
+  { id: 'quantity', title: 'quantity', width: 64, grow: 1, align: 'right', drop: 1 },
+  { id: 'notional', title: 'notional', width: 64, grow: 1, align: 'right', bar: 'share' },
 ];
 
 /** The minutes stand beside the feed where both have room, else under it. */
-const CHART_BESIDE_FROM = 550;
-const CHART_WIDTH = 140;
-const FEED_WIDTH = 464;
+const CHART_BESIDE_FROM = 560;
+const CHART_WIDTH = 124;
+const FEED_WIDTH = 470;
 const CHART_HEIGHT = 108;
 const CHART_FROM_HEIGHT = 220;
 /** A liquidation of this many dollars fills its bar; bars grow with the root. */

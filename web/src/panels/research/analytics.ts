@@ -115,7 +115,7 @@ export class AnalyticsPanel extends ResearchPanel {
   #paintScrollbar(context: CanvasRenderingContext2D, box: Box): void {
     if (this.#height <= box.height) return;
     const length = Math.max(24, (box.height / this.#height) * box.height);
-    context.fillStyle = '#4a4a4a';
+    context.fillStyle = theme.get().label;
     context.fillRect(box.width - 5, box.y + (this.#top / (this.#height - box.height)) * (box.height - length), 3, length);
   }
 

@@ -304,5 +304,5 @@ function paintCursor(context: CanvasRenderingContext2D, plot: Box, ms: number, b
   for (let y = plot.y; y < plot.y + plot.height; y += 5) context.fillRect(x, y, 1, 2);
   const text = `${day(ms).slice(5)} ${barMs < 60_000 ? clockSeconds(ms) : clockMinutes(ms)}`;
   const width = text.length * charWidth(11) + 14;
-  chip(context, Math.round(Math.max(plot.x, Math.min(x - width / 2, plot.x + plot.width - width))), plot.y + plot.height + 9, width, text, '#4a4a4a', theme.text);
+  chip(context, Math.round(Math.max(plot.x, Math.min(x - width / 2, plot.x + plot.width - width))), plot.y + plot.height + 9, width, text, theme.label, theme.text);
 }

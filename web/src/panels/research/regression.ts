@@ -216,7 +216,7 @@ export class RegressionPanel extends ResearchPanel {
   }
 
   #paintMark(context: CanvasRenderingContext2D, plot: Box, k: number): void {
-    const { accent, text } = theme.get();
+    const { accent, text, label: ground } = theme.get();
     const [x, y] = [plot.x + this.#view.x(this.#x[k]!), plot.y + this.#view.y(this.#y[k]!)];
     context.strokeStyle = accent;
     context.lineWidth = 1.5;
@@ -224,7 +224,7 @@ export class RegressionPanel extends ResearchPanel {
     const ms = this.#times[k]!;
     const label = `${day(ms).slice(5)} ${clockMinutes(ms)}  ${digits(this.#x[k]!)}, ${digits(this.#y[k]!)}`;
     const width = label.length * charWidth(11) + 14;
-    chip(context, Math.min(Math.max(plot.x, x + 10), plot.x + plot.width - width), Math.max(plot.y + 10, y - 14), width, label, '#4a4a4a', text);
+    chip(context, Math.min(Math.max(plot.x, x + 10), plot.x + plot.width - width), Math.max(plot.y + 10, y - 14), width, label, ground, text);
   }
 
   #paintLegend(context: CanvasRenderingContext2D, box: Box, pair: PairAnswer): void {

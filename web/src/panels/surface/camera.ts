@@ -4,6 +4,8 @@ const HOME = { yaw: -0.55, pitch: 0.62, zoom: 1 };
 const LEAST_PITCH = 0.15;
 const MOST_PITCH = 1.45;
 const TALL = 0.62;
+/** Room for the labels under the floor. */
+const LABELS_PX = 24;
 
 export interface Point {
   x: number;
@@ -31,7 +33,7 @@ export class Camera {
   }
 
   get scale(): number {
-    return Math.min(this.width / 3.7, this.height / 2.4) * this.zoom;
+    return Math.min(this.width / 3.7, (this.height - LABELS_PX) / 2.4) * this.zoom;
   }
 
   /** Where a place is on screen: `time` and `price` in [-1, 1], `size` in [0, 1]. */
@@ -42,7 +44,7 @@ export class Camera {
     const away = time * wide * s + price * c;
     return {
       x: this.width / 2 + across * this.scale,
-      y: this.height * 0.57 - away * Math.sin(this.pitch) * this.scale - size * TALL * Math.cos(this.pitch) * this.scale,
+      y: this.height * 0.57 - LABELS_PX / 3 - away * Math.sin(this.pitch) * this.scale - size * TALL * Math.cos(this.pitch) * this.scale,
     };
   }
 

@@ -10,7 +10,7 @@ import { Store } from '../../core/store';
 import { charWidth, font, theme } from '../../core/theme';
 import type { Frame } from '../../core/wire';
 import { HeatmapData } from '../../data/heatmap';
-import { rampWords, type Ramp, RAMPS } from '../heatmap/scale';
+import { rampOf, rampWords, type Ramp } from '../heatmap/scale';
 import { Camera, type Point } from './camera';
 import { cellAt, drawSurface, Places, word } from './draw';
 import { Mesh, MOMENTS, PRICES, topSize } from './mesh';
@@ -149,8 +149,7 @@ export class SurfacePanel extends BookPanel {
   }
 
   #ramp(): Uint32Array {
-    const chosen = settings.get().heatmap.ramp;
-    const ramp: Ramp = chosen in RAMPS ? (chosen as Ramp) : theme.get().name === 'colour-safe' ? 'viridis' : 'thermal';
+    const ramp = rampOf(settings.get().heatmap.ramp, theme.get());
     if (ramp !== this.#words.ramp) this.#words = { ramp, words: rampWords(ramp) };
     return this.#words.words;
   }
@@ -211,13 +210,15 @@ export class SurfacePanel extends BookPanel {
     };
     const middle = at(0, 0, 0);
     const span = settings.get().surface.span;
-    for (let k = 0; k <= 4; k++) {
-      const seconds = Math.round(span * (1 - k / 4));
-      label(seconds === 0 ? 'now' : `−${seconds} s`, at(k / 2 - 1, near.price, 0), middle, muted);
+    // Fewer labels where there is no room for them beside each other.
+    const labels = this.width < 460 ? 2 : 4;
+    for (let k = 0; k <= labels; k++) {
+      const seconds = Math.round(span * (1 - k / labels));
+      label(seconds === 0 ? 'now' : `−${seconds} s`, at((2 * k) / labels - 1, near.price, 0), middle, muted);
     }
     const ticks = PRICES * this.#mesh.bins * head.step;
     const first = this.#mesh.firstBin * head.step;
-    const step = Math.max(1, niceStep(ticks / 4.5));
+    const step = Math.max(1, niceStep(ticks / (labels + 0.5)));
     for (let price = Math.ceil(first / step) * step; price < first + ticks; price += step) {
       label(toText(price, head.tick), at(near.time, ((price - first) / ticks) * 2 - 1, 0), middle, muted);
     }
