@@ -412,8 +412,8 @@ class VenueNode:
             last_id, newest_ms, lost_after = trades[["last_id", "chain_ms", "lost_after"]][i].item()
             one, doubtful = self.universe[i], EMPTY != last_id == lost_after
             if one.trading or doubtful:
-                known = (NO_ID, 0) if last_id == EMPTY else (last_id, newest_ms)
-                tails.append(TradeTail(one.symbol, *known, doubtful, over=not one.trading))
+                last_id, newest_ms = (NO_ID, 0) if last_id == EMPTY else (last_id, newest_ms)
+                tails.append(TradeTail(one.symbol, last_id, newest_ms, doubtful, over=not one.trading))
         return tails
 
     def tail_told(self, symbol: str, whole: bool) -> None:
