@@ -9,7 +9,7 @@ import { charWidth, font, mix, theme } from '../../core/theme';
 import type { Cluster, Clusters } from '../../data/derivs';
 
 const COLUMNS: GridColumn[] = [
-  { id: 'price', title: 'price from', width: 82, grow: 1, align: 'right' },
+  { id: 'price', title: 'price from', width: 94, grow: 1, align: 'right' },
   { id: 'long', title: '▼ LONG', width: 84, grow: 3, align: 'right', bar: 'share' },
   { id: 'longs', title: 'n', width: 34, align: 'right', drop: 3 },
   { id: 'short', title: '▲ SHORT', width: 84, grow: 3, align: 'right', bar: 'share' },

@@ -148,13 +148,15 @@ export class CvdPanel extends GridPanel {
       colour: colour(k),
       points: this.#data.steps.map((ts, step) => ({ ts, value: values[step] ?? null })),
     });
+    // A quarterly stands percents above: in one scale with it the others would be one flat line.
+    const priced = on.filter((k) => meta?.markets[k]?.kind !== 'future' || on.length === 1);
     const decimals = Math.max(0, ...(meta?.markets ?? []).map((one) => one.decimals));
     const empty = meta ? 'a line needs two steps' : 'waiting for the first snapshot';
     const known = (values: readonly number[]): (number | null)[] => values.map((value) => (Number.isNaN(value) ? null : value));
     paintLines(
       context,
       prices,
-      { title: 'last price', print: (value) => value.toFixed(decimals), lines: on.map((k) => line(k, known(this.#data.price[k] ?? []))), empty },
+      { title: 'last price', print: (value) => value.toFixed(decimals), lines: priced.map((k) => line(k, known(this.#data.price[k] ?? []))), empty },
       theme.get(),
     );
     const lines = on.map((k) => line(k, this.#data.cvd(k)));

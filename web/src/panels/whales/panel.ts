@@ -15,7 +15,7 @@ const COLUMNS: GridColumn[] = [
   { id: 'side', title: 'side', width: 54, align: 'left' },
   { id: 'tier', title: 'tier', width: 58, align: 'left' },
   { id: 'notional', title: 'notional', width: 68, grow: 2, align: 'right', bar: 'share' },
-  { id: 'price', title: 'vwap', width: 84, grow: 1, align: 'right', drop: 1 },
+  { id: 'price', title: 'vwap', width: 94, grow: 1, align: 'right', drop: 1 },
   { id: 'adv', title: '% of ADV', width: 68, grow: 1, align: 'right', drop: 2 },
   { id: 'depth', title: '% 10 bps', width: 70, grow: 1, align: 'right', drop: 3 },
   { id: 'trades', title: 'prints', width: 52, grow: 1, align: 'right', drop: 4 },
