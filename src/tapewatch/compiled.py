@@ -20,7 +20,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -28,7 +28,7 @@ from typing import Any, TypeVar, cast
 import numba
 from llvmlite import ir
 from numba.core import config as _config
-from numba.core.caching import _CacheLocator
+from numba.core.caching import FunctionCache, IndexDataCacheFile, _CacheLocator
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
@@ -75,13 +75,17 @@ def _source(name: Sequence[str]) -> Path | None:
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
-def _imports(source: Path) -> Iterator[Path | None]:
+@cache
+def _imports(source: Path) -> frozenset[Path]:
+    """Sources of ours that one names, read once: the kernels' modules share most of theirs."""
     package = source.relative_to(PACKAGE.parent).parent.parts
+    found: set[Path | None] = set()
     for node in ast.walk(ast.parse(source.read_bytes())):
         if isinstance(node, ast.ImportFrom) and node.level:
             above = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
-            yield _source([part for part in above if part])
-            yield from (_source([*above, alias.name]) for alias in node.names if not node.module)
+            found.add(_source([part for part in above if part]))
+            found.update(_source([*above, alias.name]) for alias in node.names if not node.module)
+    return frozenset(path for path in found if path is not None)
 
 
 def cache_folder(module: str) -> Path:
@@ -137,6 +141,29 @@ class KeptBySources(_CacheLocator):
         return locator
 
 
+class _BySignature(IndexDataCacheFile):
+    """Names the file of each signature's code after the signature.
+
+    Numba counts them: two processes that compile a function for two signatures at once could take the same number, and
+    one would then find the other's code under its own signature.
+    """
+
+    def save(self, key: object, data: object) -> None:
+        number = int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:8])
+        name = self._data_name(number)  # type: ignore[no-untyped-call]
+        self._save_data(name, data)  # type: ignore[no-untyped-call]
+        self._save_index({**self._load_index(), key: name})  # type: ignore[no-untyped-call]
+
+
+class _Kept(FunctionCache):
+    """The kept code of one function."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        stamp = self._impl.locator.get_source_stamp()
+        self._cache_file = _BySignature(self._cache_path, self._impl.filename_base, stamp)  # type: ignore[no-untyped-call]
+
+
 LOCATORS = f"{__name__}.KeptBySources,InTreeCacheLocator"
 """The second is for a home that cannot be written."""
 OPTIONS: dict[str, Any] = {"nopython": True, "nogil": True, "error_model": "numpy"}
@@ -183,6 +210,9 @@ class _Function(CPUDispatcher):
     def __init__(self, py_func: Any, **chosen: Any) -> None:
         super().__init__(py_func, **chosen)
         self._callee = _Callee(py_func, targetoptions=self.targetoptions, pipeline_class=_IntoCallers)
+
+    def enable_caching(self) -> None:
+        self._cache = _Kept(self.py_func)
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         return self._callee.get_call_template(args, kws)

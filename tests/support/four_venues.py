@@ -25,7 +25,7 @@ from tapewatch.venues.registry import PRODUCTS
 from waiting import until
 
 SYMBOLS = 4
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 
 
 @dataclass
