@@ -8,7 +8,7 @@ import { DerivTable, orNaN } from '../derivtable';
 import { type Chart, lineColours } from '../lines';
 
 const COLUMNS: GridColumn[] = [
-  { id: 'symbol', title: 'symbol', width: 100, grow: 2, align: 'left', sortable: true },
+  { id: 'symbol', title: 'symbol', width: 114, grow: 2, align: 'left', sortable: true },
   { id: 'venue', title: 'venue', width: 88, grow: 1, align: 'left', sortable: true },
   { id: 'basis', title: 'basis bps', width: 72, grow: 1, align: 'right', sortable: true },
   { id: 'state', title: 'state', width: 140, grow: 8, align: 'left', sortable: true },
