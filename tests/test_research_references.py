@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import linalg, stats
 from statsmodels.robust.norms import HuberT
 from statsmodels.tsa.statespace.kalman_filter import KalmanFilter
+from statsmodels.tsa.stattools import adfuller
 
 from price_series import MINUTE_MS, bars, tied, walk
 from tapewatch.research import hedge, unitroot
@@ -143,6 +144,16 @@ def test_dickey_fuller_is_that_of_another_library(k: int) -> None:
         assert (found.lags, found.n) == (other.lags, other.nobs)
         assert (found.statistic, found.p) == pytest.approx((other.stat, other.pvalue), rel=1e-6)
         assert found.critical == pytest.approx(other.critical_values, abs=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(60, 400), st.sampled_from([-0.4, 0.0, 0.5]), st.booleans())
+def test_lags_are_chosen_as_statsmodels_chooses_them(seed: int, n: int, memory: float, constant: bool) -> None:
+    noise = np.random.default_rng(seed).normal(size=n)
+    steps = noise + memory * np.roll(noise, 1) + memory**2 * np.roll(noise, 3)
+    longest = unitroot.longest_lag(n)
+    wanted = adfuller(np.cumsum(steps), longest, "c" if constant else "n", "BIC", result_object=True)
+    assert unitroot.best_lag(np.cumsum(steps), longest, constant=constant) == wanted.lags
 
 
 def test_engle_granger_is_that_of_another_library_with_its_own_critical_values() -> None:

@@ -20,7 +20,7 @@ from ..model.views import TIMEFRAMES_MS
 from ..research.choices import Center, Method
 from . import schemas
 from .market import UNKNOWN, Exchange
-from .numbers import answer, now_ms
+from .numbers import answer, exact, now_ms
 from .view import DeskView, VenueView
 
 MOST_BARS = 50_000
@@ -145,7 +145,7 @@ def analytics_routes(venues: Mapping[str, VenueView], desk: DeskView | None) -> 
         given = asdict(how) if how is not None else {}
         ask = Ask(kind, series, TIMEFRAMES_MS[of.tf], of.bars, of.end or 0, prices=of.prices, **given, **more)
         head = {"kind": kind, "server_ts": now_ms(), "tf_ms": ask.tf_ms}
-        return answer(head | {"result": await desk.ask(ask)})
+        return answer(head | {"result": exact(await desk.ask(ask))})
 
     @api.get("/bars", responses=_returns(Figures, "Bars, column by column."))
     async def bars(of: Annotated[Range, Depends()], symbol: Series = "BTCUSDT") -> Response:
@@ -273,14 +273,15 @@ class Scan:
     def __init__(self, number: int, symbols: int) -> None:
         self.number = number
         self.done, self.of = 0, symbols
-        self.result: dict[str, Any] | None = None
+        self.result: bytes | None = None
+        """As JSON."""
         self.detail = ""
         self.task: asyncio.Task[None] | None = None
 
     def state(self) -> dict[str, Any]:
         state = "failed" if self.detail else "running" if self.result is None else "done"
         head = {"id": self.number, "state": state, "done": self.done, "of": self.of}
-        return head | {"detail": self.detail, "result": self.result}
+        return head | {"detail": self.detail, "result": None if self.result is None else exact(self.result)}
 
     def count(self, done: int, of: int) -> None:
         self.done, self.of = done, of

@@ -48,8 +48,8 @@ def quote_printer(instrument: Instrument) -> Printer:
     return trimmed(tick.units * lot.units, tick.decimals + lot.decimals)
 
 
-def exact(text: str) -> orjson.Fragment:
-    """Put the text of a number into JSON as it stands."""
+def exact(text: str | bytes) -> orjson.Fragment:
+    """Put JSON text, such as that of a number, into JSON as it stands."""
     return orjson.Fragment(text)
 
 

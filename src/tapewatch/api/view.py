@@ -118,7 +118,9 @@ class DeskView(Protocol):
 
     def observe(self) -> None: ...
     async def uploads(self) -> list[dict[str, Any]]: ...
-    async def ask(self, ask: Ask, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]: ...
+    async def ask(self, ask: Ask, progress: Callable[[int, int], None] | None = None) -> bytes:
+        """The figures asked for, as JSON."""
+
     async def dry_run(self, rule: Rule, start_ms: int, end_ms: int) -> dict[str, Any]:
         """What an alert rule would have done over stored minutes; 0: a day, and up to the newest."""
 

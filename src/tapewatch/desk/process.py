@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -26,6 +27,7 @@ from .dryrun import tried
 from .questions import answer, arrivals, get_ready, together
 
 NICENESS = 5
+Told = Callable[[int, int], None]
 HOUR_MS = 3_600_000
 MOST_TICKS = 300_000
 """Of one series, the newest."""
@@ -49,19 +51,9 @@ def _answer(reader: Reader | None, name: str, arguments: tuple[object, ...]) -> 
 
     try:
         match name, arguments:
-            case "ask", (Ask(kind="hawkes") as ask, _):
-                trades = _trades(reader, ask, ask.series[0])
-                return arrivals(trades.ts_ms[~trades.sold], trades.ts_ms[trades.sold])
-            case "ask", (Ask(kind="ticks") as ask, dict() as live):
-                return together(*(_ticks(reader, ask, one, live) for one in ask.series))
             case "ask", (Ask() as ask, dict() as live):
-                # Reading many series takes as long as testing them: both halves of a scan are told.
-                n, series = len(ask.series), list[Bars]()
-                for k, one in enumerate(ask.series):
-                    series.append(_series(reader, ask, one, live))
-                    if ask.kind == "scan":
-                        progress(k + 1, 2 * n)
-                return answer(ask, series, lambda done, of: progress(of + done, 2 * of))
+                # Told as text: whoever asks has a market to follow, and no time to write some millions of numbers.
+                return msgspec.json.encode(_figures(reader, ask, live, progress))
             case "dry_run", (Rule() as rule, int(start_ms), int(end_ms)):
                 return tried(reader, rule, start_ms, end_ms)
             case "ready", ():
@@ -72,6 +64,21 @@ def _answer(reader: Reader | None, name: str, arguments: tuple[object, ...]) -> 
         raise TypeError(f"nobody asks {name!r}")
     except TapewatchError as error:
         return Refusal.of(error)
+
+
+def _figures(reader: Reader | None, ask: Ask, live: Mapping[str, Bars], progress: Told) -> dict[str, Any]:
+    if ask.kind == "hawkes":
+        trades = _trades(reader, ask, ask.series[0])
+        return arrivals(trades.ts_ms[~trades.sold], trades.ts_ms[trades.sold])
+    if ask.kind == "ticks":
+        return together(*(_ticks(reader, ask, one, live) for one in ask.series))
+    # Reading many series takes as long as testing them: both halves of a scan are told.
+    n, series = len(ask.series), list[Bars]()
+    for k, one in enumerate(ask.series):
+        series.append(_series(reader, ask, one, live))
+        if ask.kind == "scan":
+            progress(k + 1, 2 * n)
+    return answer(ask, series, lambda done, of: progress(of + done, 2 * of))
 
 
 def _series(reader: Reader | None, ask: Ask, name: str, live: Mapping[str, Bars]) -> Bars:

@@ -74,15 +74,15 @@ class Desk:
             known = self._mids[name] = VenueMids(market.engine)
         return known
 
-    async def ask(self, ask: Ask, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
-        """Answer one question; raises UsageError with the sentence that says why there is no answer."""
+    async def ask(self, ask: Ask, progress: Callable[[int, int], None] | None = None) -> bytes:
+        """Answer one question, as JSON; raises UsageError with the sentence that says why there is no answer."""
         # Where no trades are stored, the last trades of live seconds are the nearest there is to ticks.
         if len(ask.series) <= 2:
             now = time.monotonic()
             self._asked |= {(venue, symbol): now for venue, _, symbol in (one.partition(":") for one in ask.series)}
         seconds = msgspec.structs.replace(ask, tf_ms=SECOND_MS, count=MAX_LOOKBACK) if ask.kind == "ticks" else ask
         live = {} if ask.kind == "hawkes" else await self._live(ask.series, seconds)  # which is of stored trades
-        answer: dict[str, Any] = await self._child.ask("ask", ask, live, progress=progress)
+        answer: bytes = await self._child.ask("ask", ask, live, progress=progress)
         return answer
 
     async def uploads(self) -> list[dict[str, Any]]:

@@ -132,19 +132,28 @@ def kalman(pair: Pair, delta: float = KALMAN_DELTA, begin: int = 20) -> Drifting
     state, *_ = np.linalg.lstsq(first, y[:begin], rcond=None)
     noise = max(float((y[:begin] - first @ state).var(ddof=2)), 1e-18)
     spread = noise * np.linalg.pinv(first.T @ first)
-    drift = delta / (1 - delta) * np.eye(2)
-    lines = np.empty((len(x) - begin, 2))
-    for t in range(begin, len(x)):
-        spread = spread + drift
-        look = np.array([x[t], 1.0])
-        gain = spread @ look / (look @ spread @ look + noise)
-        state = state + gain * (y[t] - look @ state)
-        spread = spread - np.outer(gain, look) @ spread
-        lines[t - begin] = state
-    beta = lines[:, 0] * (y_unit / x_unit)
-    alpha = y_middle + y_unit * lines[:, 1] - beta * x_middle
+    slopes, levels = _filtered(x[begin:], y[begin:], np.asarray(state), spread, noise, delta / (1 - delta))
+    beta = slopes * (y_unit / x_unit)
+    alpha = y_middle + y_unit * levels - beta * x_middle
     unknown: list[float | None] = [None] * begin
     return Drifting(delta, unknown + beta.tolist(), unknown + alpha.tolist())
+
+
+def _filtered(
+    xs: Floats, ys: Floats, state: Floats, spread: Floats, noise: float, drift: float
+) -> tuple[Floats, Floats]:
+    """Slopes and intercepts after each bar; in numbers, not matrices: of two by two they are a tenth of the work."""
+    (slope, level), ((a, b), (_, c)) = state.tolist(), spread.tolist()
+    slopes, levels = np.empty(len(xs)), np.empty(len(xs))
+    for t, (x, y) in enumerate(zip(xs.tolist(), ys.tolist(), strict=True)):
+        a, c = a + drift, c + drift
+        of_slope, of_level = a * x + b, b * x + c
+        seen = of_slope * x + of_level + noise
+        miss = (y - slope * x - level) / seen
+        slope, level = slope + of_slope * miss, level + of_level * miss
+        a, b, c = a - of_slope * of_slope / seen, b - of_slope * of_level / seen, c - of_level * of_level / seen
+        slopes[t], levels[t] = slope, level
+    return slopes, levels
 
 
 def _place(values: Floats) -> tuple[float, float]:
