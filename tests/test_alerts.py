@@ -397,6 +397,15 @@ def test_a_window_that_begins_before_the_program_did_neither_ends_an_alert_nor_i
     assert not small.waiting
 
 
+def test_a_window_is_held_from_when_the_venue_is_heard_not_from_when_its_rule_was_made(world: AlertWorld) -> None:
+    world.trades([(0, 1_000, 1)])
+    assert world.look() == []
+    world.trades([(61_000, 1_000, 1)])
+    rule = world.rule(metric="volume", window="1m", threshold=1_000.0, compare="below", symbols=["BTCUSDT"])
+    assert world.look() == ["fired BTCUSDT"]
+    assert not rule.waiting
+
+
 def test_an_alert_of_an_older_revision_ends_at_the_start(world: AlertWorld) -> None:
     world.rule()
     world.price(0, 101)

@@ -152,6 +152,7 @@ class Alerts:
     def look(self, now_ms: int) -> Iterator[Watch]:
         """Look at the market once, a rule at a step."""
         self._readings.begin()
+        self._hear()
         for watch in list(self.watches.values()):
             if self.watches.get(watch.id) is not watch:
                 continue  # changed or removed between two steps
@@ -162,6 +163,12 @@ class Alerts:
                 self.faults.append((watch.id, error))
             yield watch
         self._look_back()
+
+    def _hear(self) -> None:
+        """Note from when each venue is heard, rules or no rules; anew with a new engine."""
+        for name, venue in self._readings.venues.items():
+            if self._heard.get(name, (None, 0))[0] is not venue.engine and venue.engine.clock_ms:
+                self._heard[name] = venue.engine, venue.engine.clock_ms
 
     def take(self) -> tuple[list[Episode], list[Notice]]:
         """What changed since the last call: episodes as they are now, and messages in their order."""
@@ -219,8 +226,6 @@ class Alerts:
         if anew or watch.version != self._version(rule):
             self._place(watch, anew, clock_ms)
             self._end_untraded(watch, clock_ms, now_ms)
-        if self._heard.get(rule.exchange, (None, 0))[0] is not venue.engine:
-            self._heard[rule.exchange] = venue.engine, venue.engine.clock_ms
         watch.clock_ms, watch.waiting = clock_ms, watch.untraded
         return clock_ms
 
@@ -294,7 +299,7 @@ class Alerts:
     def _certain(self, watch: Watch, clock_ms: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The values, NaN where a window that is not wholly held (just after a start) leaves it open what they are."""
         rule, metric = watch.rule, watch.rule.of
-        since_ms = self._heard[rule.exchange][1]
+        since_ms = self._heard.get(rule.exchange, (None, clock_ms))[1]
         if not metric.gathers or clock_ms - since_ms >= WINDOWS_S[rule.window] * 1000:
             return values
         if metric.only_grows and rule.compare in ("above", "outside", "crosses_above"):
