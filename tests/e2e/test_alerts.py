@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from program import SMALL_DEMO, started
 from screen import opened, shown
@@ -19,6 +19,8 @@ from tapewatch.store.writer import Store
 from waiting import wait_until
 
 MINUTE = 60_000
+DESK_WITHIN_MS = 60_000
+"""The first answer of the desk's process, on a machine that has other things to do."""
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +111,24 @@ def test_a_rule_is_changed_and_deleted(page: Page, demo: str) -> None:
     assert told(demo)["rules"] == []
 
 
+def test_an_alert_on_a_panel_begins_with_what_the_panel_shows(page: Page, demo: str) -> None:
+    opened(page, f"{demo}?panels=imbalance,alerts,cvd&symbol=ETHUSDT")
+    page.get_by_role("button", name="Menu of CVD").click()
+    page.get_by_role("menuitem", name="Alert on this…").click()
+    sheet = page.get_by_role("dialog", name="Alerts")
+    sheet.locator("#rule-metric option").nth(5).wait_for(state="attached")
+    expect(sheet.locator("#rule-metric")).to_have_value("cvd_divergence")
+    expect(sheet.get_by_label("Window")).to_have_value("15m")
+    expect(sheet.locator("#rule-symbols")).to_have_value("ETHUSDT")
+    sheet.get_by_role("button", name="Watch it").click()
+    expect(sheet).to_have_count(0)
+    (rule,) = told(demo)["rules"]
+    assert (rule["name"], rule["metric"], rule["compare"], rule["threshold"]) == (
+        "ETHUSDT CVD divergence 15m", "cvd_divergence", "outside", 2.0,
+    )  # fmt: skip
+    httpx.delete(f"{demo}api/alerts/rules/{rule['id']}")
+
+
 def test_a_rule_is_tried_on_the_stored_past(page: Page, demo: str) -> None:
     opened(page, f"{demo}?panels=imbalance,alerts&symbol=BTCUSDT")
     sheet = new_rule(page)
@@ -117,11 +137,94 @@ def test_a_rule_is_tried_on_the_stored_past(page: Page, demo: str) -> None:
     sheet.get_by_role("button", name="Dry run").click()
     block = sheet.locator("[data-dryrun]")
     # Five changes of a percent, each begins one alert that ends five minutes later; after each the price stood still.
-    expect(block).to_contain_text("5 alerts, 40 a day")
+    expect(block).to_contain_text("5 alerts, 40 a day", timeout=DESK_WITHIN_MS)
     expect(block).to_contain_text("one look a minute at 1 symbol")
     expect(block.locator("tbody tr").first).to_contain_text(re.compile(r"1 min\s*0\.000\s*0\.000\s*5\s*\+0\.00\d"))
     sheet.locator("#rule-threshold").fill("2")
     expect(block).to_have_count(0)  # another rule than the one that was tried
+
+
+def test_the_range_of_a_dry_run_is_chosen(page: Page, demo: str) -> None:
+    opened(page, f"{demo}?panels=imbalance,alerts&symbol=BTCUSDT")
+    sheet = new_rule(page)
+    sheet.locator("#rule-metric option").nth(5).wait_for(state="attached")
+    sheet.locator("#rule-threshold").fill("0.9")
+    stored = httpx.get(f"{demo}api/stored", params={"exchange": "binance"}).json()
+    begin, end = ((stored["from"] + minutes * MINUTE) // 1_000 for minutes in (80, 140))
+    for label, seconds in (("Try from", begin), ("Try to", end)):
+        sheet.get_by_label(label).fill(time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds)))
+    sheet.get_by_role("button", name="Dry run").click()
+    # Of the changes of a percent each half hour, those of the 90th and the 120th minute.
+    expect(sheet.locator("[data-dryrun]")).to_contain_text("2 alerts", timeout=DESK_WITHIN_MS)
+    expect(sheet.locator("[data-dryrun]")).to_contain_text(time.strftime("to %Y-%m-%d %H:%M UTC", time.gmtime(end)))
+    sheet.get_by_label("Try from").fill("yesterday")
+    sheet.get_by_role("button", name="Dry run").click()
+    expect(sheet.get_by_role("alert")).to_have_text(
+        "the range of a dry run is two times in UTC, such as 2026-11-21 08:00"
+    )
+    sheet.get_by_role("group", name="Range of the dry run").get_by_role("button", name="all").click()
+    sheet.get_by_role("button", name="Dry run").click()
+    expect(sheet.locator("[data-dryrun]")).to_contain_text("alerts", timeout=DESK_WITHIN_MS)
+
+
+LISTENING = """
+    // The driver's own questions count as gestures; here only a click does.
+    let clicked = false;
+    addEventListener('pointerdown', () => (clicked = true), true);
+    Object.defineProperty(navigator, 'userActivation', { value: { get hasBeenActive() { return clicked; } } });
+    window.__heard = new Set();
+    window.__notified = [];
+    const connect = AudioNode.prototype.connect;
+    AudioNode.prototype.connect = function (to, ...rest) {
+        if (to instanceof AudioDestinationNode) {
+            const ear = new AnalyserNode(this.context, { fftSize: 4096 });
+            const [wave, bins] = [new Float32Array(4096), new Float32Array(ear.frequencyBinCount)];
+            connect.call(this, ear);
+            setInterval(() => {
+                ear.getFloatTimeDomainData(wave);
+                if (Math.max(...wave) < 0.01) return;
+                ear.getFloatFrequencyData(bins);
+                const hertz = bins.indexOf(Math.max(...bins)) * this.context.sampleRate / 4096;
+                window.__heard.add(Math.round(hertz / 220) * 220);
+            }, 20);
+        }
+        return connect.call(this, to, ...rest);
+    };
+    const Real = window.Notification;
+    window.Notification = class extends Real {
+        constructor(title, options) {
+            super(title, options);
+            window.__notified.push({ title, ...options });
+        }
+    };
+"""
+"""What the loudspeaker is given, by its loudest frequency, and what the system is asked to show."""
+
+
+def test_an_alert_is_heard_and_notified_where_the_browser_was_asked(browser: Browser, demo: str) -> None:
+    context = browser.new_context()
+    context.grant_permissions(["notifications"], origin=demo)
+    page = context.new_page()
+    page.add_init_script(LISTENING)
+    rule = {"name": "loud", "metric": "price", "symbols": ["ETHUSDT"], "severity": "critical", "threshold": 9e9}
+    made = httpx.post(f"{demo}api/alerts/rules", json=rule | {"sinks": ["sound", "desktop"]}).json()["rule"]
+    opened(page, f"{demo}?panels=imbalance,alerts&symbol=BTCUSDT")
+    locked = page.locator("[data-locked]")
+    expect(locked).to_have_text("sound locked: click")
+    locked.click()
+    expect(locked).to_have_count(0)
+    httpx.put(f"{demo}api/alerts/rules/{made['id']}", json=rule | {"threshold": 1.0, "sinks": ["sound", "desktop"]})
+    wait_until(
+        lambda: set(page.evaluate("[...window.__heard]")) == {660, 880}, lambda: page.evaluate("[...window.__heard]")
+    )
+    (notified,) = page.evaluate("window.__notified")
+    (episode,) = [one for one in told(demo)["episodes"] if one["rule"] == "loud"]
+    assert (notified["title"], notified["tag"]) == ("loud", episode["key"])
+    assert notified["body"].startswith("ETHUSDT ")
+    expect(page.locator("[data-toast]")).to_have_count(0)  # which the rule does not want
+    httpx.delete(f"{demo}api/alerts/rules/{made['id']}")
+    httpx.post(f"{demo}api/alerts/ack", params={"key": "all"})
+    context.close()
 
 
 def test_sinks_are_kept_and_never_shown_again(page: Page, demo: str) -> None:

@@ -113,6 +113,30 @@ def test_exports_of_every_format_hold_what_is_stored(page: Page, demo: str, tmp_
     page.goto("about:blank")
 
 
+CHARTS = {
+    "footprint": ["open_ms", "price", "bid", "ask", "trades"],
+    "heatmap": ["ts_ms", "price", "size"],
+    "depth": ["side", "price", "size", "cumulative"],
+    "surface": ["ts_ms", "price", "size"],
+    "impact": ["figure", "value", "unit"],
+}
+
+
+def test_charts_of_the_book_have_rows_to_save(page: Page, demo: str) -> None:
+    opened(page, f"{demo}?panels={','.join([*CHARTS, 'ladder', 'features'])}&symbol=BTCUSDT")
+    for panel, columns in CHARTS.items():
+        table = f"window.__app.panel('{panel}').table()"
+        wait_until(lambda table=table: page.evaluate(f"({table})?.rows.length > 3"), lambda panel=panel: panel)  # type: ignore[misc]
+        assert page.evaluate(f"{table}.columns") == columns
+    told = page.evaluate("[window.__app.panel('footprint').snapshot(), window.__app.panel('footprint').table()]")
+    wanted = [[one["open_ts"], p["p"], p["bid"], p["ask"], p["n"]] for one in told[0]["candles"] for p in one["levels"]]
+    assert told[1]["rows"] == wanted
+    seconds = page.evaluate("window.__app.panel('features').table()")
+    assert seconds["columns"][:2] == ["ts_ms", "mid_price"]
+    rows = page.evaluate("window.__app.panel('ladder').table()")
+    assert all(len(row) == len(rows["columns"]) for row in rows["rows"])
+
+
 def test_what_cannot_be_exported_is_said_in_the_dialog(refused: Page, demo: str) -> None:
     sheet = dialog(refused, demo, "Export")
     for symbol, start, sentence in (

@@ -7,7 +7,9 @@ import gzip
 import io
 import json
 import math
+import re
 import struct
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -23,16 +25,26 @@ from playwright.sync_api import Browser, Page, expect
 
 from program import SMALL_DEMO, started
 from screen import opened, shown
+from tapes import tape, trade, universe
+from tapewatch.store.writer import Store
 from waiting import wait_until
 
 NAMES = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "BNBUSDT")
 BARS = 2_000
+ARRIVALS = 3_000
+"""Stored trades of BTCUSDT, over half an hour."""
 PAIR = {"x": "upload:binance:BTCUSDT", "y": "upload:binance:ETHUSDT"}
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("research")
+    store = Store(home / "stored").open()
+    rng, begin_ms = np.random.default_rng(3), time.time_ns() // 1_000_000 - 50 * 60_000
+    times = begin_ms + np.sort(rng.integers(0, 30 * 60_000, ARRIVALS))
+    rows = [trade(k + 1, int(ms), 425_000, 1, sell=bool(rng.integers(2))) for k, ms in enumerate(times)]
+    store.write(universe("BTCUSDT"), tape(rows), name="first")
+    store.close()
     settings = {"TAPEWATCH_STORE__RECORD": "", "TAPEWATCH_STORE__RETENTION": "forever"}
     with started(home, *SMALL_DEMO, "--data", "stored", **settings) as program:
         yield program.url()
@@ -206,6 +218,20 @@ def test_the_form_asks_anew_and_says_what_is_refused(lenient: Page, library: str
     assert shown(lenient, "analytics")["rows"] == []
 
 
+def test_a_pair_that_has_too_few_bars_yet_says_how_far_it_is(lenient: Page, library: str) -> None:
+    """Of the venue that tells no history of who bought, a minute is a bar when it has been lived through."""
+    research(lenient, library, panels="analytics,spread", x="bybit:BTCUSDT", y="bybit:ETHUSDT")
+    wait_until(lambda: bool(shown(lenient, "spread")["waiting"]), lambda: shown(lenient, "spread"))
+    panel = shown(lenient, "spread")
+    assert re.fullmatch(r"\d+ of 20 bars of 1m that both have", panel["waiting"][0])
+    assert panel["state"] == "waiting"
+    expect(lenient.locator("[data-panel=spread]")).to_contain_text(re.compile(r"WAITING ?\d+ of 20 bars"))
+    lenient.locator("[data-form=study]").get_by_label("Bars of").select_option("1s")
+    wait_until(lambda: shown(lenient, "analytics")["raw"] is not None, lambda: shown(lenient, "analytics"), 60)
+    assert shown(lenient, "spread")["waiting"] == []
+    assert "1s closes of trades" in shown(lenient, "spread")["foot"]
+
+
 def test_a_scan_of_what_was_uploaded_is_followed_and_its_pairs_are_opened(page: Page, library: str) -> None:
     research(page, library, panels="scanner,analytics")
     page.get_by_role("button", name="Scan", exact=True).click()
@@ -227,6 +253,26 @@ def test_a_scan_of_what_was_uploaded_is_followed_and_its_pairs_are_opened(page: 
         lambda: (shown(page, "analytics")["raw"] or {}).get("y") == best["y"], lambda: shown(page, "analytics")["wish"]
     )
     assert shown(page, "analytics")["raw"]["x"] == best["x"]
+
+
+def test_arrivals_are_shown_as_the_api_tells_them(page: Page, library: str) -> None:
+    opened(page, f"{library}?panels=hawkes&symbol=BTCUSDT")
+
+    def told() -> dict[str, Any]:
+        answer = httpx.get(f"{library}api/analytics/hawkes", params={"symbol": "BTCUSDT", "bars": 60}, timeout=60)
+        found: dict[str, Any] = answer.json()["result"]
+        return found
+
+    wait_until(lambda: shown(page, "hawkes")["raw"] == told(), lambda: shown(page, "hawkes"))
+    panel = shown(page, "hawkes")
+    raw, rows = panel["raw"], dict(panel["rows"])
+    assert raw["n_buys"] + raw["n_sells"] + raw["tied"] >= ARRIVALS
+    assert rows["events"] == f"{raw['n_buys']:,} buys, {raw['n_sells']:,} sells"
+    (buy_by_buy, buy_by_sell), (sell_by_buy, sell_by_sell) = raw["branching"]
+    assert rows["buy sets off"] == f"{buy_by_buy:.2f} buys, {sell_by_buy:.2f} sells"
+    assert rows["sell sets off"] == f"{buy_by_sell:.2f} buys, {sell_by_sell:.2f} sells"
+    assert rows["branching"] == f"{raw['spectral_radius']:.2f}"
+    assert rows["KS p buys"].endswith(f"n {raw['goodness'][0]['n']:,}")
 
 
 def saved(page: Page, panel: str, item: str) -> tuple[str, bytes]:

@@ -30,6 +30,17 @@ export function getJson<T>(path: string, params: Record<string, string>): Promis
 }
 
 /** POST a JSON document; fails with the server's own sentence. */
+/** The server's own sentence; where there is too little of something, how much of what it takes. */
+export class Refusal extends Error {
+  constructor(
+    sentence: string,
+    readonly have?: number,
+    readonly need?: number,
+  ) {
+    super(sentence);
+  }
+}
+
 export const postJson = <T>(path: string, body: unknown): Promise<T> => sendJson('POST', path, body);
 
 /** Send a JSON document, or nothing; fails with the server's own sentence. */
@@ -43,8 +54,8 @@ export function sendJson<T>(method: 'POST' | 'PUT' | 'DELETE', path: string, bod
 async function ask<T>(url: URL, request: RequestInit): Promise<T> {
   const response = await fetch(url, { ...request, headers: { ...request.headers, ...authorised() } });
   if (!response.ok) {
-    const problem = (await response.json().catch(() => ({}))) as { detail?: string };
-    throw new Error(problem.detail ?? `${response.status} ${response.statusText}`);
+    const problem = (await response.json().catch(() => ({}))) as { detail?: string; have?: number; need?: number };
+    throw new Refusal(problem.detail ?? `${response.status} ${response.statusText}`, problem.have, problem.need);
   }
   return (await response.json()) as T;
 }

@@ -1,6 +1,7 @@
 /** The keyboard: the panel under the pointer comes first, then what belongs to the whole page. */
 
 import { link, TIMEFRAMES } from './link';
+import type { Draft } from '../data/drafts';
 import type { CanvasPanel } from './panel';
 import { Store } from './store';
 
@@ -9,7 +10,7 @@ export type Overlay =
   | { kind: 'symbols'; text: string; panel?: CanvasPanel }
   | { kind: 'help' }
   | { kind: 'data'; what: string }
-  | { kind: 'alerts'; tab: 'rule' | 'sinks'; rule?: number }
+  | { kind: 'alerts'; tab: 'rule' | 'sinks'; rule?: number; draft?: Draft }
   | { kind: 'journal'; panel: CanvasPanel; title: string };
 
 export const overlay = new Store<Overlay>({ kind: 'none' });

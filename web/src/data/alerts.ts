@@ -57,7 +57,7 @@ export interface EpisodeRow {
   price: number | null;
   told: string;
   ended_ts: number | null;
-  ended_by: string | null;
+  ended_by: 'cleared' | 'edited' | 'deleted' | 'not_trading' | 'restarted' | null;
   acked_ts: number | null;
   after_1m_pct: number | null;
   after_5m_pct: number | null;
@@ -121,6 +121,8 @@ export interface AlertsState {
   /** Newest first. */
   episodes: EpisodeRow[];
   sinks: SinkRow[];
+  /** Why the sinks that were set up are not used; empty: they are. */
+  sinks_refused: string;
   unacknowledged: number;
   storage: { stored: boolean; detail: string; unkept: number };
   /** A sentence where there are none (a replay). */
@@ -131,6 +133,7 @@ export const alerts = new Store<AlertsState>({
   rules: [],
   episodes: [],
   sinks: [],
+  sinks_refused: '',
   unacknowledged: 0,
   storage: { stored: true, detail: '', unkept: 0 },
   refused: '',
@@ -140,6 +143,8 @@ export const alerts = new Store<AlertsState>({
 export const toast = new Store<EpisodeRow | undefined>(undefined);
 /** Why the browser shows no notifications of the system although a rule wants them; empty: it does. */
 export const desktopTrouble = new Store('');
+/** Whether a browser that wants a click first would keep an alert's sound back. */
+export const soundLocked = new Store(false);
 
 const TOAST_MS = 15_000;
 const TONES = { info: [660], warning: [660, 880], critical: [880, 660, 880] } as const;
@@ -167,10 +172,12 @@ export function onAlertsFrame({ type, meta }: Frame): void {
     rules: [...rules.values()].sort((a, b) => a.id - b.id),
     episodes: newest,
     sinks: told.sinks,
+    sinks_refused: told.sinks_refused,
     unacknowledged: told.unacknowledged,
     storage: told.storage,
     refused: '',
   });
+  lockSound();
   // What the first snapshot brings is the past; what a later one brings and we did not have is news all the same.
   if (begun) announce(newest.filter((row) => !known.has(row.key) && row.acked_ts === null && row.told !== 'quiet'));
   begun = true;
@@ -193,7 +200,16 @@ function announce(fresh: EpisodeRow[]): void {
   if (notified) notify(notified);
 }
 
+/** Note that a rule wants to be heard and nobody has clicked yet; the first click or key lets it. */
+function lockSound(): void {
+  const wanted = [...rules.values()].some((rule) => rule.enabled && rule.sinks.includes('sound'));
+  if (!wanted || navigator.userActivation?.hasBeenActive !== false) return;
+  if (!soundLocked.get()) for (const kind of ['pointerdown', 'keydown']) addEventListener(kind, () => soundLocked.set(false), { once: true });
+  soundLocked.set(true);
+}
+
 export function play(severity: RuleBody['severity']): void {
+  if (soundLocked.get()) return; // played at the first click, it would tell of something long over
   audio ??= new AudioContext();
   void audio.resume();
   TONES[severity].forEach((hertz, k) => {
@@ -249,7 +265,9 @@ export const metricsOf = async (exchange: string, symbol: string): Promise<Metri
   (await getJson<{ metrics: MetricRow[] }>('/api/alerts/metrics', { exchange, symbol })).metrics;
 export const saveRule = (body: RuleBody, id?: number): Promise<{ rule: RuleRow }> =>
   id === undefined ? sendJson('POST', '/api/alerts/rules', body) : sendJson('PUT', `/api/alerts/rules/${id}`, body);
-export const dryRun = (body: RuleBody): Promise<DryRunTold> => sendJson('POST', '/api/alerts/dry-run', body);
+/** Try a rule on stored minutes: from a day before the end, and to the newest, where nothing is said. */
+export const dryRun = (body: RuleBody, from = 0, to = 0): Promise<DryRunTold> =>
+  sendJson('POST', '/api/alerts/dry-run', body, { from: String(from), to: String(to) });
 export const deleteRule = (id: number): Promise<unknown> => sendJson('DELETE', `/api/alerts/rules/${id}`);
 export const saveSink = (name: string, body: Record<string, unknown>): Promise<unknown> => sendJson('PUT', `/api/alerts/sinks/${name}`, body);
 export const deleteSink = (name: string): Promise<unknown> => sendJson('DELETE', `/api/alerts/sinks/${name}`);

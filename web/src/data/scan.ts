@@ -1,6 +1,6 @@
 /** The scan of a universe for pairs: begun, followed, ended over HTTP; one at a time on the server, whoever began it. */
 
-import { authorised, getJson, postJson } from '../core/access';
+import { getJson, postJson, sendJson } from '../core/access';
 import { Store } from '../core/store';
 import { type HalfLife, sentence, type UnitRoot } from './study';
 
@@ -83,5 +83,9 @@ export async function begin(wish: Record<string, string>): Promise<void> {
 }
 
 export async function end(): Promise<void> {
-  await fetch(new URL('/api/analytics/scan', location.href), { method: 'DELETE', headers: authorised() });
+  try {
+    await sendJson('DELETE', '/api/analytics/scan');
+  } catch (error) {
+    scan.update({ why: sentence(error) });
+  }
 }

@@ -1,6 +1,6 @@
 /** The pair that the research panels are about: asked for once, shown by all of them. */
 
-import { getJson } from '../core/access';
+import { getJson, Refusal } from '../core/access';
 import { clockMinutes, day } from '../core/format';
 import { TIMEFRAME_MS } from '../core/link';
 import { type Settings, settings } from '../core/settings';
@@ -162,6 +162,8 @@ export interface Study {
   ticks: TickCorrelation | Unknown | undefined;
   /** Why there is no pair; '' while there is one or it is on its way. */
   why: string;
+  /** Bars there are of how many it takes, while they are still to come; undefined: nothing is waited for. */
+  short: { have: number; need: number } | undefined;
   /** When the answer was given, ms, and how long the page waited for it. */
   at: number;
   tookMs: number;
@@ -174,7 +176,7 @@ const SLOWEST_MS = 60_000;
 /** Where the pointer is on any of the charts, ms; the others mark the same moment. */
 export const cursor = new Store<number | undefined>(undefined);
 
-export const study = new Store<Study>({ wish: settings.get().research, pair: undefined, ticks: undefined, why: '', at: 0, tookMs: 0, asking: false });
+export const study = new Store<Study>({ wish: settings.get().research, pair: undefined, ticks: undefined, why: '', short: undefined, at: 0, tookMs: 0, asking: false });
 
 let users = 0;
 let timer: ReturnType<typeof setTimeout> | undefined;
@@ -203,19 +205,26 @@ async function ask(wish: Wish): Promise<void> {
   clearTimeout(timer);
   const before = study.get();
   const same = before.wish === wish && before.pair !== undefined;
-  study.set({ ...before, wish, asking: true, ...(same ? {} : { pair: undefined, ticks: undefined, why: '' }) });
+  study.set({ ...before, wish, asking: true, ...(same ? {} : { pair: undefined, ticks: undefined, why: '', short: undefined }) });
   const began = performance.now();
   try {
     const { result, server_ts } = await getJson<{ result: PairAnswer; server_ts: number }>('/api/analytics/pair', parameters(wish));
     if (mine !== turn) return;
-    study.update({ pair: result, why: '', at: server_ts, tookMs: performance.now() - began, asking: false });
+    study.update({ pair: result, why: '', short: undefined, at: server_ts, tookMs: performance.now() - began, asking: false });
     const ticks = await tickCorrelation(wish);
     if (mine === turn) study.update({ ticks });
   } catch (error) {
-    if (mine === turn) study.update({ why: sentence(error), asking: false, ...(same ? {} : { pair: undefined }) });
+    if (mine === turn) study.update({ why: sentence(error), short: shortage(error, wish), asking: false, ...(same ? {} : { pair: undefined }) });
   }
   if (mine !== turn || (isUpload(wish.x) && isUpload(wish.y))) return;
-  timer = setTimeout(() => void ask(wish), Math.min(SLOWEST_MS, Math.max(FASTEST_MS, TIMEFRAME_MS[wish.tf])));
+  const pause = study.get().pair ? Math.min(SLOWEST_MS, Math.max(FASTEST_MS, TIMEFRAME_MS[wish.tf])) : FASTEST_MS;
+  timer = setTimeout(() => void ask(wish), pause);
+}
+
+/** Of a live pair, how many bars are still to come. */
+function shortage(error: unknown, wish: Wish): Study['short'] {
+  if (!(error instanceof Refusal) || error.have === undefined || error.need === undefined) return undefined;
+  return isUpload(wish.x) || isUpload(wish.y) ? undefined : { have: error.have, need: error.need };
 }
 
 async function tickCorrelation({ x, y, tf, bars }: Wish): Promise<TickCorrelation | Unknown> {

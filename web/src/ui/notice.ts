@@ -13,3 +13,8 @@ export function tell(sentence: string): void {
   notice.set(sentence);
   timer = setTimeout(() => notice.set(''), SHOWN_MS);
 }
+
+/** Do something for the person at the screen; where it fails, tell why. */
+export function orTell(work: Promise<unknown>): void {
+  work.catch((error: unknown) => tell(error instanceof Error ? error.message : String(error)));
+}

@@ -6,6 +6,13 @@ export function utcText(ms: number): string {
   return ms % 60_000 ? text.slice(0, 19) : text.slice(0, 16);
 }
 
+/** The moment that such a text says; undefined where it says none. */
+export function utcMs(text: string): number | undefined {
+  const told = /^(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d)?))?$/.exec(text.trim());
+  const ms = told ? Date.parse(`${told[1]}T${told[2] ?? '00:00'}Z`) : NaN;
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
 export function bytes(size: number): string {
   if (size < 1_000) return `${size} B`;
   return size < 1_000_000 ? `${(size / 1_000).toFixed(1)} kB` : `${(size / 1_000_000).toFixed(1)} MB`;

@@ -8,6 +8,7 @@ import { settings } from '../../core/settings';
 import { type GridColumn, TextGrid, type WriteRow } from '../../core/textgrid';
 import { mix, theme } from '../../core/theme';
 import { acknowledge, after, alerts, at, type EpisodeRow, figure, ruleOf, type RuleRow } from '../../data/alerts';
+import { orTell } from '../../ui/notice';
 
 const RULES: GridColumn[] = [
   { id: 'state', title: 'state', width: 78, align: 'left' },
@@ -28,12 +29,15 @@ const LOG: GridColumn[] = [
   { id: 'rule', title: 'rule', width: 100, grow: 2, align: 'left', drop: 1 },
   { id: 'value', title: 'value', width: 92, grow: 1, align: 'right' },
   { id: 'price', title: 'price', width: 78, grow: 1, align: 'right', drop: 4 },
-  { id: 'ended', title: 'ended', width: 78, align: 'right', drop: 3 },
+  { id: 'ended', title: 'ended', width: 78, grow: 1, align: 'right', drop: 3 },
   { id: 'm1', title: '+1 m %', width: 52, align: 'right', drop: 2 },
   { id: 'm5', title: '+5 m %', width: 52, align: 'right' },
   { id: 'm15', title: '+15 m %', width: 56, align: 'right' },
   { id: 'told', title: 'told', width: 58, align: 'right', drop: 5 },
 ];
+
+/** Before the time of an end that is no clearing. */
+const ENDED = { cleared: '', edited: 'edited ', deleted: 'deleted ', not_trading: 'not trading ', restarted: 'restart ' } as const;
 
 export class AlertsPanel extends GridPanel {
   readonly id = 'alerts';
@@ -83,7 +87,7 @@ export class AlertsPanel extends GridPanel {
   protected onRow(row: number): void {
     if (this.shown === 'rules') return overlay.set({ kind: 'alerts', tab: 'rule', rule: alerts.get().rules[row]!.id });
     const episode = alerts.get().episodes[row]!;
-    if (episode.acked_ts === null) void acknowledge(episode.key);
+    if (episode.acked_ts === null) orTell(acknowledge(episode.key));
     if (episode.symbol && episode.exchange === this.look.get().exchange) show(episode.symbol);
   }
 
@@ -122,7 +126,7 @@ export class AlertsPanel extends GridPanel {
     put('rule', episode.rule, fresh ? text : muted);
     put('value', figure(episode.value, ruleOf(episode)), text);
     put('price', episode.price === null ? MISSING : String(episode.price), muted);
-    put('ended', episode.ended_ts === null ? 'open' : `${episode.ended_by === 'cleared' ? '' : `${episode.ended_by} `}${at(episode.ended_ts)}`, episode.ended_ts === null ? shade : muted);
+    put('ended', episode.ended_ts === null ? 'open' : `${ENDED[episode.ended_by ?? 'cleared']}${at(episode.ended_ts)}`, episode.ended_ts === null ? shade : muted);
     put('m1', after(episode.after_1m_pct), signed(episode.after_1m_pct));
     put('m5', after(episode.after_5m_pct), signed(episode.after_5m_pct));
     put('m15', after(episode.after_15m_pct), signed(episode.after_15m_pct));

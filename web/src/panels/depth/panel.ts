@@ -5,6 +5,7 @@ import { point, pointedElsewhere, unpoint } from '../../core/aim';
 import { BookPanel } from '../../core/bookpanel';
 import { type CrosshairFrame, type Line, paintAim, paintTooltip, type Pointer } from '../../core/crosshair';
 import { onGrid, toNumber, toText } from '../../core/decimal';
+import type { Shown } from '../../core/panel';
 import { money, quantity } from '../../core/format';
 import { hatch } from '../../core/hatch';
 import { settings } from '../../core/settings';
@@ -351,6 +352,13 @@ export class DepthPanel extends BookPanel {
     if (!(event.key in by)) return false;
     this.#widen(by[event.key]!);
     return true;
+  }
+
+  override table(): Shown {
+    const { tick, lot } = this.#data;
+    const side = (name: string, { price, lots, sum }: Side): Shown['rows'] =>
+      Array.from(price, (ticks, k) => [name, toNumber(ticks, tick), toNumber(lots[k]!, lot), toNumber(sum[k]!, lot)]);
+    return { columns: ['side', 'price', 'size', 'cumulative'], rows: [...side('bid', this.#data.bids), ...side('ask', this.#data.asks)] };
   }
 
   snapshot(): object {

@@ -7,6 +7,7 @@ import type { Pointer } from '../../core/crosshair';
 import { toNumber } from '../../core/decimal';
 import { clockSeconds, MISSING, span } from '../../core/format';
 import { timeStep } from '../../core/axis';
+import type { Shown } from '../../core/panel';
 import { settings } from '../../core/settings';
 import { charWidth, font, mix, theme } from '../../core/theme';
 import type { Frame } from '../../core/wire';
@@ -287,6 +288,13 @@ export class FeaturesPanel extends BookPanel {
   }
 
   /** The newest second as printed, and all seconds raw, in ticks and lots. */
+  override table(): Shown {
+    const names = ['ts_ms', ...new Set(chosenStrips(settings.get().features.strips).flatMap((strip) => strip.series))];
+    const values = names.map((name) => this.#data.figure(name));
+    const cell = (value: number): number | null => (Number.isNaN(value) ? null : value);
+    return { columns: names, rows: Array.from({ length: this.#data.count }, (_, k) => values.map((of) => cell(of[k]!))) };
+  }
+
   snapshot(): object {
     const strips = chosenStrips(settings.get().features.strips);
     const { head, count } = this.#data;

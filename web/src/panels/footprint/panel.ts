@@ -7,7 +7,7 @@ import { onGrid, stepText, toNumber, toText } from '../../core/decimal';
 import { clockSeconds } from '../../core/format';
 import { Hand } from '../../core/hand';
 import { chooseStep, link, TIMEFRAME_MS } from '../../core/link';
-import { CanvasPanel, element, fit } from '../../core/panel';
+import { CanvasPanel, element, fit, type Shown } from '../../core/panel';
 import { settings } from '../../core/settings';
 import { Store } from '../../core/store';
 import { font, theme } from '../../core/theme';
@@ -24,7 +24,7 @@ import { paintMarks } from './marks';
 import { NO_SCALE, scaleOf } from './scale';
 import { paintSession, sessionWidth } from './session';
 import { divide, paintSubPanes, type Placed, type SubPanes } from './subpanes';
-import { footprintSnapshot } from './snapshot';
+import { footprintSnapshot, levelRows } from './snapshot';
 import { Tiles } from './tiles';
 import { type Extent, Viewport } from './viewport';
 
@@ -94,6 +94,11 @@ export class FootprintPanel extends CanvasPanel {
     fit(this.#overlay, this.#over, this.width, this.height);
     this.#tiles.clear();
     this.#redraw();
+  }
+
+  override table(): Shown | undefined {
+    const { head, candles } = this.#data;
+    return head ? levelRows(candles, head) : undefined;
   }
 
   snapshot(): object {

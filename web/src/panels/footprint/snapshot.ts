@@ -2,6 +2,7 @@
 
 import { type Grid, toNumber, toText } from '../../core/decimal';
 import { clockSeconds } from '../../core/format';
+import type { Shown } from '../../core/panel';
 import type { Candle, FootprintData, FootprintHead } from '../../data/footprint';
 import type { Auction } from './auctions';
 
@@ -17,6 +18,16 @@ export function footprintSnapshot(data: FootprintData, session: FootprintData, a
     session: session.head && session.candles[0] ? plain(session.candles[0], session.head) : null,
     auctions: auctions.map(({ openMs, end, price, touched }) => ({ open_ts: openMs, end, p: toNumber(price, head.tick), touched })),
   };
+}
+
+/** A row a bin of a candle, as files have it; prices are lower edges. */
+export function levelRows(candles: readonly Candle[], { tick, lot }: FootprintHead): Shown {
+  const rows = candles.flatMap((candle) =>
+    Array.from(candle.price as ArrayLike<number>, (price, k) => [
+      candle.openMs, toNumber(price, tick), toNumber(candle.cellBid[k]!, lot), toNumber(candle.cellAsk[k]!, lot), candle.cellTrades[k]!,
+    ]),
+  );
+  return { columns: ['open_ms', 'price', 'bid', 'ask', 'trades'], rows };
 }
 
 /** A bin's edge or price; null where a candle has no trades. */

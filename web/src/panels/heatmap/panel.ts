@@ -4,6 +4,7 @@ import { point, pointedElsewhere, unpoint } from '../../core/aim';
 import { BookPanel } from '../../core/bookpanel';
 import { type CrosshairFrame, type Line, paintAim, paintCrosshair, paintTooltip, type Pointer } from '../../core/crosshair';
 import { onGrid, toNumber, toText } from '../../core/decimal';
+import type { Shown } from '../../core/panel';
 import { clockSeconds, day, money, quantity } from '../../core/format';
 import { Hand } from '../../core/hand';
 import { hatch } from '../../core/hatch';
@@ -21,6 +22,9 @@ import { View } from './view';
 
 const RESCALE_MS = 2_000;
 const DRAW_BUDGET_MS = 4;
+
+/** Of a file, and a column more. */
+const ROWS_SAVED = 50_000;
 
 export class HeatmapPanel extends BookPanel {
   readonly id = 'heatmap';
@@ -302,6 +306,21 @@ export class HeatmapPanel extends BookPanel {
   }
 
   /** The newest columns as plain data; `at` counts back from the newest. */
+  /** The newest columns, a row a price at which something rested. */
+  override table(): Shown | undefined {
+    const { head, newest, oldest } = this.#data;
+    if (!head || newest < 0) return undefined;
+    const rows: Shown['rows'] = [];
+    for (let number = newest; number >= oldest && rows.length < ROWS_SAVED; number--) {
+      if (!this.#data.has(number)) continue;
+      const base = this.#data.firstBin[number % KEPT]!;
+      this.#data.lots(number).forEach((size, bin) => {
+        if (size > 0) rows.push([number * head.columnMs, toNumber((base + bin) * head.step, head.tick), toNumber(size, head.lot)]);
+      });
+    }
+    return { columns: ['ts_ms', 'price', 'size'], rows };
+  }
+
   snapshot(): object {
     const { head, newest, oldest } = this.#data;
     if (!head || newest < 0) return { symbol: this.look.get().symbol, columns: 0, rows: [], raw: null };

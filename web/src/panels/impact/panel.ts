@@ -4,7 +4,7 @@ import { mount, unmount } from 'svelte';
 import { getJson } from '../../core/access';
 import { assets } from '../../core/assets';
 import { type Grid, gridOf, toNumber, toText } from '../../core/decimal';
-import { CanvasPanel, element } from '../../core/panel';
+import { CanvasPanel, element, type Shown } from '../../core/panel';
 import { settings } from '../../core/settings';
 import { Store } from '../../core/store';
 import { theme } from '../../core/theme';
@@ -218,6 +218,10 @@ export class ImpactPanel extends CanvasPanel {
   #rows(impact: Impact): ReturnType<typeof rowsOf> {
     const { base, quote } = assets(impact.symbol);
     return rowsOf(impact, base, quote, this.#instrument?.tick.decimals ?? 2);
+  }
+
+  override table(): Shown {
+    return { columns: ['figure', 'value', 'unit'], rows: this.#impact ? this.#rows(this.#impact).map(({ label, value, unit }) => [label, value, unit]) : [] };
   }
 
   snapshot(): object {

@@ -5,6 +5,7 @@ import { BookPanel } from '../../core/bookpanel';
 import { onGrid, stepText, toNumber } from '../../core/decimal';
 import { snap } from '../../core/dots';
 import { clockMinutes, clockSeconds } from '../../core/format';
+import type { Shown } from '../../core/panel';
 import { settings } from '../../core/settings';
 import { Store } from '../../core/store';
 import { charWidth, font, theme } from '../../core/theme';
@@ -291,7 +292,12 @@ export class LadderPanel extends BookPanel {
   }
 
   /** The rows on screen as printed, highest price first, and what stands behind them. */
-  snapshot(): object {
+  override table(): Shown {
+    const { columns, rows } = this.snapshot();
+    return { columns, rows };
+  }
+
+  snapshot(): { columns: string[]; rows: string[][] } & Record<string, unknown> {
     const data = this.#data;
     if (data.step !== 0) this.#hold(); // where the next painting will have it
     const edges = data.step === 0 || Number.isNaN(this.#top) ? [] : Array.from({ length: this.#rows }, (_, slot) => this.#top - slot * data.step);

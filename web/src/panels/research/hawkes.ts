@@ -1,6 +1,6 @@
 /** Buys and sells that set each other off: the fitted intensity beside what arrived, and how well it fits. */
 
-import { getJson } from '../../core/access';
+import { getJson, Refusal } from '../../core/access';
 import { clockSeconds, day } from '../../core/format';
 import { Hand } from '../../core/hand';
 import { CanvasPanel, type Shown } from '../../core/panel';
@@ -35,6 +35,8 @@ interface Answer {
 /** Minutes of stored trades that are asked for; the newest 20,000 of them are fitted. */
 const MINUTES = 60;
 const ASK_EVERY_MS = 60_000;
+/** While too few trades are stored. */
+const LOOK_EVERY_MS = 10_000;
 const TEXT_PX = 270;
 const LINE_PX = 15;
 
@@ -49,12 +51,14 @@ export class HawkesPanel extends CanvasPanel {
   #answer: Answer | undefined;
   #at = 0;
   #why = '';
+  /** Events of the rarer side there are, of how many it takes, where that is what is missing. */
+  #short = '';
   #asked = '';
   #asking = false;
 
   protected start(): void {
     this.#hand = new Hand(this.canvas, this.#view, { oldest: () => 0, moved: () => this.invalidate(true), pointed: () => this.invalidate(true) });
-    const timer = setInterval(() => this.visible() && void this.#ask(), ASK_EVERY_MS);
+    const timer = setInterval(() => this.#isDue() && void this.#ask(), LOOK_EVERY_MS);
     this.keep(() => clearInterval(timer));
     this.keep(this.look.onChange(() => this.#onLook()));
     this.#onLook();
@@ -71,10 +75,14 @@ export class HawkesPanel extends CanvasPanel {
     if (`${exchange}:${symbol}` === this.#asked) return;
     this.#asked = `${exchange}:${symbol}`;
     this.#answer = undefined;
-    this.#why = '';
+    this.#why = this.#short = '';
     this.outdate();
     this.context.set(`${symbol} · ${exchange} · stored trades of the newest ${MINUTES} minutes · descriptive`);
     this.invalidate(true);
+  }
+
+  #isDue(): boolean {
+    return this.visible() && (!this.#answer || Date.now() - this.#at >= ASK_EVERY_MS - LOOK_EVERY_MS / 2);
   }
 
   async #ask(): Promise<void> {
@@ -86,7 +94,10 @@ export class HawkesPanel extends CanvasPanel {
       const { result, server_ts } = await getJson<{ result: Answer; server_ts: number }>('/api/analytics/hawkes', { exchange, symbol, bars: String(MINUTES) });
       if (asked === this.#asked) this.#take(result, server_ts);
     } catch (error) {
-      if (asked === this.#asked) [this.#answer, this.#why] = [undefined, sentence(error)];
+      if (asked === this.#asked) {
+        [this.#answer, this.#why] = [undefined, sentence(error)];
+        this.#short = error instanceof Refusal && error.need !== undefined ? `WAITING ${error.have} of ${error.need} a side` : '';
+      }
     }
     this.#asking = false;
     if (asked !== this.#asked) return this.invalidate(true);
@@ -95,7 +106,7 @@ export class HawkesPanel extends CanvasPanel {
   }
 
   #take(answer: Answer, at: number): void {
-    [this.#answer, this.#why, this.#at] = [answer, '', at];
+    [this.#answer, this.#why, this.#short, this.#at] = [answer, '', '', at];
     const step = answer.cell_ms[1]! - answer.cell_ms[0]!;
     this.#view.bind(answer.cell_ms[0]! - step, answer.cell_ms.at(-1)!, step);
   }
@@ -103,8 +114,8 @@ export class HawkesPanel extends CanvasPanel {
   override judge(): void {
     super.judge();
     if (this.health.get().state === 'disconnected' || (!this.#answer && !this.#why)) return;
-    const state = this.#why ? 'stale' : 'live';
-    const text = this.#why ? 'NO ANSWER' : `AS OF ${clockSeconds(this.#at)}`;
+    const state = this.#short ? 'waiting' : this.#why ? 'stale' : 'live';
+    const text = this.#short ? this.#short : this.#why ? 'NO ANSWER' : `AS OF ${clockSeconds(this.#at)}`;
     if (this.health.get().text !== text) this.health.set({ state, text });
     this.root.dataset['state'] = state;
   }

@@ -5,6 +5,7 @@ import { CanvasPanel } from '../../core/panel';
 import { charWidth, theme } from '../../core/theme';
 import { cursor, follow, namesOf, type PairAnswer, sampleText, type Study, study, type Wish } from '../../data/study';
 import { type Box, paintText } from '../features/paint';
+import { paintWaiting, waitingLines } from './waiting';
 import { paintWhy, wrapped } from './panes';
 
 export const FOOT_PX = 18;
@@ -46,10 +47,10 @@ export abstract class ResearchPanel extends CanvasPanel {
   /** Its figures are of a moment and stay right: what they have is not an age but a time. */
   override judge(): void {
     super.judge();
-    const { pair, why, at, asking } = study.get();
+    const { pair, why, short, at, asking } = study.get();
     if (this.health.get().state === 'disconnected') return;
-    const text = why ? 'NO ANSWER' : pair ? `AS OF ${clockSeconds(at)}` : asking ? 'COMPUTING' : 'WAITING';
-    const state = why ? 'stale' : pair ? 'live' : 'waiting';
+    const text = short && !pair ? `WAITING ${short.have} of ${short.need} bars` : why ? 'NO ANSWER' : pair ? `AS OF ${clockSeconds(at)}` : asking ? 'COMPUTING' : 'WAITING';
+    const state = why && (pair || !short) ? 'stale' : pair ? 'live' : 'waiting';
     if (this.health.get().text !== text) this.health.set({ state, text });
     this.root.dataset['state'] = state;
   }
@@ -59,8 +60,9 @@ export abstract class ResearchPanel extends CanvasPanel {
     context.fillStyle = colours.bg;
     context.fillRect(0, 0, this.width, this.height);
     context.textBaseline = 'alphabetic';
-    const { pair, why, wish } = study.get();
+    const { pair, why, short, wish } = study.get();
     const box = this.box();
+    if (!pair && short) return paintWaiting(context, box, short, wish, colours);
     if (!pair) return paintWhy(context, box, '', why || 'computing…', colours);
     const foot = wrapped(why ? `the newest could not be had: ${why}` : this.foot(pair, wish), Math.floor((this.width - 12) / charWidth(10)));
     const below = FOOT_PX + (foot.length - 1) * FOOT_LINE_PX;
@@ -88,8 +90,8 @@ export abstract class ResearchPanel extends CanvasPanel {
   }
 
   snapshot(): object {
-    const { pair, why, wish, tookMs } = study.get();
-    return { ...this.shown(pair, wish), why, wish, took_ms: tookMs, foot: pair ? this.foot(pair, wish) : '', context: this.context.get(), state: this.health.get().state };
+    const { pair, why, short, wish, tookMs } = study.get();
+    return { ...this.shown(pair, wish), why, waiting: pair ? [] : waitingLines(short, wish), wish, took_ms: tookMs, foot: pair ? this.foot(pair, wish) : '', context: this.context.get(), state: this.health.get().state };
   }
 
   /** What is drawn, as plain data. */

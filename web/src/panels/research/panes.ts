@@ -104,6 +104,7 @@ function paintPane(context: CanvasRenderingContext2D, box: Box, pane: Pane, data
   paintAxis(context, plot, scale, y, pane, theme);
   if (pane.band) paintBand(context, pane.band, first, stop, x, y, theme);
   for (const trace of pane.traces) paintTrace(context, trace, data, first, stop, x, y);
+  paintNames(context, plot, y, pane, theme);
   paintLegend(context, box, pane, at ?? data.times.length - 1, theme);
   context.restore();
   paintLabels(context, plot, scale, y, pane, theme);
@@ -178,13 +179,24 @@ function paintAxis(context: CanvasRenderingContext2D, plot: Box, scale: { low: n
   const step = stepsOf(plot, scale);
   context.fillStyle = theme.grid;
   for (let k = Math.ceil(scale.low / step); k * step <= scale.high; k++) context.fillRect(plot.x, Math.round(y(k * step)), plot.width, 1);
-  context.font = font(10);
-  for (const { value, name } of pane.levels ?? []) {
+  for (const { value } of pane.levels ?? []) {
     const at = Math.round(y(value));
     context.fillStyle = mix(theme.neutral, 0.55, theme.bg);
     for (let left = plot.x; left < plot.x + plot.width; left += 7) context.fillRect(left, at, 4, 1);
+  }
+}
+
+/** Names of levels, over the lines that would cross them. */
+function paintNames(context: CanvasRenderingContext2D, plot: Box, y: (value: number) => number, pane: Pane, theme: Theme): void {
+  context.font = font(10);
+  for (const { value, name } of pane.levels ?? []) {
+    if (!name) continue;
+    const at = Math.round(y(value));
+    const base = at - plot.y < 14 ? at + 11 : at - 4;
+    context.fillStyle = theme.bg;
+    context.fillRect(plot.x + 2, base - 9, name.length * charWidth(10) + 4, 11);
     context.fillStyle = theme.muted;
-    if (name) context.fillText(name, plot.x + 4, at - plot.y < 12 ? at + 10 : at - 3);
+    context.fillText(name, plot.x + 4, base);
   }
 }
 

@@ -146,10 +146,10 @@ export class RegressionPanel extends ResearchPanel {
 
   /** The line, told as y of x, of each method; that of x on y is another line where errors are in y only. */
   #lines(pair: PairAnswer): { name: string; alpha: number; beta: number; colour: string; dash: number[] }[] {
-    const { accent, amber, buy, sell } = theme.get();
+    const { accent, amber, text, name: palette, sell, neutral } = theme.get();
     if (!known(pair.lines)) return [];
     const one = (fit: Fit): { alpha: number; beta: number } => (fit.y === pair.y ? fit : { alpha: -fit.alpha / fit.beta, beta: 1 / fit.beta });
-    const styles = { ols: { name: 'OLS', colour: amber }, huber: { name: 'Huber', colour: buy }, tls: { name: 'TLS', colour: sell } };
+    const styles = { ols: { name: 'OLS', colour: amber }, huber: { name: 'Huber', colour: text }, tls: { name: 'TLS', colour: palette.endsWith('safe') ? neutral : sell } };
     return pair.lines
       .filter((fit) => fit.method === 'ols' || fit.y === pair.y)
       .map((fit) => {

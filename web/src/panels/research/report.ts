@@ -137,9 +137,9 @@ function togetherness(pair: PairAnswer, ticks: TickCorrelation | Unknown | undef
   return rows;
 }
 
-/** Six significant digits; very small and very large ones by their power of ten. */
+/** Six significant digits, of parts of one four; very small and very large ones by their power of ten. */
 function significant(value: number): string {
   const size = Math.abs(value);
   if (value === 0) return '0';
-  return size < 1e-2 || size >= 1e7 ? value.toExponential(3) : size >= 1e5 ? Math.round(value).toLocaleString('en') : value.toPrecision(6);
+  return size < 1e-2 || size >= 1e7 ? value.toExponential(3) : size >= 1e5 ? Math.round(value).toLocaleString('en') : value.toPrecision(size < 1 ? 4 : 6);
 }

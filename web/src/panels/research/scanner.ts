@@ -106,7 +106,7 @@ export class ScannerPanel extends GridPanel {
     if (why) return why;
     if (state?.state === 'failed') return state.detail;
     if (state?.state === 'running') return 'testing every pair in both directions…';
-    return state ? 'no pair could be looked at' : 'Scan tests every pair of the most traded symbols, or of what you have uploaded';
+    return state ? 'no pair could be looked at' : 'Scan: every pair of the most traded, or of uploads';
   }
 
   protected onRow(row: number): void {
@@ -127,7 +127,7 @@ export class ScannerPanel extends GridPanel {
   #foot(): string {
     const { state, tookMs } = scan.get();
     const found = state?.result;
-    if (!found) return 'p doubled for the choice of direction, corrected over all pairs (Benjamini-Hochberg); the newer 30 % of the bars judge';
+    if (!found) return 'corrected over all pairs (Benjamini-Hochberg), judged by the newer 30 % of the bars';
     const when = (ms: number): string => `${day(ms).slice(5)} ${clockMinutes(ms)}`;
     const left = Object.keys(found.excluded).length;
     return `${found.bars.toLocaleString('en')} bars, ${when(found.first_ms)} to ${when(found.last_ms + found.tf_ms)} UTC, newest ${found.hold_out_bars} held out · ${found.lags} lags · ${left} left out${tookMs ? ` · took ${(tookMs / 1000).toFixed(1)} s` : ''}`;

@@ -2,6 +2,7 @@
 
 import { niceStep } from '../../core/axis';
 import { BookPanel } from '../../core/bookpanel';
+import type { Shown } from '../../core/panel';
 import { type CrosshairFrame, type Line, paintTooltip, type Pointer } from '../../core/crosshair';
 import { toNumber, toText } from '../../core/decimal';
 import { clockSeconds, money, quantity } from '../../core/format';
@@ -285,6 +286,19 @@ export class SurfacePanel extends BookPanel {
     action();
     this.#turn();
     return true;
+  }
+
+  override table(): Shown | undefined {
+    const [head, mesh] = [this.#data.head, this.#mesh];
+    if (!head || head.step === 0) return undefined;
+    const rows: Shown['rows'] = [];
+    for (let m = 0; m < MOMENTS; m++) {
+      for (let p = 0; p < PRICES; p++) {
+        const lots = mesh.at(m, p);
+        if (!Number.isNaN(lots)) rows.push([(mesh.firstColumn + m * mesh.columns) * head.columnMs, toNumber((mesh.firstBin + p * mesh.bins) * head.step, head.tick), toNumber(lots, head.lot)]);
+      }
+    }
+    return { columns: ['ts_ms', 'price', 'size'], rows };
   }
 
   snapshot(): object {
