@@ -26,6 +26,10 @@ test.each([
   ['BTCUSDT_260327', 'BTC', 'USDT'],
   ['ETHPERP', 'ETH', 'USDC'],
   ['ETHFDUSD', 'ETH', 'FDUSD'],
+  ['BTCTUSD', 'BTC', 'TUSD'],
+  ['BTCUSD1', 'BTC', 'USD1'],
+  ['SOLUSDT-26DEC25', 'SOL', 'USDT'],
+  ['BTC-26DEC25', 'BTC', 'USDC'],
   ['ODD', 'ODD', 'quote'],
 ])('%s is about %s in %s', (symbol, base, quote) => {
   expect(assets(symbol)).toEqual({ base, quote });
