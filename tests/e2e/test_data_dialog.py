@@ -118,7 +118,6 @@ CHARTS = {
     "heatmap": ["ts_ms", "price", "size"],
     "depth": ["side", "price", "size", "cumulative"],
     "surface": ["ts_ms", "price", "size"],
-    "impact": ["figure", "value", "unit"],
 }
 
 
