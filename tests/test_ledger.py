@@ -104,6 +104,18 @@ def test_coverage_counts_ids_by_hour_and_spreads_a_gap_over_its_time() -> None:
     assert ledger.coverage(Engine(universe()), 0) == []
 
 
+def test_coverage_is_unknown_where_a_gap_is_marked_that_nobody_holds() -> None:
+    """An earlier run noted it, or its chain has ended: the candles say so, and no list of ids does."""
+    engine = Engine(universe())
+    start = T0 - T0 % HOUR
+    engine.apply(tape([trade(n, start + n * HOUR // 2, 100, 1) for n in (1, 2, 4, 5, 6)]))
+    engine.note_gap(0, start + HOUR // 2, start + HOUR // 2 + 90_000)
+    assert [h.share for h in ledger.coverage(engine, 0)] == [None, 1.0, 2 / 3, 1.0]
+    engine.apply(tape([trade(1, start + 4 * HOUR, 100, 1)]))  # ids begin anew
+    hours = ledger.coverage(engine, 0)
+    assert [(h.hour_ms, h.share) for h in hours[3:]] == [(start + 3 * HOUR, None), (start + 4 * HOUR, None)]
+
+
 @pytest.mark.parametrize(
     ("field", "said"), [("received", "trades received"), ("absent", "ids"), ("count", "trades received")]
 )

@@ -27,7 +27,7 @@ from .model.channel import Channel
 from .model.gaps import GAP
 from .model.rules import TradeIds
 
-HOUR_MS = 3_600_000
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 GAPS_KEPT = 10_000
 """Decided gaps kept for whoever stores them; beyond it the oldest goes, counted."""
 
@@ -166,22 +166,26 @@ def coverage(engine: Engine, i: int) -> list[HourCoverage]:
     """Coverage by hour from the oldest trade held to the newest, oldest first.
 
     A gap that reaches over several hours tells its ids but not the hour of each: they are spread evenly over its time,
-    to a whole number, and those hours are marked as estimated. Prints that are no market trades are left out: their
-    hour is not kept.
+    to a whole number, and those hours are marked as estimated. Of a marked minute that no gap held here explains nobody
+    knows how many trades it lacks: the gap was noted by an earlier run, or its chain has ended. Prints that are no
+    market trades are left out: their hour is not kept.
     """
     trades = engine.flow.trades[i]
     if trades["last_id"] == EMPTY:
         return []
     minutes = engine.flow.minutes.ring[:, i]
     newest = int(engine.flow.minutes.newest[i])
-    minutes = minutes[(minutes["n"] > 0) & (minutes["number"] > newest - MINUTES_KEPT)]
+    minutes = minutes[(minutes["n"] + minutes["gap"] > 0) & (minutes["number"] > newest - MINUTES_KEPT)]
     present: Counter[int] = Counter()
-    for number, n in zip((minutes["number"] * 60_000 // HOUR_MS).tolist(), minutes["n"].tolist(), strict=True):
-        present[number] += n
+    marks: Counter[int] = Counter()
+    for number, n, gaps in minutes[["number", "n", "gap"]].tolist():
+        present[number * MINUTE_MS // HOUR_MS] += n
+        marks[number] += gaps
     missing: Counter[int] = Counter()
     estimated: set[int] = set()
     unknown: set[int] = set()
     for gap in engine.gaps(i):
+        marks.subtract(range(max(gap["from_ms"] // MINUTE_MS, newest - MINUTES_KEPT), gap["to_ms"] // MINUTE_MS + 1))
         shares = list(_spread(gap))
         for hour, ids in shares:
             missing[hour] += ids
@@ -189,6 +193,7 @@ def coverage(engine: Engine, i: int) -> list[HourCoverage]:
             unknown.update(hour for hour, _ in shares)
         elif len(shares) > 1:
             estimated.update(hour for hour, _ in shares)
+    unknown.update(number * MINUTE_MS // HOUR_MS for number, unexplained in marks.items() if unexplained > 0)
     hours = range(min([*present, *missing], default=0), max([*present, *missing], default=-1) + 1)
     return [
         HourCoverage(hour * HOUR_MS, present[hour], missing[hour], hour in estimated, hour in unknown) for hour in hours
