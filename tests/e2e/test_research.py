@@ -219,8 +219,8 @@ def test_the_form_asks_anew_and_says_what_is_refused(lenient: Page, library: str
 
 
 def test_a_pair_that_has_too_few_bars_yet_says_how_far_it_is(lenient: Page, library: str) -> None:
-    """Of the venue that tells no history of who bought, a minute is a bar when it has been lived through."""
-    research(lenient, library, panels="analytics,spread", x="bybit:BTCUSDT", y="bybit:ETHUSDT")
+    """Of mids there is no history to load: a minute is a bar when it has been lived through."""
+    research(lenient, library, panels="analytics,spread", x="binance:BTCUSDT", y="binance:ETHUSDT", prices="mids")
     wait_until(lambda: bool(shown(lenient, "spread")["waiting"]), lambda: shown(lenient, "spread"))
     panel = shown(lenient, "spread")
     assert re.fullmatch(r"\d+ of 20 bars of 1m that both have", panel["waiting"][0])
@@ -229,7 +229,7 @@ def test_a_pair_that_has_too_few_bars_yet_says_how_far_it_is(lenient: Page, libr
     lenient.locator("[data-form=study]").get_by_label("Bars of").select_option("1s")
     wait_until(lambda: shown(lenient, "analytics")["raw"] is not None, lambda: shown(lenient, "analytics"), 60)
     assert shown(lenient, "spread")["waiting"] == []
-    assert "1s closes of trades" in shown(lenient, "spread")["foot"]
+    assert "1s closes of mids" in shown(lenient, "spread")["foot"]
 
 
 def test_a_scan_of_what_was_uploaded_is_followed_and_its_pairs_are_opened(page: Page, library: str) -> None:
