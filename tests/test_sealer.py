@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tapes import T0, Row, liquidation, tape, trade, universe
 from tapewatch.api.health import sealing_health
 from tapewatch.config import StoreConfig
 from tapewatch.engine import Engine
-from tapewatch.journal import Journal
+from tapewatch.journal import Content, Journal, StreamClass, files
 from tapewatch.journal.format import instruments_entry
 from tapewatch.journal.journal import note
 from tapewatch.node.sealing import Sealing
@@ -33,6 +34,7 @@ from tapewatch.store.sealer import Sealer, Status
 from tapewatch.store.segments import distinct
 from tapewatch.store.upkeep import expire
 from tapewatch.store.writer import Store
+from venue_words import ALL, NOW, Words, text
 from waiting import wait_until
 
 HOUR = 3_600_000
@@ -303,3 +305,34 @@ def test_what_the_journal_could_not_take_is_a_hole_in_the_catalog(tmp_path: Path
         ("depth", T0 + 950, T0 + 970, "not_recorded", 0),
         ("trades", T0 + 980, T0 + 990, "not_recorded", 0),
     ]
+
+
+def _is_file_there(journal: Journal, number: int) -> bool:
+    """Whether file `number`, from 0 on, has been closed."""
+    return len(files(journal.folder, with_open=False)) > number
+
+
+@pytest.mark.parametrize("words", [one for one in ALL if one.name in ("bybit", "okx")], ids=lambda one: one.name)
+def test_what_a_message_says_against_others_of_the_file_before_is_understood(tmp_path: Path, words: Words) -> None:
+    """Bybit tells of a ticker what has changed, OKX mark, index and funding apart; and a file ends anywhere."""
+    first = words.mark("84000.1", "84001.2", "0.0001", NOW + HOUR)
+    later = words.mark("84000.2", "84001.2", "0.0001", NOW + HOUR, NOW + 1_000)[-1]
+    if words.name == "bybit":
+        delta = {"symbol": "BTCUSDT", "markPrice": "84000.2"}
+        later = text({"topic": "tickers.BTCUSDT", "type": "delta", "data": delta, "cs": 6, "ts": NOW + 1_000})
+    journal = Journal(tmp_path / "journal" / words.name, words.name)
+    journal.start()
+    journal.add(instruments_entry(list(words.universe()), NOW * 10**6))
+    for number, frames in enumerate((first, [later])):
+        for frame in frames:
+            journal.append(Content.FRAMES, StreamClass.MARKS, NOW * 10**6, frame, [len(frame)])
+        journal.rotate()
+        wait_until(partial(_is_file_there, journal, number))
+    journal.close()
+    seal_all(task_of(tmp_path))
+    reader = Reader(tmp_path)
+    rows = [row for tape in reader.tapes(words.name, 0, NOW * 2, universe=words.universe()) for row in tape.rows]
+    reader.close()
+    told = [tuple(int(row[name]) for name in ("price", "price2", "qty", "id")) for row in rows]
+    prices = (8_400_010_000_000, 8_400_020_000_000)
+    assert told == [(price, 8_400_120_000_000, 10_000, NOW + HOUR) for price in prices]

@@ -20,10 +20,12 @@ from pathlib import Path
 import msgspec
 
 from ..journal import Content, Damage, JournalFile, NewerFormatError, Reason, Record, files, read
+from ..journal.format import parse_name
 from ..model.errors import FrameError, NotFoundError, TapewatchError
 from ..model.gaps import Cause, Fate
 from ..model.instrument import Instrument, Universe, common_grid
 from ..model.tape import Tape
+from ..venues.general import GeneralCodec
 from ..venues.product import Codec
 from ..venues.registry import PRODUCTS
 from . import crash
@@ -83,6 +85,8 @@ class Contents:
     """A journal file, decoded."""
 
     universe: Universe
+    codec: Codec
+    """As the file left it."""
     tapes: list[Tape] = field(default_factory=list)
     holes: list[GapRow] = field(default_factory=list)
     """Stretches of time in which not everything was recorded."""
@@ -103,6 +107,8 @@ class Sealer:
         self.store = Store(Path(task.path), task.url)
         self.status = Status()
         self._refused: set[Path] = set()
+        self._codecs: dict[tuple[str, str], Codec] = {}
+        """By venue and session, as the last file left them: a message may only say what has changed since others."""
 
     def waiting(self) -> list[tuple[str, JournalFile]]:
         """Closed files by venue, in the order in which they were written."""
@@ -120,11 +126,14 @@ class Sealer:
 
     def seal(self, venue: str, path: Path) -> Written:
         """Seal one file, and delete it."""
-        contents = decoded(venue, path, self.store.catalog.universe(venue))
+        name = parse_name(path)
+        run = venue, name.session if name else path.name
+        contents = decoded(venue, path, self.store.catalog.universe(venue), self._codecs.get(run))
         self.store.catalog.put_gaps(contents.holes)  # first: done again, it changes nothing
         consumed = Consumed(path.name, contents.records, contents.damaged, contents.rejected)
         tape = concatenated(contents.tapes)
         written = self.store.write(contents.universe, tape, name=path.stem, consumed=consumed)
+        self._codecs = {key: codec for key, codec in self._codecs.items() if key[0] != venue} | {run: contents.codec}
         crash.point("before_removal")
         path.unlink(missing_ok=True)
         if not written.already:
@@ -203,8 +212,11 @@ def main() -> None:
 # ---------------------------------------------------------------- decoding
 
 
-def decoded(venue: str, path: Path, known: Universe) -> Contents:
-    """Everything in a journal file as tape rows, on grids that hold all that the file says of its instruments."""
+def decoded(venue: str, path: Path, known: Universe, before: Codec | None = None) -> Contents:
+    """Everything in a journal file as tape rows, on grids that hold all that the file says of its instruments.
+
+    `before` has read the file before it.
+    """
     records: list[Record] = []
     damaged = 0
     for item in read(path):
@@ -220,11 +232,13 @@ def decoded(venue: str, path: Path, known: Universe) -> Contents:
     received = [record for record in records if record.content.numbered and record.content is not Content.NOTE]
     if received and not len(universe):
         raise NotSealableError(f"{path} holds no list of instruments and none is stored; it is left where it is")
-    contents = Contents(universe, records=len(received), damaged=damaged)
+    codec = PRODUCTS[venue].codec(universe)
+    if isinstance(codec, GeneralCodec) and isinstance(before, GeneralCodec):
+        codec.go_on_from(before)
+    contents = Contents(universe, codec, records=len(received), damaged=damaged)
     for record in records:
         if record.content is Content.NOTE:
             contents.holes += _holes(venue, msgspec.json.decode(record.payload, type=_Note))
-    codec = PRODUCTS[venue].codec(universe)
     for run in _runs(received):
         if run[0].content is Content.FRAMES:
             _frames(codec, run, contents)

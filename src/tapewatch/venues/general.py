@@ -18,6 +18,11 @@ class GeneralCodec(ABC):
         self._memory: tuple[dict[str, Any], ...] = ()
         """What a product's decoder keeps from frame to frame. Its values are replaced, never changed."""
 
+    def go_on_from(self, before: GeneralCodec) -> None:
+        """Know what another codec of this product knew, behind whose last frame the next one comes."""
+        for kept, was in zip(self._memory, before._memory, strict=True):
+            kept.update(was)
+
     @abstractmethod
     def _read(self, frame: memoryview, recv_ns: int, rows: Rows, decoded: Decoded) -> None:
         """Append what a frame says; raise `FrameError` before anything of the codec's own state has changed."""
