@@ -29,7 +29,7 @@ WINDOW = 1 << 14
 DAY_MINUTES = 1440
 FIRST_RUNS, FIRST_CELLS, FIRST_HOLES = 1 << 10, 1 << 16, 1 << 6
 
-DONE, MORE_RUNS, MORE_CELLS, MORE_HOLES, DISORDER = range(5)
+DONE, SKIP, MORE_RUNS, MORE_CELLS, MORE_HOLES, DISORDER = range(6)
 
 _SELL = int(Flag.SELL)
 
@@ -66,70 +66,110 @@ class Work(NamedTuple):
     account: NDArray[np.void]
 
 
-@kernel
-def _add(rows: NDArray[np.void], start: int, n: int, w: Work) -> tuple[int, int]:
-    """Add rows[start:n], in order of id; returns (status, row). That row has not been added unless all is DONE."""
-    for r in range(start, n):
-        row = rows[r]
-        status = add_print(w, row.id, row.ts_ms, row.price, row.qty, (row.flags & _SELL) != 0)
-        if status != DONE:
-            return status, r
-    return DONE, n
+class Open(NamedTuple):
+    """What every print of the open run is compared with or changes beside its cell.
+
+    Values and not an array: a loop keeps them in registers. All else a run tells is in its cells when it ends.
+    """
+
+    base: int
+    from_ms: int
+    to_ms: int
+    low: int
+    high: int
+    close: int
+    last_id: int
+    last_ms: int
 
 
 @leaf
-def add_print(w: Work, number: int, ts_ms: int, price: int, lots: int, sell: bool) -> int:
-    """Add one trade, in order of id; anything but DONE says why it has not been added."""
+def opened(w: Work) -> Open:
+    """The run that is open, to be given back with `put_away`."""
+    a = w.account[0]
+    run = w.runs[a.runs]
+    return Open(a.base, a.from_ms, a.to_ms, run.low, run.high, run.close, a.last_id, a.last_ms)
+
+
+@leaf
+def put_away(w: Work, o: Open) -> None:
+    a = w.account[0]
+    run = w.runs[a.runs]
+    run.low, run.high, run.close, run.close_id = o.low, o.high, o.close, o.last_id
+    a.last_id, a.last_ms = o.last_id, o.last_ms
+
+
+@leaf
+def goes_on(o: Open, number: int, ts_ms: int, price: int) -> bool:
+    """Whether a trade is the next one and falls into the open run; else `turn_to` has to be called before `add`."""
+    return number - o.last_id == 1 and o.from_ms <= ts_ms < o.to_ms and 0 <= price - o.base < WINDOW
+
+
+@leaf
+def add(w: Work, o: Open, number: int, ts_ms: int, price: int, lots: int, sell: bool) -> Open:
+    """Put a trade into its cell."""
+    cell = w.window[np.uint64(price - o.base)]
+    sold = lots if sell else 0  # sides are as good as random: no branch to mispredict
+    cell.bid += sold
+    cell.ask += lots - sold
+    cell.n += 1
+    last_ms = max(o.last_ms, ts_ms)
+    return Open(o.base, o.from_ms, o.to_ms, min(o.low, price), max(o.high, price), price, number, last_ms)
+
+
+@kernel
+def turn_to(w: Work, number: int, ts_ms: int, price: int) -> int:
+    """Make ready for a trade that does not go on: a hole is noted, another run is opened.
+
+    DONE when it can be added now. SKIP when it repeats the one before; anything else says why it cannot be taken.
+    """
     a = w.account[0]
     ahead = number - a.last_id
-    if ahead != 1 and a.trades > 0:
-        if ahead < 0:
-            return DISORDER
-        if ahead == 0:
-            a.duplicates += 1
-            return DONE
-        if a.holes == len(w.holes):
-            return MORE_HOLES
+    if a.to_ms and ahead < 0:
+        return DISORDER
+    if a.to_ms and ahead == 0:
+        a.duplicates += 1
+        return SKIP
+    if a.holes == len(w.holes):
+        return MORE_HOLES
+    if a.runs + 1 >= len(w.runs):
+        return MORE_RUNS
+    if a.cells + 2 * WINDOW > len(w.cells):  # the run that ends here and, whenever that is, the one it begins
+        return MORE_CELLS
+    if a.to_ms and ahead > 1:
         hole = w.holes[a.holes]
         hole.first, hole.last, hole.from_ms, hole.to_ms = a.last_id + 1, number - 1, a.last_ms, ts_ms
         a.holes += 1
-        a.last_id = number - 1  # should there be no room below, the hole is not found again
-    at = price - a.base
-    if ts_ms >= a.to_ms or ts_ms < a.from_ms or at < 0 or at >= WINDOW:
-        if a.runs + 1 >= len(w.runs):
-            return MORE_RUNS
-        if a.cells + 2 * WINDOW > len(w.cells):  # the run that ends here and, whenever that is, the one it begins
-            return MORE_CELLS
+    if not (a.from_ms <= ts_ms < a.to_ms and 0 <= price - a.base < WINDOW):
         _close_run(w)
         _open_run(w, number, ts_ms, price)
-        at = price - a.base
-    if a.trades == 0:
-        a.first_id, a.first_ms = number, ts_ms
-    run = w.runs[a.runs]
-    cell = w.window[at]
-    sold = lots if sell else 0  # sides are as good as random: no branch to mispredict
-    bought = lots - sold
-    cell.bid += sold
-    run.bid += sold
-    run.bid_quote += price * sold
-    cell.ask += bought
-    run.ask += bought
-    run.ask_quote += price * bought
-    cell.n += 1
-    run.n += 1
-    run.high = max(run.high, price)
-    run.low = min(run.low, price)
-    run.close = price
-    run.close_id = number
-    a.trades += 1
-    a.last_id = number
-    a.last_ms = max(a.last_ms, ts_ms)
     return DONE
+
+
+@kernel
+def _add(rows: NDArray[np.void], start: int, n: int, w: Work) -> tuple[int, int]:
+    """Add rows[start:n], in order of id; returns (status, row). That row has not been added unless all is DONE."""
+    status, r, o = DONE, start, opened(w)
+    while r < n:
+        row = rows[r]
+        if not goes_on(o, row.id, row.ts_ms, row.price):
+            put_away(w, o)
+            status = turn_to(w, row.id, row.ts_ms, row.price)
+            o = opened(w)
+            if status > SKIP:
+                break
+        if status == DONE:
+            o = add(w, o, row.id, row.ts_ms, row.price, row.qty, (row.flags & _SELL) != 0)
+        status = DONE
+        r += 1
+    put_away(w, o)
+    return status, r
 
 
 @leaf
 def _open_run(w: Work, number: int, ts_ms: int, price: int) -> None:
     a = w.account[0]
+    if a.runs == 0:
+        a.first_id, a.first_ms = number, ts_ms
     minute = ts_ms // MINUTE_MS
     a.from_ms = minute * MINUTE_MS
     a.to_ms = a.from_ms + MINUTE_MS
@@ -148,7 +188,7 @@ def _open_run(w: Work, number: int, ts_ms: int, price: int) -> None:
 
 @kernel
 def _close_run(w: Work) -> None:
-    """Write the window's cells behind the others, lowest price first, and clear it."""
+    """Write the window's cells behind the others, lowest price first, add them up, and clear the window."""
     a = w.account[0]
     if a.to_ms == 0:
         return
@@ -157,12 +197,19 @@ def _close_run(w: Work) -> None:
         held = w.window[at]
         if held.n == 0:
             continue
+        price = a.base + at
         cell = w.cells[a.cells]
-        cell.price = a.base + at
+        cell.price = price
         cell.bid, cell.ask, cell.n = held.bid, held.ask, held.n
+        run.bid += held.bid
+        run.ask += held.ask
+        run.bid_quote += price * held.bid
+        run.ask_quote += price * held.ask
+        run.n += held.n
         held.bid = held.ask = held.n = 0
         a.cells += 1
     run.cells = a.cells - run.cell_at
+    a.trades += run.n
     a.runs += 1
     a.to_ms = 0
 
@@ -192,7 +239,7 @@ class Adder:
             np.zeros(WINDOW, CELL),
             np.zeros(1, ACCOUNT),
         )
-        """What `add_print` changes, for whoever calls it for each trade."""
+        """What `add` changes, for whoever calls it for each trade."""
         self._add = entry(_add, np.zeros(0, ROW), 0, 0, self.work)
 
     def add(self, rows: NDArray[np.void], n: int) -> bool:
@@ -261,9 +308,10 @@ def history(instrument: Instrument, parts: Sequence[Part]) -> History:
     parts = [part for part in parts if part.trades]
     offsets = np.cumsum([0, *(len(part.cells) for part in parts)])
     runs = np.concatenate([np.zeros(0, BASE), *(part.runs for part in parts)])
-    cells = np.concatenate([np.zeros(0, CELL), *(part.cells for part in parts)])
     runs["cell_at"] += np.repeat(offsets[:-1], [len(part.runs) for part in parts])
-    runs, cells = _merge_runs(runs, cells)
+    runs, merged = _merge_runs(runs, [part.cells for part in parts], offsets)
+    cells = np.concatenate([merged, *(part.cells for part in parts)])
+    runs["cell_at"] += len(merged)
     holes = np.concatenate([np.zeros(0, HOLE), *(part.holes for part in parts), _holes_between(parts)])
     holes = holes[np.argsort(holes["first"])]
     store = _store(runs, cells)
@@ -304,15 +352,20 @@ def _store(runs: NDArray[np.void], cells: NDArray[np.void]) -> Candles:
     return store._replace(cells=cells)
 
 
-def _merge_runs(runs: NDArray[np.void], cells: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.void]]:
-    """Runs in order of time, one a minute; merged ones get new cells behind all others."""
+def _merge_runs(
+    runs: NDArray[np.void], cells: Sequence[NDArray[np.void]], offsets: NDArray[np.int64]
+) -> tuple[NDArray[np.void], NDArray[np.void]]:
+    """Runs in order of time, one a minute, and the cells of those made of several, to be put before all others.
+
+    The runs' `cell_at` count from the first of `cells`, which begin at `offsets`; those of merged runs are negative.
+    """
     runs = runs[np.argsort(runs["number"], kind="stable")]
     first = np.flatnonzero(np.diff(runs["number"], prepend=-1))
     counts = np.diff(first, append=len(runs))
-    if not (counts > 1).any():
-        return runs, cells
-    out = runs[first]
     many = np.flatnonzero(counts > 1)
+    out = runs[first]
+    if not len(many):
+        return out, np.zeros(0, CELL)
     pieces = np.concatenate([np.arange(first[m], first[m] + counts[m]) for m in many])
     pieces = pieces[np.lexsort((runs["open_id"][pieces], runs["number"][pieces]))]
     part = runs[pieces]
@@ -325,17 +378,18 @@ def _merge_runs(runs: NDArray[np.void], cells: NDArray[np.void]) -> tuple[NDArra
     merged["low"] = np.minimum.reduceat(part["low"], starts)
     merged["open"], merged["open_id"] = part["open"][starts], part["open_id"][starts]
     merged["close"], merged["close_id"] = part["close"][last], part["close_id"][last]
-    group = np.repeat(np.arange(len(part)), part["cells"])
-    within = np.arange(len(group)) - np.repeat(np.cumsum(part["cells"]) - part["cells"], part["cells"])
-    loose = cells[np.repeat(part["cell_at"], part["cells"]) + within]
-    number = part["number"][group]
+    owner = np.searchsorted(offsets, part["cell_at"], side="right") - 1
+    place = zip(owner.tolist(), (part["cell_at"] - offsets[owner]).tolist(), part["cells"].tolist(), strict=True)
+    loose = np.concatenate([cells[k][at : at + n] for k, at, n in place])
+    number = np.repeat(part["number"], part["cells"])
     order = np.lexsort((loose["price"], number))
     loose, number = loose[order], number[order]
     new = np.flatnonzero((np.diff(number, prepend=-1) != 0) | (np.diff(loose["price"], prepend=-1) != 0))
     added = loose[new]
     for name in ("bid", "ask", "n"):
         added[name] = np.add.reduceat(loose[name], new)
-    merged["cell_at"] = len(cells) + np.searchsorted(number[new], merged["number"])
-    merged["cells"] = np.searchsorted(number[new], merged["number"], side="right") - (merged["cell_at"] - len(cells))
+    begins = np.searchsorted(number[new], merged["number"])
+    merged["cells"] = np.searchsorted(number[new], merged["number"], side="right") - begins
+    merged["cell_at"] = begins - len(added)
     out[many] = merged
-    return out, np.concatenate([cells, added])
+    return out, added

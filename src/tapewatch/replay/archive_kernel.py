@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled import kernel
-from ..flow.history import DONE, Work, add_print
+from ..flow.history import DONE, SKIP, Work, add, goes_on, opened, put_away, turn_to
 from ..venues.binance_archive_kernel import read_line
 from ..venues.scan import FAIL
 
 LEFT = -1
-"""The line at the position is for the general reader; all other outcomes are those of `add_print`."""
+"""The line at the position is for the general reader; all other outcomes are those of `turn_to`."""
 
 
 @kernel
@@ -21,19 +21,27 @@ def add_lines(
     end: int,
     aggregate: bool,
     grid: NDArray[np.int64],
-    widths: NDArray[np.int64],
+    seen: NDArray[np.void],
     work: Work,
 ) -> tuple[int, int, int]:
-    """Add up the lines from `start` to `end`: (outcome, position, lines taken). See `read_line` and `add_print`."""
-    p = start
-    n = 0
+    """Add up the lines from `start` to `end`: (outcome, position, lines taken). See `read_line` and `turn_to`."""
+    p, n, outcome = start, 0, DONE
+    o = opened(work)
     while p < end:
-        line = read_line(buf, p, aggregate, grid, widths)
+        line = read_line(buf, p, aggregate, grid, seen)
         if line.end == FAIL:
-            return LEFT, p, n
-        outcome = add_print(work, line.id, line.ts_ms, line.price, line.qty, line.sell)
-        if outcome != DONE:
-            return outcome, p, n
+            outcome = LEFT
+            break
+        if not goes_on(o, line.id, line.ts_ms, line.price):
+            put_away(work, o)
+            outcome = turn_to(work, line.id, line.ts_ms, line.price)
+            o = opened(work)
+            if outcome > SKIP:
+                break
+        if outcome == DONE:
+            o = add(work, o, line.id, line.ts_ms, line.price, line.qty, line.sell)
+        outcome = DONE
         n += 1
         p = line.end
-    return DONE, p, n
+    put_away(work, o)
+    return outcome, p, n

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import kernel, leaf
+from ..compiled import Record, kernel, leaf
 from ..model.tape import Flag
 from .binance_usdm_fields import EARLIEST_MS, LATEST_MS, MAX_TICKS, MAX_UNITS
 from .scan import FAIL, read_int, read_trimmed
@@ -26,8 +26,19 @@ _COMMA, _DOT, _FEED, _RETURN = ord(","), ord("."), ord("\n"), ord("\r")
 _ZERO, _NINE = ord("0"), ord("9")
 _SMALL_INITIAL = np.uint64(0x20)
 _TRUE, _FALSE = np.uint64(int.from_bytes(b"true", "little")), np.uint64(int.from_bytes(b"false", "little"))
+_HIGH, _NONE = np.uint64(0x80), np.uint64(0)
 _TRADE = 1
 _SELL, _AGGREGATE = int(Flag.SELL), int(Flag.AGGREGATE)
+
+
+SEEN = np.dtype(
+    [("head", np.uint64), ("value", np.int64), ("more", np.int64), ("looked_at", np.uint64), ("ending", np.uint64)]
+)
+"""How a number was written in the line before: its first eight digits and what they are worth, the `more` digits behind
+them, and what `non_digits` of the bytes `looked_at` must be for so many. The next line's most likely begins alike, and
+a processor that need not wait for the end of a number reads the next field meanwhile."""
+ID, FIRST_ID, LAST_ID, TIME = range(4)
+"""Numbers of a line that `SEEN` is kept of."""
 
 
 class Line(NamedTuple):
@@ -43,6 +54,13 @@ class Line(NamedTuple):
     sell: bool
 
 
+def nothing_seen() -> NDArray[np.void]:
+    """What `read_line` keeps of numbers, before the first line: no number is like these."""
+    seen = np.zeros(TIME + 1, SEEN)
+    seen["ending"] = 1
+    return seen
+
+
 @kernel
 def read_trades(
     buf: NDArray[np.uint8],
@@ -51,12 +69,12 @@ def read_trades(
     aggregate: bool,
     instrument: int,
     grid: NDArray[np.int64],
-    widths: NDArray[np.int64],
+    seen: NDArray[np.void],
     rows: NDArray[np.void],
 ) -> tuple[int, int, int]:
     """Read lines from `start` into zeroed or formerly used trade `rows`: (status, position, rows read).
 
-    `grid` and `widths` are those of `read_line`. DONE at the end, FULL when the rows are; LEFT means that the line at
+    `grid` and `seen` are those of `read_line`. DONE at the end, FULL when the rows are; LEFT means that the line at
     the position is for the general reader.
     """
     p = np.int64(start)
@@ -64,7 +82,7 @@ def read_trades(
     while p < end:
         if n == len(rows):
             return FULL, p, n
-        line = read_line(buf, p, aggregate, grid, widths)
+        line = read_line(buf, p, aggregate, grid, seen)
         if line.end == FAIL:
             return LEFT, p, n
         row = rows[n]
@@ -85,22 +103,20 @@ def read_trades(
 
 
 @leaf
-def read_line(
-    buf: NDArray[np.uint8], p: int, aggregate: bool, grid: NDArray[np.int64], widths: NDArray[np.int64]
-) -> Line:
-    """The line at `p`. `grid` is tick units, tick decimals, lot units, lot decimals; `widths` the digits of the three
-    ids in the line before: a processor that need not wait for their end reads the next field meanwhile.
+def read_line(buf: NDArray[np.uint8], p: int, aggregate: bool, grid: NDArray[np.int64], seen: NDArray[np.void]) -> Line:
+    """The line at `p`. `grid` is tick units, tick decimals, lot units, lot decimals; `seen` begins as
+    `nothing_seen`.
     """
-    q, number = _int(buf, p, widths, 0)
+    q, number = _int(buf, p, seen[ID])
     q, price = _decimal(buf, _comma(buf, q), grid[1])
     q, qty = _decimal(buf, q, grid[3])
     first_id = last_id = number
     if aggregate:
-        q, first_id = _int(buf, q, widths, 1)
-        q, last_id = _int(buf, _comma(buf, q), widths, 2)
+        q, first_id = _int(buf, q, seen[FIRST_ID])
+        q, last_id = _int(buf, _comma(buf, q), seen[LAST_ID])
     else:
         q = _skip_decimal(buf, q)
-    q, ts_ms = _time(buf, _comma(buf, q))
+    q, ts_ms = _time(buf, _comma(buf, q), seen[TIME])
     q, sell = _flag(buf, _comma(buf, q))
     q = _line_end(buf, q)
     q, price = _in_units(q, price, grid[0])
@@ -126,17 +142,42 @@ def _comma(buf: NDArray[np.uint8], p: int) -> int:
 
 
 @leaf
-def _int(buf: NDArray[np.uint8], p: int, widths: NDArray[np.int64], column: int) -> tuple[int, int]:
-    """A whole number, most likely of as many digits as before."""
+def _is_alike(buf: NDArray[np.uint8], p: int, before: Record) -> bool:
+    """Whether the number at `p` has the length of the one before and its first eight digits."""
+    rest = non_digits(word_at(buf, p + WORD)) & before.looked_at
+    return (word_at(buf, p) == before.head) & (rest == before.ending)
+
+
+@leaf
+def _alike(buf: NDArray[np.uint8], p: int, before: Record) -> tuple[int, int]:
+    return p + WORD + before.more, before.value + value_of(word_at(buf, p + WORD), before.more)
+
+
+@leaf
+def _note(buf: NDArray[np.uint8], p: int, more: int, now: Record) -> None:
+    """The number at `p` has eight digits and `more`, 1 to 8, behind them."""
+    now.head = word_at(buf, p)
+    now.value = times_ten_to(value_of(now.head, WORD), more)
+    now.more = more
+    now.looked_at = below(min(more + 1, WORD))
+    now.ending = _HIGH << np.uint64(8 * more) if more < WORD else _NONE
+
+
+@leaf
+def _int(buf: NDArray[np.uint8], p: int, before: Record) -> tuple[int, int]:
+    """A whole number of at most 15 digits."""
     if p == FAIL:
         return FAIL, np.int64(0)
-    more = widths[column] - WORD
-    head, tail = word_at(buf, p), word_at(buf, p + WORD)
-    as_before = (first(non_digits(head)) == WORD) & (first(non_digits(tail)) == more)
-    if as_before and more > 0 and byte_at(buf, p) != _ZERO:
-        return p + WORD + more, times_ten_to(value_of(head, WORD), more) + value_of(tail, more)
+    if _is_alike(buf, p, before):
+        return _alike(buf, p, before)
+    return _new_int(buf, p, before)
+
+
+@leaf
+def _new_int(buf: NDArray[np.uint8], p: int, now: Record) -> tuple[int, int]:
     q, value = read_int(buf, p)
-    widths[column] = min(q - p, 2 * WORD - 1)
+    if q - p > WORD:
+        _note(buf, p, q - p - WORD, now)
     return q, value
 
 
@@ -158,18 +199,17 @@ def _skip_decimal(buf: NDArray[np.uint8], p: int) -> int:
 
 
 @leaf
-def _time(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
+def _time(buf: NDArray[np.uint8], p: int, before: Record) -> tuple[int, int]:
     """A time of 9 to 16 digits in ms, from ms or us; the magnitude says which."""
     if p == FAIL:
         return FAIL, np.int64(0)
-    head, tail = word_at(buf, p), word_at(buf, p + WORD)
-    digits = first(non_digits(tail))
-    if first(non_digits(head)) != WORD or digits == 0:
-        return FAIL, np.int64(0)
-    value = times_ten_to(value_of(head, WORD), digits) + value_of(tail, digits)
-    if value >= MICROSECONDS:
-        value //= 1000
-    return p + WORD + digits, value
+    if not _is_alike(buf, p, before):
+        digits = first(non_digits(word_at(buf, p + WORD)))
+        if first(non_digits(word_at(buf, p))) != WORD or digits == 0:
+            return FAIL, np.int64(0)
+        _note(buf, p, digits, before)
+    q, value = _alike(buf, p, before)
+    return q, value // 1000 if value >= MICROSECONDS else value
 
 
 @leaf
