@@ -64,7 +64,7 @@ def test_an_entry_compiles_at_its_first_call() -> None:
 def test_the_same_sources_elsewhere_are_not_compiled_again() -> None:
     """An upgrade that leaves the kernels alone, or another checkout, starts at once."""
     program = (
-        "from tapewatch.venues import binance_usdm_kernel as kernel; from tapewatch import compiled;"
+        "from tapewatch.venues import binance_kernel as kernel; from tapewatch import compiled;"
         "print(compiled.PACKAGE, compiled.cache_folder(kernel.__name__))"
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -75,4 +75,4 @@ def test_the_same_sources_elsewhere_are_not_compiled_again() -> None:
         said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         package, kept_in = said.stdout.split()
     assert Path(package) == copy
-    assert kept_in == str(compiled.cache_folder("tapewatch.venues.binance_usdm_kernel"))
+    assert kept_in == str(compiled.cache_folder("tapewatch.venues.binance_kernel"))

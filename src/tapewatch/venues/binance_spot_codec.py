@@ -12,8 +12,8 @@ from ..model.errors import FrameError
 from ..model.instrument import Instrument, Universe
 from ..model.tape import Flag, Kind, Tape
 from ..model.ticker import Ticker
-from . import binance_spot_kernel
 from .batch import Decoded, Integers, Rows
+from .binance_kernel import decode_spot
 from .binance_spot_messages import IGNORED_EVENTS, MiniTicker, Shutdown, SpotBookTicker, SpotDepth, SpotEvent, SpotHead
 from .binance_usdm_codec import Codec, depth_row, quote_row, trade_row
 from .binance_usdm_messages import AggTrade
@@ -34,7 +34,7 @@ class SpotCodec(Codec):
     by no more than the venue's rhythm younger. Before any time was told, it has that of its receipt.
     """
 
-    compiled: ClassVar[Callable[..., int]] = binance_spot_kernel.decode
+    compiled: ClassVar[Callable[..., int]] = decode_spot
 
     def __init__(self, universe: Universe, *, kernel: bool = True) -> None:
         super().__init__(universe, kernel=kernel)

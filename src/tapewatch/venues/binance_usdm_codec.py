@@ -1,6 +1,6 @@
 """Binance USD-M messages to tape rows: typed, complete, and the definition of what a frame means.
 
-`Codec.decode` lets the compiled kernel of `binance_usdm_kernel` take the frequent messages; every frame it does not
+`Codec.decode` lets the compiled kernel of `binance_kernel` take the frequent messages; every frame it does not
 understand comes back to the general decoder here, which yields rows or a typed error. The messages' types stand in
 `binance_usdm_messages`.
 """
@@ -18,8 +18,8 @@ from ..model.instrument import Instrument, Universe
 from ..model.tape import E8, Flag, Kind, Tape
 from ..model.ticker import Ticker
 from .batch import FOREIGN, ROWS, Decoded, Integers, Rejected, Rows, Scratch
+from .binance_kernel import decode
 from .binance_usdm_fields import COIN_MARGINED, MAX_LEVELS, MAX_UNITS
-from .binance_usdm_kernel import decode
 from .binance_usdm_messages import (
     DEPTH_LIMITS,
     IGNORED_EVENTS,
@@ -58,7 +58,7 @@ class Codec:
     """Turns frames of Binance USD-M into tape rows for the instruments of one universe."""
 
     compiled: ClassVar[Callable[..., int]] = decode
-    """Takes the frequent messages; see `binance_usdm_kernel.decode`."""
+    """Takes the frequent messages; see `binance_kernel.decode`."""
 
     def __init__(self, universe: Universe, *, kernel: bool = True) -> None:
         self.universe = universe

@@ -63,7 +63,9 @@ def in_units(p: int, value: int, units: int) -> tuple[int, int]:
 
 @leaf
 def time_ok(ms: int, recv_ns: int) -> bool:
-    return EARLIEST_MS < ms < LATEST_MS and abs(ms - recv_ns // 1_000_000) <= MAX_SKEW_MS
+    # Unsigned: to divide is a multiplication then, and no second one that looks whether a rest was negative.
+    received_ms = np.int64(np.uint64(recv_ns) // np.uint64(1_000_000))
+    return EARLIEST_MS < ms < LATEST_MS and abs(ms - received_ms) <= MAX_SKEW_MS
 
 
 @leaf

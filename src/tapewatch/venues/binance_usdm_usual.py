@@ -2,12 +2,15 @@
 
 Nothing is looked up or branched on where the next key is known beforehand: each is compared in one word and its value
 read behind it, at half the cost. At the first byte that is otherwise these give up, and the decoder of any order in
-`binance_usdm_kernel` reads the event from its beginning. Every rule of that decoder holds here too.
+`binance_kernel` reads the event from its beginning. Every rule of that decoder holds here too.
 
-    ,"E":1791391082024,"a":3478018549,"s":"BTCUSDT","p":"83434.40","q":"0.016","nq":"0.016","f":8154045700,
-     "l":8154045704,"T":1791391081874,"m":true,"st":1}                                              aggTrade
-    ,"u":11671659685961,"s":"BTCUSDT","ps":"BTCUSDT","b":"84551.00","B":"2.646","a":"84551.10","A":"3.120",
-     "T":1790526539021,"E":1790526539022,"st":1}                                                  bookTicker
+    {"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1791391082024,"a":3478018549,"s":"BTCUSDT","p":"83434.40",
+     "q":"0.016","nq":"0.016","f":8154045700,"l":8154045704,"T":1791391081874,"m":true,"st":1}}
+    {"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":11671659685961,"s":"BTCUSDT","ps":"BTCUSDT",
+     "b":"84551.00","B":"2.646","a":"84551.10","A":"3.120","T":1790526539021,"E":1790526539022,"st":1}}
+
+What makes a processor wait is a number's end, since all that follows is found from there. So a symbol is as long as in
+the stream's name, which also says where to look for it, and a price as long as the instrument's last one.
 """
 
 from __future__ import annotations
@@ -17,130 +20,198 @@ from numpy.typing import NDArray
 
 from ..compiled import Record, leaf
 from ..model.tape import Flag, Kind
-from .binance_usdm_fields import price_of, quantity_of, times_ok, units_ok
-from .scan import FAIL, Symbols, find_symbol, read_int, skip_string
-from .words import WORD, Text, below, byte_at, first, matches, non_digits, text, value_of, word_at
+from .binance_usdm_fields import in_units, times_ok, units_ok
+from .scan import FAIL, Symbols, find_from, known_shape, read_new_shape, read_number, read_shaped, slot_of
+from .words import MAX_TEXT, WORD, Text, below, byte_at, digits_at, matches, text, value_before, word_at
 
 _KIND_TRADE, _KIND_QUOTE = int(Kind.TRADE), int(Kind.QUOTE)
 _AGGREGATE, _SELL = int(Flag.AGGREGATE), int(Flag.SELL)
-_CLOSE = ord("}")
-_TAIL_DIGITS = 5
+_CLOSING, _CLOSE, _ZERO = ord('"'), ord("}"), ord("0")
+_MS_DIGITS = 13
+"""Digits of every time that is in range."""
+_LONGEST_NAME = MAX_TEXT
+"""Longer symbols, none as yet, are read in any order: two words tell whether one of these is another's."""
 
-_EVENT_TIME, _TIME, _ID, _UPDATE_ID = text(',"E":'), text(',"T":'), text(',"a":'), text(',"u":')
-_FIRST, _LAST, _PRICE, _QTY, _QTY2 = text(',"f":'), text(',"l":'), text(',"p":'), text(',"q":'), text(',"nq":')
-_SYMBOL, _PAIR = text(',"s":'), text(',"ps":')
-_BID, _BID_QTY, _ASK, _ASK_QTY = text(',"b":'), text(',"B":'), text(',"a":'), text(',"A":')
+USUAL_AGG_TRADE, USUAL_BOOK_TICKER = text('aggTrade","E":'), text('bookTicker","u":')
+_AGG_TRADE, _BOOK_TICKER = len("@aggTrade"), len("@bookTicker")
+_ID, _SYMBOL, _PRICE, _QTY, _QTY2 = text(',"a":'), text(',"s":"'), text('","p":"'), text('","q":"'), text('","nq":"')
+_FIRST, _LAST, _TIME, _EVENT_TIME = text('","f":'), text(',"l":'), text(',"T":'), text(',"E":')
+_PAIR, _BID, _BID_QTY = text('","ps":"'), text('","b":"'), text('","B":"')
+_ASK, _ASK_QTY, _QUOTE_TIME = text('","a":"'), text('","A":"'), text('","T":')
 _SOLD, _BOUGHT, _USD_MARGINED = text(',"m":true'), text(',"m":false'), text(',"st":1}')
 
 
 @leaf
-def usual_agg_trade(buf: NDArray[np.uint8], p: int, end: int, symbols: Symbols, row: Record) -> int:
-    """An aggTrade from the comma behind its ``e`` on: `row` filled and the position behind it, or FAIL."""
-    p, row.event_ms = _ms(buf, p, _EVENT_TIME)
-    p, row.id = _int(buf, p, _ID)
-    p, i = _instrument(buf, p, end, symbols)
-    p, row.price = _price(buf, p, _PRICE, symbols, i)
-    quantity = p + _QTY.length
-    p, row.qty = _quantity(buf, p, _QTY, symbols, i)
-    if p != FAIL and _is_repeated(buf, quantity, p):
-        row.qty2 = row.qty
-        p += _QTY2.length + p - quantity
-    else:
-        p, row.qty2 = _quantity(buf, p, _QTY2, symbols, i)
-    p, row.first_id = _int(buf, p, _FIRST)
-    p, row.last_id = _int(buf, p, _LAST)
-    p, row.ts_ms = _ms(buf, p, _TIME)
-    if p == FAIL or row.price == 0 or row.qty == 0 or not units_ok(row.price, row.qty):
+def usual_agg_trade(
+    buf: NDArray[np.uint8], p: int, name: int, name_end: int, recv_ns: int, symbols: Symbols, row: Record
+) -> int:
+    """An aggTrade from the number behind `USUAL_AGG_TRADE` on, of the stream whose name stands at `name`.
+
+    `row` filled and the position behind the event, or FAIL.
+    """
+    length = name_end - name - _AGG_TRADE
+    if not 0 < length <= _LONGEST_NAME:
         return FAIL
-    if not times_ok(row.event_ms, row.ts_ms, row.recv_ns):
+    slot = slot_of(symbols, buf, name, length)
+    p, event_ms = _ms(buf, p)
+    p, number = _int(buf, _behind(buf, p, _ID))
+    p = _behind(buf, p, _SYMBOL)
+    i = find_from(symbols, slot, buf, p, length) if p != FAIL else np.int64(-1)
+    if i < 0:
+        return FAIL
+    p, price = _price(buf, _behind(buf, p + length, _PRICE), symbols, i, _QTY)
+    decimals, units = symbols.grid[i, 3], symbols.grid[i, 2]
+    start = p
+    p, qty = _quantity(buf, p, decimals, units)
+    repeated = p + _QTY2.length
+    qty2 = qty
+    if _is_repeated(buf, start, p, repeated):
+        p = repeated + p - start
+    else:
+        p, qty2 = _quantity(buf, _behind(buf, p, _QTY2), decimals, units)
+    p, first_id = _int(buf, _behind(buf, p, _FIRST))
+    p, last_id = _int(buf, _behind(buf, p, _LAST))
+    p, ts_ms = _ms(buf, _behind(buf, p, _TIME))
+    if p == FAIL or price == 0 or qty == 0 or not (units_ok(price, qty) and times_ok(event_ms, ts_ms, recv_ns)):
         return FAIL
     sold = matches(buf, p, _SOLD)  # as likely as not: a choice between numbers costs no mispredicted branch
     if not sold | matches(buf, p, _BOUGHT):
         return FAIL
-    p = _end(buf, p + (_SOLD.length if sold else _BOUGHT.length))
-    if p != FAIL:
-        row.kind = _KIND_TRADE
-        row.flags = _AGGREGATE | (_SELL if sold else 0)
-        row.instrument = i
-    return p
+    row.kind = _KIND_TRADE
+    row.flags = _AGGREGATE | (_SELL if sold else 0)
+    row.instrument = i
+    row.recv_ns = recv_ns
+    row.event_ms = event_ms
+    row.ts_ms = ts_ms
+    row.id = number
+    row.first_id = first_id
+    row.last_id = last_id
+    row.prev_id = 0
+    row.price = price
+    row.qty = qty
+    row.price2 = 0
+    row.qty2 = qty2
+    _no_levels(row)
+    return _end(buf, p + (_SOLD.length if sold else _BOUGHT.length))
 
 
 @leaf
-def usual_book_ticker(buf: NDArray[np.uint8], p: int, end: int, symbols: Symbols, row: Record) -> int:
-    """A bookTicker from the comma behind its ``e`` on: `row` filled and the position behind it, or FAIL."""
-    p, row.id = _int(buf, p, _UPDATE_ID)
-    p, i = _instrument(buf, p, end, symbols)
-    if p != FAIL and matches(buf, p, _PAIR):
-        p = skip_string(buf, p + _PAIR.length, end)
-    p, row.price = _price(buf, p, _BID, symbols, i)
-    p, row.qty = _quantity(buf, p, _BID_QTY, symbols, i)
-    p, row.price2 = _price(buf, p, _ASK, symbols, i)
-    p, row.qty2 = _quantity(buf, p, _ASK_QTY, symbols, i)
-    p, row.ts_ms = _ms(buf, p, _TIME)
-    p, row.event_ms = _ms(buf, p, _EVENT_TIME)
-    if p == FAIL or not times_ok(row.event_ms, row.ts_ms, row.recv_ns):
+def usual_book_ticker(
+    buf: NDArray[np.uint8], p: int, name: int, name_end: int, recv_ns: int, symbols: Symbols, row: Record
+) -> int:
+    """A bookTicker from the number behind `USUAL_BOOK_TICKER` on: as `usual_agg_trade`."""
+    length = name_end - name - _BOOK_TICKER
+    if not 0 < length <= _LONGEST_NAME:
         return FAIL
-    if not (units_ok(row.price, row.qty) and units_ok(row.price2, row.qty2)):
+    slot = slot_of(symbols, buf, name, length)
+    p, number = _int(buf, p)
+    symbol = _behind(buf, p, _SYMBOL)
+    i = find_from(symbols, slot, buf, symbol, length) if symbol != FAIL else np.int64(-1)
+    if i < 0:
         return FAIL
-    p = _end(buf, p)
-    if p != FAIL:
-        row.kind = _KIND_QUOTE
-        row.instrument = i
-    return p
+    p = symbol + length
+    if matches(buf, p, _PAIR) and _is_same(buf, symbol, p + _PAIR.length, length):
+        p += _PAIR.length + length
+    decimals, units = symbols.grid[i, 3], symbols.grid[i, 2]
+    p, bid = _price(buf, _behind(buf, p, _BID), symbols, i, _BID_QTY)
+    p, bid_lots = _quantity(buf, p, decimals, units)
+    p, ask = _price(buf, _behind(buf, p, _ASK), symbols, i, _ASK_QTY)
+    p, ask_lots = _quantity(buf, p, decimals, units)
+    p, ts_ms = _ms(buf, _behind(buf, p, _QUOTE_TIME))
+    p, event_ms = _ms(buf, _behind(buf, p, _EVENT_TIME))
+    if p == FAIL or not (units_ok(bid, bid_lots) and units_ok(ask, ask_lots) and times_ok(event_ms, ts_ms, recv_ns)):
+        return FAIL
+    row.kind = _KIND_QUOTE
+    row.flags = 0
+    row.instrument = i
+    row.recv_ns = recv_ns
+    row.event_ms = event_ms
+    row.ts_ms = ts_ms
+    row.id = number
+    row.first_id = 0
+    row.last_id = 0
+    row.prev_id = 0
+    row.price = bid
+    row.qty = bid_lots
+    row.price2 = ask
+    row.qty2 = ask_lots
+    _no_levels(row)
+    return _end(buf, p)
 
 
 @leaf
-def _int(buf: NDArray[np.uint8], p: int, key: Text) -> tuple[int, int]:
-    """The whole number behind `key`, if that stands at `p`."""
-    if p == FAIL or not matches(buf, p, key):
-        return FAIL, np.int64(0)
-    return read_int(buf, p + key.length)
+def _no_levels(row: Record) -> None:
+    row.level_at = 0
+    row.bids = 0
+    row.asks = 0
+    row.reserved = 0
 
 
 @leaf
-def _ms(buf: NDArray[np.uint8], p: int, key: Text) -> tuple[int, int]:
-    """The time behind `key`: 13 digits, as all have that are in range. What stands behind it the caller compares."""
-    if p == FAIL or not matches(buf, p, key):
-        return FAIL, np.int64(0)
-    p += key.length
-    head, tail = word_at(buf, p), word_at(buf, p + WORD)
-    if first(non_digits(head)) != WORD or first(non_digits(tail)) != _TAIL_DIGITS:
-        return FAIL, np.int64(0)
-    return p + WORD + _TAIL_DIGITS, value_of(head, WORD) * 10**_TAIL_DIGITS + value_of(tail, _TAIL_DIGITS)
+def _behind(buf: NDArray[np.uint8], p: int, wanted: Text) -> int:
+    """The position behind `wanted`, if that stands at `p`."""
+    return p + wanted.length if p != FAIL and matches(buf, p, wanted) else FAIL
 
 
 @leaf
-def _price(buf: NDArray[np.uint8], p: int, key: Text, symbols: Symbols, i: int) -> tuple[int, int]:
-    if p == FAIL or not matches(buf, p, key):
+def _ms(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
+    """The time at `p`. What stands behind it the caller compares."""
+    if p == FAIL or digits_at(buf, p) != _MS_DIGITS:
         return FAIL, np.int64(0)
-    return price_of(buf, p + key.length, symbols, i)
+    return p + _MS_DIGITS, value_before(buf, p + _MS_DIGITS, _MS_DIGITS)
 
 
 @leaf
-def _quantity(buf: NDArray[np.uint8], p: int, key: Text, symbols: Symbols, i: int) -> tuple[int, int]:
-    if p == FAIL or not matches(buf, p, key):
+def _int(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
+    """The whole number at `p`, up to 15 digits. What stands behind it the caller compares."""
+    if p == FAIL:
         return FAIL, np.int64(0)
-    return quantity_of(buf, p + key.length, symbols, i)
+    digits = digits_at(buf, p)
+    if (digits == 0) | (digits == MAX_TEXT) | (byte_at(buf, p) == _ZERO):
+        return FAIL, np.int64(0)
+    return p + digits, value_before(buf, p + digits, digits)
 
 
 @leaf
-def _is_repeated(buf: NDArray[np.uint8], start: int, p: int) -> bool:
-    """Whether `nq` at `p` says what stands from `start` up to there, as it does unless an RPI order took part."""
-    length, again = p - start, p + _QTY2.length
-    if length > WORD or not matches(buf, p, _QTY2):
+def _price(buf: NDArray[np.uint8], p: int, symbols: Symbols, i: int, following: Text) -> tuple[int, int]:
+    """The price at `p`, in ticks, and the position behind what has to follow it."""
+    if p == FAIL:
+        return FAIL, np.int64(0)
+    shape = known_shape(symbols, i)
+    end = p + shape.length
+    value = read_shaped(buf, p, shape) if shape.length and matches(buf, end, following) else np.int64(FAIL)
+    if value == FAIL:
+        end, value = read_new_shape(buf, p - 1, symbols, i)
+        end = FAIL if end == FAIL or not matches(buf, end - 1, following) else end - 1
+    end, value = in_units(end, value, symbols.grid[i, 0])
+    return end + following.length if end != FAIL else FAIL, value
+
+
+@leaf
+def _quantity(buf: NDArray[np.uint8], p: int, decimals: int, units: int) -> tuple[int, int]:
+    """The quantity at `p`, in lots, and the position of the quote behind it."""
+    if p == FAIL:
+        return FAIL, np.int64(0)
+    p, value = read_number(buf, p, decimals, _CLOSING)
+    p, value = in_units(p, value, units)
+    return p - 1 if p != FAIL else FAIL, value
+
+
+@leaf
+def _is_repeated(buf: NDArray[np.uint8], start: int, p: int, again: int) -> bool:
+    """Whether `nq` says what stands from `start` to `p`, as it does unless an RPI order took part."""
+    if p == FAIL or p - start > WORD or not matches(buf, p, _QTY2):
         return False
-    return bool((word_at(buf, start) ^ word_at(buf, again)) & below(length) == 0)
+    return bool((word_at(buf, start) ^ word_at(buf, again)) & below(p - start) == 0)
 
 
 @leaf
-def _instrument(buf: NDArray[np.uint8], p: int, end: int, symbols: Symbols) -> tuple[int, int]:
-    """The instrument whose symbol stands at `p`; FAIL where it is none of ours."""
-    if p == FAIL or not matches(buf, p, _SYMBOL):
-        return FAIL, np.int64(-1)
-    start = p + _SYMBOL.length
-    p = skip_string(buf, start, end)
-    i = np.int64(-1) if p == FAIL else find_symbol(symbols, buf, start + 1, p - 1)
-    return (FAIL, i) if i < 0 else (p, i)
+def _is_same(buf: NDArray[np.uint8], one: int, other: int, length: int) -> bool:
+    """Whether the same `length` bytes stand at two places."""
+    part = min(length, WORD)
+    head = word_at(buf, one) ^ word_at(buf, other)
+    tail = word_at(buf, one + length - part) ^ word_at(buf, other + length - part)
+    return bool((head | tail) & below(part) == 0)
 
 
 @leaf

@@ -10,6 +10,7 @@ no quote there, and stops.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from ..compiled import kernel, leaf
 from ..model.instrument import Instrument
 from .words import (
+    MAX_TEXT,
     SPAN,
     WORD,
     below,
@@ -47,6 +49,8 @@ _e, _E = ord("e"), ord("E")
 _ALL, _NONE = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0)
 _TRUE, _FALSE, _NULL = text("true"), text("false"), text("null")
 _HASH_1, _HASH_2, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(32)
+_HASH_3, _SMALL = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0x2020202020202020)
+_is_escaped = re.compile(rb'[\0-\x1f"\\]').search
 MAX_NUMBER_BYTES = 40
 """Longer numbers, zeros all of them behind the last digit that matters, are left to the general decoder."""
 
@@ -323,7 +327,7 @@ def index_symbols(instruments: list[Instrument]) -> Symbols:
 
 
 def index_names(names: list[bytes]) -> Symbols:
-    """Build the table of any names; those that are too long for it are never found in it."""
+    """Build the table of any names; those too long for it, or that JSON would escape, are never found in it."""
     size = 64
     while size < 4 * len(names):
         size *= 2
@@ -335,11 +339,11 @@ def index_names(names: list[bytes]) -> Symbols:
         shapes=np.zeros(len(names), SHAPE),
     )
     for number, name in enumerate(names):
-        if not 0 < len(name) <= NAME_BYTES:
+        if not 0 < len(name) <= NAME_BYTES or _is_escaped(name):
             continue
         table.names[number] = np.frombuffer(name.ljust(NAME_BYTES, b"\0"), np.uint64)
         table.lengths[number] = len(name)
-        slot = int(_slot(np.frombuffer(name + bytes(PADDING), np.uint8), 0, len(name), size))
+        slot = int(slot_of(table, np.frombuffer(name + bytes(PADDING), np.uint8), 0, len(name)))
         while table.slots[slot] >= 0:
             slot = (slot + 1) & (size - 1)
         table.slots[slot] = number
@@ -347,24 +351,30 @@ def index_names(names: list[bytes]) -> Symbols:
 
 
 @leaf
-def _slot(buf: NDArray[np.uint8], start: int, length: int, size: int) -> int:
-    """Where the table of `size` slots begins to look for a name: a hash of its words, the last one overlapping."""
+def slot_of(table: Symbols, buf: NDArray[np.uint8], start: int, length: int) -> int:
+    """Where the table begins to look for a name, in whichever case it is written: a hash of its first, middle and
+    last word.
+    """
     part = min(length, WORD)
-    head = head_of(word_at(buf, start), part)
-    tail = head_of(word_at(buf, start + length - part), part)
-    h = head * _HASH_1 ^ tail * _HASH_2
-    for at in range(start + WORD, start + length - WORD, WORD):
-        h = (h ^ word_at(buf, at)) * _HASH_1
-    return np.int64((h ^ (h >> _HALF)) & np.uint64(size - 1))
+    head = head_of(word_at(buf, start), part) | _SMALL
+    middle = head_of(word_at(buf, start + (length - part) // 2), part) | _SMALL
+    tail = head_of(word_at(buf, start + length - part), part) | _SMALL
+    h = head * _HASH_1 ^ middle * _HASH_3 ^ tail * _HASH_2
+    return np.int64((h ^ (h >> _HALF)) & np.uint64(len(table.slots) - 1))
 
 
 @leaf
 def find_symbol(table: Symbols, buf: NDArray[np.uint8], start: int, stop: int) -> int:
     """Instrument whose symbol stands at buf[start:stop], or -1."""
     length = stop - start
-    if length == 0 or length > NAME_BYTES:
+    if length <= 0 or length > NAME_BYTES:
         return -1
-    slot = _slot(buf, start, length, len(table.slots))
+    return find_from(table, slot_of(table, buf, start, length), buf, start, length)
+
+
+@leaf
+def find_from(table: Symbols, slot: int, buf: NDArray[np.uint8], start: int, length: int) -> int:
+    """Instrument whose symbol is the `length` bytes at `start`, or -1. A wrong `slot` finds nothing."""
     while table.slots[slot] >= 0:
         i = np.int64(table.slots[slot])
         if table.lengths[i] == length and _is_named(table, i, buf, start, length):
@@ -379,6 +389,12 @@ def _is_named(table: Symbols, i: int, buf: NDArray[np.uint8], start: int, length
     name = table.names[i]
     strange = (word_at(buf, start) ^ name[0]) & below(min(length, WORD))
     strange |= (word_at(buf, start + WORD) ^ name[1]) & (below(min(length - WORD, WORD)) if length > WORD else _NONE)
+    return bool(strange == 0) and (length <= MAX_TEXT or _ends_like(name, buf, start, length))
+
+
+@kernel
+def _ends_like(name: NDArray[np.uint64], buf: NDArray[np.uint8], start: int, length: int) -> bool:
     for k in range(2, (length + WORD - 1) // WORD):
-        strange |= (word_at(buf, start + k * WORD) ^ name[k]) & below(min(length - k * WORD, WORD))
-    return bool(strange == 0)
+        if (word_at(buf, start + k * WORD) ^ name[k]) & below(min(length - k * WORD, WORD)) != 0:
+            return False
+    return True

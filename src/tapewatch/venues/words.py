@@ -22,6 +22,7 @@ intrinsic: Any = _intrinsic
 WORD = 8
 SPAN = 32
 MAX_TEXT = 2 * WORD
+_EIGHT_DIGITS = 10**WORD
 
 _ONES = np.uint64(0x0101010101010101)
 _HIGHS = np.uint64(0x8080808080808080)
@@ -35,6 +36,9 @@ _PAIRS_1 = np.uint64(0x000F424000000064)
 _PAIRS_2 = np.uint64(0x0000271000000001)
 
 _POWERS = np.array([10**k for k in range(19)], np.int64)
+_LAST = np.array([256**WORD - 256 ** max(WORD - k, 0) for k in range(MAX_TEXT + 1)], np.uint64)
+"""Masks of the last k bytes of a word, all of it from 8 on."""
+_LAST_BUT_A_WORD = np.array([int(_LAST[max(k - WORD, 0)]) for k in range(MAX_TEXT + 1)], np.uint64)
 
 
 class Text(NamedTuple):
@@ -95,6 +99,23 @@ def plain_bytes(_: Any, buf: Any, p: Any) -> Any:
             special = builder.or_(special, builder.icmp_unsigned("==", these, ir.Constant(kind, [byte] * SPAN)))
         mask = builder.zext(builder.bitcast(special, ir.IntType(SPAN)), ir.IntType(64))
         beyond = builder.or_(mask, ir.Constant(ir.IntType(64), 1 << SPAN))
+        return builder.cttz(beyond, ir.Constant(ir.IntType(1), 1))
+
+    return numba.int64(buf, numba.int64), generate
+
+
+@intrinsic
+def digits_at(_: Any, buf: Any, p: Any) -> Any:
+    """How many decimal digits stand in a row from `p`, at most `MAX_TEXT`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        kind = ir.VectorType(ir.IntType(8), MAX_TEXT)
+        address = builder.bitcast(builder.gep(array.data, [args[1]]), kind.as_pointer())
+        values = builder.sub(builder.load(address, align=1), ir.Constant(kind, [ord("0")] * MAX_TEXT))
+        others = builder.icmp_unsigned(">", values, ir.Constant(kind, [9] * MAX_TEXT))
+        mask = builder.zext(builder.bitcast(others, ir.IntType(MAX_TEXT)), ir.IntType(64))
+        beyond = builder.or_(mask, ir.Constant(ir.IntType(64), 1 << MAX_TEXT))
         return builder.cttz(beyond, ir.Constant(ir.IntType(1), 1))
 
     return numba.int64(buf, numba.int64), generate
@@ -165,7 +186,23 @@ def non_digits(word: int) -> int:
 @leaf
 def value_of(word: int, digits: int) -> int:
     """Number that the first `digits` bytes, 1 to 8 decimal digits, spell."""
-    x = (word ^ _ZEROS) << np.uint64(8 * (WORD - digits))
+    return _eight((word ^ _ZEROS) << np.uint64(8 * (WORD - digits)))
+
+
+@leaf
+def value_before(buf: NDArray[np.uint8], p: int, digits: int) -> int:
+    """Number that the `digits` bytes before `p`, 0 to 16 decimal digits, spell. Sixteen bytes before it are looked at.
+
+    Numbers shorter and longer than a word come in turns: what does not belong to this one is masked, not branched on.
+    """
+    low = (word_at(buf, p - WORD) ^ _ZEROS) & _LAST[np.uint64(digits)]
+    high = (word_at(buf, p - MAX_TEXT) ^ _ZEROS) & _LAST_BUT_A_WORD[np.uint64(digits)]
+    return _eight(high) * _EIGHT_DIGITS + _eight(low)
+
+
+@leaf
+def _eight(x: int) -> int:
+    """Number of the eight digits that are the bytes of a word, the first one lowest."""
     x = x * _TEN + (x >> _BYTE)
     return np.int64((((x & _PAIRS) * _PAIRS_1) + (((x >> _TWO_BYTES) & _PAIRS) * _PAIRS_2)) >> _HALF)
 

@@ -1,8 +1,12 @@
-"""Compiled decoder of the frequent Binance USD-M messages: frame bytes straight into tape rows.
+"""Compiled decoder of the frequent Binance messages: frame bytes straight into tape rows.
 
 Understands wrapped aggTrade, trade, depthUpdate, bookTicker, markPriceUpdate (single or array) and forceOrder exactly
 as the venue writes them, keys in any order behind ``e``. It gives up at the first frame it does not understand, having
 changed nothing for it; `binance_usdm_codec` then decodes that frame with the general decoder and goes on.
+
+Spot has the first four, its trades with the futures' keys. Its diffs have no `pu` and no time of the matching engine,
+its quotes neither name nor time: their times are left at zero for the codec to fill in. Which of both is decoded is a
+constant where this is compiled, so that none pays for the other.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from .binance_usdm_fields import (
     times_ok,
     units_ok,
 )
-from .binance_usdm_usual import usual_agg_trade, usual_book_ticker
+from .binance_usdm_usual import USUAL_AGG_TRADE, USUAL_BOOK_TICKER, usual_agg_trade, usual_book_ticker
 from .scan import (
     FAIL,
     Symbols,
@@ -42,8 +46,9 @@ from .scan import (
 from .words import byte_at, matches, text, word_at
 
 _STREAM = text('{"stream":"')
-_DATA = text('","data":')
-_EVENT = text('{"e":"')
+_DATA, _DATA_LIST = text('","data":{"e":"'), text('","data":[{"e":"')
+_DATA_QUOTE = text('","data":{"u":')
+_NEXT_EVENT = text(',{"e":"')
 _AGG_TRADE = text('aggTrade"')
 _TRADE = text('trade"')
 _DEPTH_UPDATE = text('depthUpdate"')
@@ -64,7 +69,7 @@ _ONE_LETTER, _ONE_LETTER_MASK = _word(b',"\0":'), _word(b"\xff\xff\0\xff\xff")
 _TWO_LETTERS, _TWO_LETTERS_MASK = _word(b',"\0\0":'), _word(b"\xff\xff\0\0\xff\xff")
 
 _QUOTE, _COMMA, _COLON = ord('"'), ord(","), ord(":")
-_OPEN, _CLOSE, _OPEN_LIST, _CLOSE_LIST = ord("{"), ord("}"), ord("["), ord("]")
+_CLOSE, _OPEN_LIST, _CLOSE_LIST = ord("}"), ord("["), ord("]")
 _AT, _BANG = ord("@"), ord("!")
 _e_T, _e_E, _e_S, _e_s, _e_U, _e_u = (ord(c) for c in "TESsUu")
 _e_b, _e_a, _e_B, _e_A, _e_p, _e_q = (ord(c) for c in "baBApq")
@@ -94,11 +99,41 @@ def decode(
     `recv_ns` has one time for all frames or one for each. `rows` and `levels` have room for whatever `buf` can hold;
     `counts` says how much of them is used.
     """
+    return _decode(buf, ends, recv_ns, first, symbols, rows, levels, counts, False)
+
+
+@kernel
+def decode_spot(
+    buf: NDArray[np.uint8],
+    ends: NDArray[np.int64],
+    recv_ns: NDArray[np.int64],
+    first: int,
+    symbols: Symbols,
+    rows: NDArray[np.void],
+    levels: NDArray[np.void],
+    counts: NDArray[np.int64],
+) -> int:
+    """As `decode`, for the frames of spot."""
+    return _decode(buf, ends, recv_ns, first, symbols, rows, levels, counts, True)
+
+
+@leaf
+def _decode(
+    buf: NDArray[np.uint8],
+    ends: NDArray[np.int64],
+    recv_ns: NDArray[np.int64],
+    first: int,
+    symbols: Symbols,
+    rows: NDArray[np.void],
+    levels: NDArray[np.void],
+    counts: NDArray[np.int64],
+    spot: bool,
+) -> int:
     for k in range(first, len(ends)):
         start = ends[k - 1] if k else np.int64(0)
         row_mark, level_mark, foreign_mark = counts[ROWS], counts[LEVELS], counts[FOREIGN]
         received = recv_ns[min(k, len(recv_ns) - 1)]
-        if not _frame(buf, start, ends[k], received, symbols, rows, levels, counts):
+        if not _frame(buf, start, ends[k], received, symbols, rows, levels, counts, spot):
             counts[ROWS], counts[LEVELS], counts[FOREIGN] = row_mark, level_mark, foreign_mark
             return k
     return len(ends)
@@ -114,25 +149,37 @@ def _frame(
     rows: NDArray[np.void],
     levels: NDArray[np.void],
     counts: NDArray[np.int64],
+    spot: bool,
 ) -> bool:
-    """One wrapped frame: {"stream":"…","data":…}."""
+    """One wrapped frame: {"stream":"…","data":…} with one event or a list of them."""
     if not matches(buf, p, _STREAM):
         return False
     name = p + _STREAM.length
     p = skip_string(buf, name - 1, end)
-    if p == FAIL or not matches(buf, p - 1, _DATA):
+    if p == FAIL:
         return False
     name_end = p - 1
-    p += _DATA.length - 1
-    if byte_at(buf, p) != _OPEN_LIST:
-        p = _event(buf, p, end, name, name_end, recv_ns, symbols, rows, levels, counts)
-        return p != FAIL and p == end - 1 and byte_at(buf, p) == _CLOSE
+    listed = not spot and matches(buf, name_end, _DATA_LIST)
+    nameless = spot and matches(buf, name_end, _DATA_QUOTE)
+    if not listed and not nameless and not matches(buf, name_end, _DATA):
+        return False
+    p = name_end + (_DATA_LIST.length if listed else _DATA.length)
     while True:
-        p = _event(buf, p + 1, end, name, name_end, recv_ns, symbols, rows, levels, counts)
+        if nameless:
+            p = _spot_quote(buf, name_end + _DATA_QUOTE.length, end, recv_ns, symbols, rows, counts)
+        else:
+            p = _event(buf, p, end, name, name_end, recv_ns, symbols, rows, levels, counts, spot)
         if p == FAIL:
             return False
-        if byte_at(buf, p) != _COMMA:
-            return byte_at(buf, p) == _CLOSE_LIST and p + 1 == end - 1 and byte_at(buf, p + 1) == _CLOSE
+        if not listed:
+            break
+        if byte_at(buf, p) == _CLOSE_LIST:
+            p += 1
+            break
+        if not matches(buf, p, _NEXT_EVENT):
+            return False
+        p += _NEXT_EVENT.length
+    return p == end - 1 and byte_at(buf, p) == _CLOSE
 
 
 @leaf
@@ -147,35 +194,33 @@ def _event(
     rows: NDArray[np.void],
     levels: NDArray[np.void],
     counts: NDArray[np.int64],
+    spot: bool,
 ) -> int:
-    """One event object; returns the position behind it."""
-    if not matches(buf, p, _EVENT):
-        return FAIL
-    p += _EVENT.length
+    """One event object from its kind on; returns the position behind it."""
     row = rows[counts[ROWS]]
+    after = np.int64(FAIL)
+    if not spot and matches(buf, p, USUAL_AGG_TRADE):
+        after = usual_agg_trade(buf, p + USUAL_AGG_TRADE.length, name, name_end, recv_ns, symbols, row)
+    elif not spot and matches(buf, p, USUAL_BOOK_TICKER):
+        after = usual_book_ticker(buf, p + USUAL_BOOK_TICKER.length, name, name_end, recv_ns, symbols, row)
+    if after != FAIL:
+        counts[ROWS] += 1
+        return after
     _blank(row, recv_ns)
-    many = byte_at(buf, name) == _BANG
     if matches(buf, p, _DEPTH_UPDATE):
         if not _is_diff_stream(buf, name, name_end):
             return FAIL
-        return _depth(buf, p + _DEPTH_UPDATE.length, end, symbols, row, levels, counts)
+        return _depth(buf, p + _DEPTH_UPDATE.length, end, symbols, row, levels, counts, spot)
     if matches(buf, p, _AGG_TRADE):
-        p += _AGG_TRADE.length
-        after = usual_agg_trade(buf, p, end, symbols, row)
-        if after == FAIL:
-            return _trade(buf, p, end, _e_a, symbols, row, counts)
-        counts[ROWS] += 1
-        return after
-    if matches(buf, p, _BOOK_TICKER):
-        p += _BOOK_TICKER.length
-        after = usual_book_ticker(buf, p, end, symbols, row)
-        if after == FAIL:
-            return _quote(buf, p, end, symbols, row, counts)
-        counts[ROWS] += 1
-        return after
+        return _trade(buf, p + _AGG_TRADE.length, end, _e_a, symbols, row, counts)
     if matches(buf, p, _TRADE):
         return _trade(buf, p + _TRADE.length, end, _e_t, symbols, row, counts)
+    if spot:
+        return FAIL
+    if matches(buf, p, _BOOK_TICKER):
+        return _quote(buf, p + _BOOK_TICKER.length, end, 0, symbols, row, counts)
     if matches(buf, p, _MARK_PRICE):
+        many = byte_at(buf, name) == _BANG
         return _mark(buf, p + _MARK_PRICE.length, end, many, symbols, row, counts)
     if matches(buf, p, _FORCE_ORDER):
         return _liquidation(buf, p + _FORCE_ORDER.length, end, symbols, row, counts)
@@ -332,7 +377,7 @@ def _trade(
 @leaf
 def _depth(
     buf: NDArray[np.uint8], p: int, end: int, symbols: Symbols, row: Record, levels: NDArray[np.void],
-    counts: NDArray[np.int64],
+    counts: NDArray[np.int64], spot: bool,
 ) -> int:  # fmt: skip
     """depthUpdate; the symbol and the bids have to come before the asks, as they always do."""
     i = np.int64(-1)
@@ -366,16 +411,16 @@ def _depth(
         elif key == _e_u:
             p, row.last_id = read_int(buf, p)
             bit = 16
-        elif key == _PU:
+        elif key == _PU and not spot:
             p, row.prev_id = read_int(buf, p)
             bit = 32
         elif key == _e_E:
             p, row.event_ms = read_int(buf, p)
             bit = 64
-        elif key == _e_T:
+        elif key == _e_T and not spot:
             p, row.ts_ms = read_int(buf, p)
             bit = 128
-        elif key == _ST:
+        elif key == _ST and not spot:
             p, kind = read_int(buf, p)
             if kind == COIN_MARGINED:
                 return FAIL
@@ -387,9 +432,15 @@ def _depth(
         if p == FAIL or (bit and seen & bit):
             return FAIL
         seen |= bit
-    if not times_ok(row.event_ms, row.ts_ms, row.recv_ns):
+    if spot:
+        row.prev_id = row.first_id - 1
+        row.ts_ms = row.event_ms
+        if not 0 < row.first_id <= row.last_id:
+            return FAIL
+    wanted = 95 if spot else 255
+    if seen & wanted != wanted or n_bids + n_asks > MAX_LEVELS:
         return FAIL
-    if seen & 255 != 255 or n_bids + n_asks > MAX_LEVELS:
+    if not times_ok(row.event_ms, row.ts_ms, row.recv_ns):
         return FAIL
     row.kind = _KIND_DEPTH
     row.instrument = i
@@ -458,13 +509,14 @@ def _quote(
     buf: NDArray[np.uint8],
     p: int,
     end: int,
+    seen: int,
     symbols: Symbols,
     row: Record,
     counts: NDArray[np.int64],
 ) -> int:
-    """A bookTicker event."""
+    """A bookTicker event. `seen` are the keys that need not come: those of the times, where the venue tells none."""
     i = np.int64(-1)
-    seen = 0
+    timed = seen == 0
     while byte_at(buf, p) != _CLOSE:
         p, key = _key(buf, p, end)
         if p == FAIL:
@@ -491,13 +543,13 @@ def _quote(
         elif key == _e_u:
             p, row.id = read_int(buf, p)
             bit = 32
-        elif key == _e_T:
+        elif key == _e_T and timed:
             p, row.ts_ms = read_int(buf, p)
             bit = 64
-        elif key == _e_E:
+        elif key == _e_E and timed:
             p, row.event_ms = read_int(buf, p)
             bit = 128
-        elif key == _ST:
+        elif key == _ST and timed:
             p, kind = read_int(buf, p)
             if kind == COIN_MARGINED:
                 return FAIL
@@ -511,7 +563,7 @@ def _quote(
         seen |= bit
     if seen & 255 != 255 or i < 0:
         return FAIL
-    if not times_ok(row.event_ms, row.ts_ms, row.recv_ns):
+    if timed and not times_ok(row.event_ms, row.ts_ms, row.recv_ns):
         return FAIL
     if not (units_ok(row.price, row.qty) and units_ok(row.price2, row.qty2)):
         return FAIL
@@ -519,6 +571,23 @@ def _quote(
     row.instrument = i
     counts[ROWS] += 1
     return p + 1
+
+
+@leaf
+def _spot_quote(
+    buf: NDArray[np.uint8],
+    p: int,
+    end: int,
+    recv_ns: int,
+    symbols: Symbols,
+    rows: NDArray[np.void],
+    counts: NDArray[np.int64],
+) -> int:
+    """A bookTicker of spot from its id on, which comes first and says what it is."""
+    row = rows[counts[ROWS]]
+    _blank(row, recv_ns)
+    p, row.id = read_int(buf, p)
+    return _quote(buf, p, end, 32 | 64 | 128, symbols, row, counts) if p != FAIL else FAIL
 
 
 @leaf
