@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tapewatch import compiled
@@ -76,3 +77,15 @@ def test_the_same_sources_elsewhere_are_not_compiled_again() -> None:
         package, kept_in = said.stdout.split()
     assert Path(package) == copy
     assert kept_in == str(compiled.cache_folder("tapewatch.venues.binance_kernel"))
+
+
+def test_records_of_a_line_lie_in_one_line() -> None:
+    """A record that begins or ends within a cache line costs one fetch more, in every row of the tape."""
+    dtype = compiled.whole_lines(("number", np.int64), ("near", np.int32, (2,)), ("prices", np.int64, (7,)))
+    assert (dtype.itemsize, dtype["near"].shape) == (128, (2,))
+    for shape in (3, (5, 7)):
+        records = compiled.zeros(shape, dtype)
+        plain = np.zeros(shape, dtype)
+        assert records.ctypes.data % 64 == 0
+        assert compiled.typeof(records) == compiled.typeof(plain)
+        assert records.tobytes() == plain.tobytes()

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import hashlib
+import math
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba.core import config as _config
 from numba.core.caching import FunctionCache, IndexDataCacheFile, _CacheLocator
@@ -33,6 +35,7 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 from numba.extending import intrinsic as _intrinsic
+from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 PACKAGE = Path(__file__).parent
@@ -276,8 +279,24 @@ def entry(function: Callable[..., object], *arguments: object) -> Callable[..., 
 
 
 CACHE_LINE = 64
-FETCHED_LINES = 3
+FETCHED_LINES = 2
 """Records are fetched to this length: what is used of every one stands at its head."""
+
+
+def whole_lines(*fields: tuple[Any, ...]) -> np.dtype[np.void]:
+    """The dtype of records that end where a line of the processor's cache does, in arrays made by `zeros`."""
+    packed = np.dtype(list(fields))
+    formats = [packed[name] for name in packed.names or ()]
+    size = -(-packed.itemsize // CACHE_LINE) * CACHE_LINE
+    return np.dtype({"names": list(packed.names or ()), "formats": formats, "itemsize": size})
+
+
+def zeros(shape: int | tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """As `np.zeros`, beginning where a cache line does: a record of one line then lies in one, and not in two."""
+    size = math.prod(shape if isinstance(shape, tuple) else (shape,)) * dtype.itemsize
+    room = np.zeros(size + CACHE_LINE, np.uint8)
+    start = -room.ctypes.data % CACHE_LINE
+    return room[start : start + size].view(dtype).reshape(shape)
 
 
 @intrinsic

@@ -91,11 +91,12 @@ def _apply(
     Diffs that were applied and have to be kept are noted in `kept`: how many, then their rows.
     """
     for r in range(start, len(rows)):
-        row = rows[r]
+        row = rows[np.uint64(r)]
+        i = np.uint32(row.instrument)  # no index here is negative: unsigned, it costs no look whether it is
         if r + ROWS_AHEAD < len(rows):
-            _fetch(rows[r + ROWS_AHEAD], levels, books, flow, quote)
-        if r + CELLS_AHEAD < len(rows) and rows[r + CELLS_AHEAD].kind == 1:
-            fetch_cells(flow, rows[r + CELLS_AHEAD].instrument, rows[r + CELLS_AHEAD].ts_ms)
+            _fetch(rows[np.uint64(r + ROWS_AHEAD)], levels, books, flow, quote)
+        if r + CELLS_AHEAD < len(rows):
+            fetch_cells(flow, rows[np.uint64(r + CELLS_AHEAD)])
         if row.event_ms >= watch.due[0]:
             return BEAT, r
         if row.kind == 1:
@@ -106,9 +107,9 @@ def _apply(
             if needs_hole(flow, row):
                 return MORE_HOLES, r
             _pass_time(flow, clock, row.event_ms)
-            _trade(row, books, flow)
+            _trade(row, books, flow, clock)
         elif row.kind == 2:
-            book = books.books[row.instrument]
+            book = books.books[i]
             book.received += 1
             if book.state == OFF:
                 book.ignored += 1
@@ -132,13 +133,13 @@ def _apply(
                 kept[0] += 1
                 kept[kept[0]] = r
             _pass_time(flow, clock, row.event_ms)
-            ladder.set_levels(books, row.instrument, levels, row.level_at, row.bids, row.asks)
+            ladder.set_levels(books, i, levels, row.level_at, row.bids, row.asks)
             book.last_id = row.last_id
             book.event_ms = row.event_ms
             book.ts_ms = row.ts_ms
             book.applied += 1
             if book.watched:
-                ladder.sum_top_change(books, row.instrument, row.prev_id, TOP_LEVELS)
+                ladder.sum_top_change(books, i, row.prev_id, TOP_LEVELS)
             if _needs_a_look(book):
                 return ATTEND, r
         else:
@@ -149,7 +150,7 @@ def _apply(
                 on_mark(quote, row)
             elif row.kind == 5:
                 on_liquidation(quote, row)
-        if watch.studied[row.instrument]:
+        if watch.studied[i]:
             return STUDY, r
     return DONE, len(rows)
 
@@ -157,7 +158,7 @@ def _apply(
 @leaf
 def _fetch(row: Record, levels: NDArray[np.void], books: Ladders, flow: Flow, quote: Quotes) -> None:
     """Begin to fetch what a row will change: with hundreds of instruments little of it is in the processor's cache."""
-    i = row.instrument
+    i = np.uint32(row.instrument)
     if row.kind == 2:
         ladder.fetch_levels(books, i, levels, row.level_at, row.level_at + row.bids + row.asks)
     elif row.kind == 1:
@@ -186,10 +187,10 @@ def _pass_time(flow: Flow, clock: Clock, event_ms: int) -> None:
 
 
 @leaf
-def _trade(row: Record, books: Ladders, flow: Flow) -> None:
+def _trade(row: Record, books: Ladders, flow: Flow, clock: Clock) -> None:
     """A print; episodes of big flow and whales that it opens get the depth they met, if the book is live."""
     first_new, first_whale = flow.big.meta[0], flow.big.meta[2]
-    on_trade(flow, row)
+    on_trade(flow, row, clock.now[1])
     for event_id in range(first_new, flow.big.meta[0]):
         _note_depth(flow.big.events[event_id % len(flow.big.events)], books)
     for whale_id in range(first_whale, flow.big.meta[2]):
@@ -614,7 +615,7 @@ class Engine:
         """One `IMBALANCE` row an instrument; windows end at the newest event time."""
         n = len(self.universe)
         sums = np.zeros((n, len(WINDOWS_S), 4), np.int64)
-        read_windows(self.flow.big, self.clock_ms // 1000, sums)
+        read_windows(self.flow.big, self.flow.seconds, self.clock_ms // 1000, sums)
         out = np.zeros(n, IMBALANCE)
         out["instrument"] = np.arange(n)
         out["sell"], out["buy"] = sums[:, :, 0], sums[:, :, 1]

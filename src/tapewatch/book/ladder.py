@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import Record, kernel, leaf, prefetch
+from ..compiled import Record, kernel, leaf, prefetch, whole_lines, zeros
 
 PAGE_BITS = 10
 PAGE = 1 << PAGE_BITS
@@ -32,36 +32,34 @@ OFF, WAITING, LOADED, LIVE, STALE = range(5)
 """States of `BOOK.state`. LOADED: a snapshot is in, the diff that straddles it has not come yet."""
 REFRESHING, EARLY = 1, 2
 
-BOOK = np.dtype(
-    [
-        ("state", np.int64),
-        ("last_id", np.int64),
-        ("snapshot_id", np.int64),
-        ("event_ms", np.int64),
-        ("ts_ms", np.int64),
-        ("best_bid", np.int64),
-        ("best_ask", np.int64),
-        ("bids", np.int64),
-        ("asks", np.int64),
-        ("received", np.int64),
-        ("applied", np.int64),
-        ("dropped", np.int64),
-        ("ignored", np.int64),
-        ("discarded", np.int64),
-        ("snapshots", np.int64),
-        ("gaps", np.int64),
-        ("resyncs", np.int64),
-        ("low", np.int64),
-        ("high", np.int64),
-        ("refresh_below", np.int64),
-        ("refresh_above", np.int64),
-        ("refreshing", np.int64),
-        ("watched", np.int64),
-        ("top_id", np.int64),
-        ("top_bid", np.int64),
-        ("top_ask", np.int64),
-        ("top_ofi", np.int64),
-    ]
+BOOK = whole_lines(
+    ("state", np.int64),
+    ("last_id", np.int64),
+    ("snapshot_id", np.int64),
+    ("event_ms", np.int64),
+    ("ts_ms", np.int64),
+    ("best_bid", np.int64),
+    ("best_ask", np.int64),
+    ("bids", np.int64),
+    ("asks", np.int64),
+    ("received", np.int64),
+    ("applied", np.int64),
+    ("dropped", np.int64),
+    ("ignored", np.int64),
+    ("discarded", np.int64),
+    ("snapshots", np.int64),
+    ("gaps", np.int64),
+    ("resyncs", np.int64),
+    ("low", np.int64),
+    ("high", np.int64),
+    ("refresh_below", np.int64),
+    ("refresh_above", np.int64),
+    ("refreshing", np.int64),
+    ("watched", np.int64),
+    ("top_id", np.int64),
+    ("top_bid", np.int64),
+    ("top_ask", np.int64),
+    ("top_ofi", np.int64),
 )
 """One book. Every level from `low` to `high` is known, beyond them only what changed since the snapshot; a best bid
 under `refresh_below` or a best ask over `refresh_above` has come too near that edge: it is `refreshing`, REFRESHING or,
@@ -91,7 +89,7 @@ class Ladders(NamedTuple):
 
 
 def new_ladders(instruments: int, pages: int = 32_768) -> Ladders:
-    books = np.zeros(instruments, BOOK)
+    books = zeros(instruments, BOOK)
     books["best_bid"] = books["best_ask"] = NO_PRICE
     table = np.zeros(pages * 2, ENTRY)
     table["key"] = NO_PAGE
@@ -166,14 +164,13 @@ def _find_page(s: Ladders, key: int) -> int:
 
 
 @leaf
-def _take_page(s: Ladders, slot: int, key: int) -> int:
+def _take_page(s: Ladders, slot: int, key: int) -> None:
     """Give `key` a page, in the empty slot where it goes."""
     s.meta[0] -= 1
     entry = s.table[slot]
     entry.key = key
     entry.page = s.free[s.meta[0]]
     entry.used = 0
-    return np.int64(entry.page)
 
 
 @kernel
@@ -245,13 +242,20 @@ def lots_at(s: Ladders, i: int, tick: int) -> int:
 @leaf
 def fetch_levels(s: Ladders, i: int, levels: NDArray[np.void], start: int, stop: int) -> None:
     """Begin to fetch what `set_levels` will change, all of it at once instead of one cache miss after the other."""
-    page_key, page = np.int64(-1), np.int64(0)
+    prefetch(s.books, i)
+    number, base = np.int64(-1), np.int64(0)
     for n in range(start, stop):
         tick = levels[n].price
-        key = _page_key(i, tick)
-        if key != page_key:
-            page_key, page = key, np.int64(s.table[_home(s, key)].page)
-        prefetch(s.lots, page * PAGE + (tick & PAGE_MASK))
+        if tick >> PAGE_BITS != number:
+            number = tick >> PAGE_BITS
+            base = _base(s, _home(s, _page_key(i, tick)), number)
+        prefetch(s.lots, base + tick)
+
+
+@leaf
+def _base(s: Ladders, slot: int, number: int) -> int:
+    """What to add to a tick for its place in `lots`, where page `number` is that of this slot."""
+    return np.int64(s.table[slot].page - number) << PAGE_BITS
 
 
 @leaf
@@ -260,48 +264,69 @@ def set_levels(s: Ladders, i: int, levels: NDArray[np.void], start: int, bids: i
 
     The caller has made sure that `bids + asks` unused pages are there.
     """
+    _set_side(s, i, levels, start, start + bids, 1)
+    _set_side(s, i, levels, start + bids, start + bids + asks, -1)
+
+
+@leaf
+def _set_side(s: Ladders, i: int, levels: NDArray[np.void], start: int, stop: int, side: int) -> None:
     book = s.books[i]
-    n_bids, n_asks, best_bid = book.bids, book.asks, book.best_bid
-    best_ask = book.best_ask if n_asks else NO_EDGE
-    page_key, page, slot, used = np.int64(-1), np.int64(NO_PAGE), np.int64(0), np.int64(0)
-    for n in range(start, start + bids + asks):
-        side = 1 if n < start + bids else -1
+    held, best = (book.bids, book.best_bid) if side > 0 else (book.asks, book.best_ask)
+    none = np.int64(NO_PRICE if side > 0 else NO_EDGE)
+    best = best if held else none
+    number, slot, base, before = np.int64(-1), np.int64(0), np.int64(0), np.int64(0)
+    for n in range(start, stop):
         tick, lots = levels[n].price, levels[n].qty * side
-        key = _page_key(i, tick)
-        if key != page_key:
-            if page != NO_PAGE:
-                _leave_page(s, slot, used)
-            page_key, slot = key, _slot_of(s, key)
-            page, used = np.int64(NO_PAGE), np.int64(0)
-            if s.table[slot].key == key:
-                page, used = np.int64(s.table[slot].page), np.int64(s.table[slot].used)
-        if page == NO_PAGE:
-            if lots == 0:
-                continue
-            page = _take_page(s, slot, key)
-        at = np.uint64(page * PAGE + (tick & PAGE_MASK))
+        if tick >> PAGE_BITS != number:
+            if number >= 0:
+                _leave_page(s, slot, held - before)
+            number = tick >> PAGE_BITS
+            slot = _enter_page(s, _page_key(i, tick))
+            base, before = _base(s, slot, number), held - s.table[slot].used
+        at = np.uint64(base + tick)
         old = s.lots[at]
-        # A deletion of a level that we never had, or of the other side's, is none. As likely as not: no branch.
-        lots = old if (lots == 0) & (old * side < 0) else lots
-        s.lots[at] = lots
-        more_bids, more_asks = (lots > 0) - (old > 0), (lots < 0) - (old < 0)
-        n_bids += more_bids
-        n_asks += more_asks
-        used += more_bids + more_asks
         # One rare condition stands before all others: what most levels have in common is one branch.
-        if (tick >= best_bid if side > 0 else tick <= best_ask) | (old * side < 0):
-            if lots > 0 and tick > best_bid:
-                best_bid = tick
-            if lots < 0 and tick < best_ask:
-                best_ask = tick
-            if tick == best_bid and lots <= 0:
-                best_bid = next_level(s, i, tick, 1) if n_bids else np.int64(NO_PRICE)
-            if tick == best_ask and lots >= 0:
-                best_ask = next_level(s, i, tick, -1) if n_asks else np.int64(NO_EDGE)
-    if page != NO_PAGE:
-        _leave_page(s, slot, used)
-    book.bids, book.asks, book.best_bid = n_bids, n_asks, best_bid
-    book.best_ask = best_ask if n_asks else NO_PRICE
+        if (old * side < 0) | ((tick - best) * side >= 0):
+            if old * side < 0:
+                if lots == 0:
+                    continue  # what stands there is the other side's: a level that we never had is deleted
+                _lose_level(s, i, tick, -side)
+                old, before = np.int64(0), before + 1
+            if lots != 0:
+                best = tick if (tick - best) * side > 0 else best
+            elif tick == best:
+                best = next_level(s, i, tick, side) if held > 1 else none
+        s.lots[at] = lots
+        held += (lots != 0) - np.int64(old != 0)
+    if number >= 0:
+        _leave_page(s, slot, held - before)
+    if side > 0:
+        book.bids, book.best_bid = held, best
+    else:
+        book.asks, book.best_ask = held, best if held else np.int64(NO_PRICE)
+
+
+@kernel
+def _lose_level(s: Ladders, i: int, tick: int, side: int) -> None:
+    """The other side has taken the place of a level of this one."""
+    book = s.books[i]
+    if side > 0:
+        book.bids -= 1
+        if tick == book.best_bid:
+            book.best_bid = next_level(s, i, tick, 1) if book.bids else np.int64(NO_PRICE)
+    else:
+        book.asks -= 1
+        if tick == book.best_ask:
+            book.best_ask = next_level(s, i, tick, -1) if book.asks else np.int64(NO_PRICE)
+
+
+@leaf
+def _enter_page(s: Ladders, key: int) -> int:
+    """Table slot of the page of `key`, which is taken if there is none."""
+    slot = _slot_of(s, key)
+    if s.table[slot].key != key:
+        _take_page(s, slot, key)
+    return slot
 
 
 @leaf

@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import Record, kernel, leaf
+from ..compiled import Record, kernel, leaf, whole_lines, zeros
 from ..model.views import BIG_FLOW, WINDOWS_S
-from .candles import Candles, find
+from .candles import SECOND_MS, Candles, find, number_of
 
 EVENTS = 4096
 WHALES = 4096
@@ -34,53 +34,47 @@ MAX_DISTINCT_PRICES = 64
 NEVER = np.int64(2**62)
 """Threshold of an instrument whose average daily volume is not known: no rule can fire."""
 
-PULSE = np.dtype(
-    [
-        ("head_s", np.int64),
-        ("buy", np.int64),
-        ("sell", np.int64),
-        ("buy_quote", np.int64),
-        ("sell_quote", np.int64),
-        ("calm_above", np.int64),
-        ("calm_below", np.int64),
-        ("parent_ms", np.int64),
-    ]
+PULSE = whole_lines(
+    ("head_s", np.int64),
+    ("buy", np.int64),
+    ("sell", np.int64),
+    ("buy_quote", np.int64),
+    ("sell_quote", np.int64),
+    ("calm_above", np.int64),
+    ("calm_below", np.int64),
+    ("parent_ms", np.int64),
 )
 """What every print of an instrument changes and is compared with, in one line of the processor's cache: sums over the
 longest window, which ends with second `head_s`. While their net flow is between `calm_above` and `calm_below` no window
 is near its threshold and none has an open episode. `parent_ms` is the time of the newest print of a parent order that
 may still grow (0: none)."""
 
-PARENT = np.dtype(
-    [
-        ("sell", np.int64),
-        ("start_ms", np.int64),
-        ("qty", np.int64),
-        ("quote", np.int64),
-        ("low", np.int64),
-        ("high", np.int64),
-        ("levels", np.int64),
-        ("trades", np.int64),
-        ("event", np.int64),
-        ("whale", np.int64),
-        ("notice", np.int64),
-        ("prices", np.int64, (MAX_DISTINCT_PRICES,)),
-    ]
+PARENT = whole_lines(
+    ("sell", np.int64),
+    ("start_ms", np.int64),
+    ("qty", np.int64),
+    ("quote", np.int64),
+    ("low", np.int64),
+    ("high", np.int64),
+    ("levels", np.int64),
+    ("trades", np.int64),
+    ("event", np.int64),
+    ("whale", np.int64),
+    ("notice", np.int64),
+    ("prices", np.int64, (MAX_DISTINCT_PRICES,)),
 )
 """The parent order of an instrument. Nothing looks at it below `notice` (ticks x lots), the lower of both thresholds:
 one comparison a print, with what lies in the same place."""
 
-WINDOW = np.dtype(
-    [
-        ("gone_buy", np.int64),
-        ("gone_sell", np.int64),
-        ("gone_buy_quote", np.int64),
-        ("gone_sell_quote", np.int64),
-        ("event", np.int64),
-        ("trades", np.int64),
-        ("low", np.int64),
-        ("high", np.int64),
-    ]
+WINDOW = whole_lines(
+    ("gone_buy", np.int64),
+    ("gone_sell", np.int64),
+    ("gone_buy_quote", np.int64),
+    ("gone_sell_quote", np.int64),
+    ("event", np.int64),
+    ("trades", np.int64),
+    ("low", np.int64),
+    ("high", np.int64),
 )
 """One of `WINDOWS_S`: what has left it and is in the longest one still, so that a print changes one sum and not four.
 `event` is the open episode's id or -1. `trades`, `low` and `high` are looked up in the candles when an episode grows,
@@ -106,10 +100,10 @@ class BigFlow(NamedTuple):
 
 
 def new_big_flow(instruments: int) -> BigFlow:
-    parents = np.zeros(instruments, PARENT)
+    parents = zeros(instruments, PARENT)
     parents["event"] = parents["whale"] = -1
     parents["notice"] = NEVER
-    windows = np.zeros((instruments, len(WINDOWS_S)), WINDOW)
+    windows = zeros((instruments, len(WINDOWS_S)), WINDOW)
     windows["event"] = -1
     windows["trades"] = UNKNOWN
     events = np.zeros(EVENTS, BIG_FLOW)
@@ -117,7 +111,7 @@ def new_big_flow(instruments: int) -> BigFlow:
     whales = np.zeros(WHALES, BIG_FLOW)
     whales["id"] = -1
     return BigFlow(
-        pulses=np.zeros(instruments, PULSE),
+        pulses=zeros(instruments, PULSE),
         parents=parents,
         windows=windows,
         threshold=np.full(instruments, NEVER, np.int64),
@@ -291,12 +285,14 @@ def _count_level(parent: Record, price: int) -> None:
 
 
 @leaf
-def on_flow_print(s: BigFlow, seconds: Candles, i: int, ts_ms: int, price: int, lots: int, sell: bool) -> None:
-    """Add one print (already in its one-second candle) to the flow windows and judge them."""
-    second = ts_ms // 1000
+def on_flow_print(
+    s: BigFlow, seconds: Candles, i: int, ts_ms: int, price: int, lots: int, sell: bool, now_second: int
+) -> None:
+    """Add one print (already in its one-second candle) to the flow windows, which end now, and judge them."""
+    second = number_of(ts_ms, SECOND_MS)
     pulse = s.pulses[i]
-    if second > pulse.head_s:
-        _advance(s, seconds, i, second)
+    if max(second, now_second) > pulse.head_s:
+        _advance(s, seconds, i, max(second, now_second))
     age_s = pulse.head_s - second
     if age_s >= _LONGEST:
         return
@@ -470,14 +466,21 @@ def on_second(s: BigFlow, seconds: Candles, second: int, cluster_ms: int) -> Non
         pulse = s.pulses[i]
         if pulse.parent_ms and second * 1000 - pulse.parent_ms > cluster_ms + 1000:
             _end_parent(s, i)
-        if second <= pulse.head_s or pulse.buy + pulse.sell == 0:
-            continue  # nothing in any window
+        if second <= pulse.head_s or pulse.buy + pulse.sell == 0 or pulse.calm_above < pulse.calm_below:
+            continue  # nothing in any window, or nothing to judge: they move on when somebody looks
         _advance(s, seconds, i, second)
         if pulse.calm_above >= pulse.calm_below:
             for w in range(_RULES):
                 if s.windows[i, w].event >= 0:
                     _judge(s, seconds, i, w, second * 1000)
             _calm_down(s, i)
+
+
+@leaf
+def catch_up(s: BigFlow, seconds: Candles, i: int, second: int) -> None:
+    """Let the windows of one instrument end with this second, for who wants to read them."""
+    if second > s.pulses[i].head_s and s.pulses[i].buy + s.pulses[i].sell != 0:
+        _advance(s, seconds, i, second)
 
 
 @kernel

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import Record, kernel, leaf, prefetch
+from ..compiled import Record, kernel, leaf, prefetch, whole_lines, zeros
 from ..model.views import CELL
 
 SECOND_MS, MINUTE_MS, DAY_MS = 1_000, 60_000, 86_400_000
@@ -22,26 +22,24 @@ SIZE_CLASSES = 28
 NO_BLOCK = -1
 """Size class of a candle without cells: a gap opens many candles that nothing traded in, and must cost no arena."""
 
-BASE = np.dtype(
-    [
-        ("number", np.int64),
-        ("open", np.int64),
-        ("high", np.int64),
-        ("low", np.int64),
-        ("close", np.int64),
-        ("open_id", np.int64),
-        ("close_id", np.int64),
-        ("bid", np.int64),
-        ("ask", np.int64),
-        ("bid_quote", np.int64),
-        ("ask_quote", np.int64),
-        ("n", np.int32),
-        ("gap", np.int32),
-        ("cell_at", np.int64),
-        ("cells", np.int32),
-        ("size_class", np.int32),
-        ("near", np.int32, (2,)),
-    ]
+BASE = whole_lines(
+    ("number", np.int64),
+    ("open", np.int64),
+    ("high", np.int64),
+    ("low", np.int64),
+    ("close", np.int64),
+    ("open_id", np.int64),
+    ("close_id", np.int64),
+    ("bid", np.int64),
+    ("ask", np.int64),
+    ("bid_quote", np.int64),
+    ("ask_quote", np.int64),
+    ("n", np.int32),
+    ("gap", np.int32),
+    ("cell_at", np.int64),
+    ("cells", np.int32),
+    ("size_class", np.int32),
+    ("near", np.int32, (2,)),
 )
 """Candle of base length; `number` is ts_ms // base_ms. Ids decide which trade opens and closes. `near` has the places
 of the cells sold in and bought in last, where the search of the next one begins. An empty slot is all zeros, so that
@@ -75,13 +73,13 @@ def new_candles(instruments: int, base_ms: int, slots: int, cells: int = 1 << 20
     """An empty store. What nothing has traded in costs address space, not memory."""
     if slots & (slots - 1):
         raise ValueError(f"{slots} slots are no power of two")
-    ring = np.zeros((slots, instruments), BASE)
+    ring = zeros((slots, instruments), BASE)
     return Candles(
         ring=ring,
         newest=np.full(instruments, -1, np.int64),
         oldest=np.full(instruments, 1 << 62, np.int64),
         left=np.zeros((instruments, 2), np.int64),
-        cells=np.zeros(cells, CELL),
+        cells=zeros(cells, CELL),
         free=np.full(SIZE_CLASSES, -1, np.int64),
         meta=np.array([0, base_ms, SMALLEST_BLOCK], np.int64),
     )
@@ -89,7 +87,7 @@ def new_candles(instruments: int, base_ms: int, slots: int, cells: int = 1 << 20
 
 def grow_cells(store: Candles) -> Candles:
     """Return the store with an arena twice as large."""
-    cells = np.zeros(len(store.cells) * 2, CELL)
+    cells = zeros(len(store.cells) * 2, CELL)
     cells[: len(store.cells)] = store.cells
     return store._replace(cells=cells)
 
@@ -102,6 +100,18 @@ def grow_instruments(store: Candles, instruments: int) -> Candles:
     wider.oldest[: len(store.newest)] = store.oldest
     wider.left[: len(store.newest)] = store.left
     return wider._replace(cells=store.cells, free=store.free, meta=store.meta)
+
+
+@leaf
+def number_of(ts_ms: int, base_ms: int) -> int:
+    """Number of the candle that a time falls into. No time is before 1970: to divide unsigned is one multiplication."""
+    return np.int64(np.uint64(ts_ms) // np.uint64(base_ms))
+
+
+@leaf
+def _at(store: Candles, slot: int, i: int) -> Record:
+    """The candle in a slot. Unsigned: Python's negative indices would cost three instructions wherever one is used."""
+    return store.ring[np.uint64(slot), i]
 
 
 @leaf
@@ -143,7 +153,7 @@ def fetch_candle(store: Candles, i: int, number: int) -> None:
 @leaf
 def fetch_cell(store: Candles, i: int, number: int) -> None:
     """Begin to fetch cells near the one written last in the candle with this number."""
-    candle = store.ring[number & (len(store.ring) - 1), i]
+    candle = _at(store, number & (len(store.ring) - 1), i)
     prefetch(store.cells, candle.cell_at + candle.near[0])
 
 
@@ -151,7 +161,7 @@ def fetch_cell(store: Candles, i: int, number: int) -> None:
 def find(store: Candles, i: int, number: int) -> int:
     """Slot of the candle with this number, or -1 when it is not held."""
     slot = number & (len(store.ring) - 1)
-    return slot if store.ring[slot, i].number == number else -1
+    return slot if _at(store, slot, i).number == number else -1
 
 
 @leaf
@@ -159,7 +169,7 @@ def _open_slot(store: Candles, i: int, number: int) -> int:
     """Slot of the candle with this number, made if need be; -1 when it is older than the ring reaches."""
     slots = len(store.ring)
     slot = number & (slots - 1)
-    candle = store.ring[slot, i]
+    candle = _at(store, slot, i)
     if number <= store.newest[i] - slots:
         return -1  # even where by chance its slot has not been needed since
     if candle.number == number:
@@ -205,12 +215,12 @@ def _search(store: Candles, candle: Record, side: int, price: int) -> int:
     start = max(0, min(candle.near[side] - LOOKED_AT // 2, hi - LOOKED_AT))
     below = np.int64(0)
     for k in range(LOOKED_AT):
-        below += (start + k < hi) & (store.cells[candle.cell_at + start + k].price < price)
+        below += (start + k < hi) & (store.cells[np.uint64(candle.cell_at + start + k)].price < price)
     if (below > 0 or start == 0) and (below < LOOKED_AT or start + LOOKED_AT == hi):
         return start + below
     while lo < hi:
         mid = (lo + hi) >> 1
-        if store.cells[candle.cell_at + mid].price < price:
+        if store.cells[np.uint64(candle.cell_at + mid)].price < price:
             lo = mid + 1
         else:
             hi = mid
@@ -223,13 +233,13 @@ def _cell_of(store: Candles, i: int, slot: int, price: int, side: int) -> int:
 
     Buyers mostly pay what the last buyer did, and sellers get what the last seller got: `side` is 1 or 0.
     """
-    candle = store.ring[slot, i]
+    candle = _at(store, slot, i)
     near = np.int64(candle.near[side])
-    if near < candle.cells and store.cells[candle.cell_at + near].price == price:
+    if near < candle.cells and store.cells[np.uint64(candle.cell_at + near)].price == price:
         return candle.cell_at + near
     lo = _search(store, candle, side, price)
     candle.near[side] = lo
-    if lo < candle.cells and store.cells[candle.cell_at + lo].price == price:
+    if lo < candle.cells and store.cells[np.uint64(candle.cell_at + lo)].price == price:
         return candle.cell_at + lo
     if candle.cells == _capacity(candle.size_class):
         moved = _take_block(store, candle.size_class + 1)
@@ -244,7 +254,7 @@ def _cell_of(store: Candles, i: int, slot: int, price: int, side: int) -> int:
         store.cells[k] = store.cells[k - 1]
     candle.cells += 1
     candle.near[1 - side] += candle.near[1 - side] >= lo
-    cell = store.cells[at]
+    cell = store.cells[np.uint64(at)]
     cell.price = price
     cell.bid = 0
     cell.ask = 0
@@ -258,7 +268,7 @@ def add_trade(store: Candles, i: int, number: int, trade_id: int, price: int, lo
     slot = _open_slot(store, i, number)
     if slot < 0:
         return False
-    candle = store.ring[slot, i]
+    candle = _at(store, slot, i)
     if candle.n == 0:
         store.oldest[i] = min(store.oldest[i], number)
         candle.open = price
@@ -274,7 +284,7 @@ def add_trade(store: Candles, i: int, number: int, trade_id: int, price: int, lo
             candle.open, candle.open_id = price, trade_id
         if trade_id >= candle.close_id:
             candle.close, candle.close_id = price, trade_id
-    cell = store.cells[_cell_of(store, i, slot, price, 0 if sell else 1)]
+    cell = store.cells[np.uint64(_cell_of(store, i, slot, price, 0 if sell else 1))]
     sold = lots if sell else 0
     bought = lots - sold
     candle.bid += sold

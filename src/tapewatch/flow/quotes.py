@@ -7,26 +7,25 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import Record, kernel, leaf, prefetch
+from ..compiled import Record, kernel, leaf, prefetch, whole_lines, zeros
 from ..model.tape import E8, Flag
 from ..model.views import LIQUIDATION
+from .candles import MINUTE_MS, number_of
 
 _LONG = int(Flag.LONG)
 LIQUIDATIONS = 1 << 15
 CHAIN_SLACK_MS = 1_000
 """Update ids and times rise together: a lower id with a later time than this begins a new chain (see `trades`)."""
 
-QUOTE = np.dtype(
-    [
-        ("id", np.int64),
-        ("ts_ms", np.int64),
-        ("bid", np.int64),
-        ("bid_lots", np.int64),
-        ("ask", np.int64),
-        ("ask_lots", np.int64),
-        ("seen", np.int64),
-        ("repeated", np.int64),
-    ]
+QUOTE = whole_lines(
+    ("id", np.int64),
+    ("ts_ms", np.int64),
+    ("bid", np.int64),
+    ("bid_lots", np.int64),
+    ("ask", np.int64),
+    ("ask_lots", np.int64),
+    ("seen", np.int64),
+    ("repeated", np.int64),
 )
 
 MARK = np.dtype(
@@ -66,7 +65,7 @@ def new_quotes(instruments: int, minutes: int) -> Quotes:
     """Nothing known yet; `minutes` of order flow imbalance are kept, a power of two."""
     ofi = np.zeros((minutes, instruments), OFI_MINUTE)
     return Quotes(
-        quotes=np.zeros(instruments, QUOTE),
+        quotes=zeros(instruments, QUOTE),
         ofi=ofi,
         marks=np.zeros(instruments, MARK),
         totals=np.zeros(instruments, LIQUIDATION_TOTALS),
@@ -106,20 +105,20 @@ def best_level_ofi(
 def fetch_quote(s: Quotes, i: int, ts_ms: int) -> None:
     """Begin to fetch what a quote of this time will change."""
     prefetch(s.quotes, i)
-    prefetch(s.ofi, (ts_ms // 60_000 & (len(s.ofi) - 1)) * s.ofi.shape[1] + i)
+    prefetch(s.ofi, (number_of(ts_ms, MINUTE_MS) & (len(s.ofi) - 1)) * s.ofi.shape[1] + i)
 
 
 @leaf
 def on_quote(s: Quotes, row: Record) -> None:
-    i = row.instrument
+    i = np.uint32(row.instrument)
     q = s.quotes[i]
     if q.seen and row.id <= q.id and row.ts_ms <= q.ts_ms + CHAIN_SLACK_MS:
         q.repeated += 1
         return
     if q.seen and row.id > q.id:
         e = best_level_ofi(row.price, row.qty, row.price2, row.qty2, q.bid, q.bid_lots, q.ask, q.ask_lots)
-        minute = row.ts_ms // 60_000
-        slot = s.ofi[minute & (len(s.ofi) - 1), i]
+        minute = number_of(row.ts_ms, MINUTE_MS)
+        slot = s.ofi[np.uint64(minute & (len(s.ofi) - 1)), i]
         if slot.minute < minute:
             slot.minute = minute
             slot.ofi = 0
@@ -136,7 +135,7 @@ def on_quote(s: Quotes, row: Record) -> None:
 
 @leaf
 def on_mark(s: Quotes, row: Record) -> None:
-    mark = s.marks[row.instrument]
+    mark = s.marks[np.uint32(row.instrument)]
     if row.event_ms < mark.event_ms:
         return
     mark.event_ms = row.event_ms
@@ -149,7 +148,7 @@ def on_mark(s: Quotes, row: Record) -> None:
 @leaf
 def on_liquidation(s: Quotes, row: Record) -> None:
     long = np.int64((row.flags & _LONG) != 0)
-    totals = s.totals[row.instrument]
+    totals = s.totals[np.uint32(row.instrument)]
     totals.long += long
     totals.short += 1 - long
     totals.notional_whole += row.price // E8 * row.qty

@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import Record, kernel, leaf, prefetch
+from ..compiled import Record, kernel, leaf, prefetch, whole_lines, zeros
 from ..model.gaps import Cause, Fate
 from ..model.rules import TradeIds, TradeRule
-from ..model.tape import Flag
+from ..model.tape import Flag, Kind
 from . import holes
 from .bigflow import BigFlow, on_flow_print, on_parent_print
-from .candles import MINUTE_MS, SECOND_MS, Candles, add_trade, fetch_candle, fetch_cell, mark_gap
+from .candles import MINUTE_MS, SECOND_MS, Candles, add_trade, fetch_candle, fetch_cell, mark_gap, number_of
 from .holes import Holes
 
 LARGEST_HOLE = 10**8
@@ -25,35 +25,33 @@ taken for duplicates, for ever."""
 EMPTY = -(1 << 62)
 """`last_id` of a chain without a trade: no id is next to it."""
 
-TRADES = np.dtype(
-    [
-        ("last_id", np.int64),
-        ("chain_ms", np.int64),
-        ("last_ms", np.int64),
-        ("last_price", np.int64),
-        ("raw", np.int64),
-        ("seq", np.int64),
-        ("received", np.int64),
-        ("count", np.int64),
-        ("buy", np.int64),
-        ("sell", np.int64),
-        ("quote", np.int64),
-        ("excluded", np.int64),
-        ("backfilled", np.int64),
-        ("duplicates", np.int64),
-        ("other_source", np.int64),
-        ("too_late", np.int64),
-        ("gaps", np.int64),
-        ("missing", np.int64),
-        ("filled", np.int64),
-        ("absent", np.int64),
-        ("first_id", np.int64),
-        ("first_ms", np.int64),
-        ("accepted_before", np.int64),
-        ("lost_after", np.int64),
-        ("lost_cause", np.int64),
-        ("ids", np.int64),
-    ]
+TRADES = whole_lines(
+    ("last_id", np.int64),
+    ("chain_ms", np.int64),
+    ("last_ms", np.int64),
+    ("last_price", np.int64),
+    ("raw", np.int64),
+    ("seq", np.int64),
+    ("received", np.int64),
+    ("count", np.int64),
+    ("buy", np.int64),
+    ("sell", np.int64),
+    ("quote", np.int64),
+    ("excluded", np.int64),
+    ("backfilled", np.int64),
+    ("duplicates", np.int64),
+    ("other_source", np.int64),
+    ("too_late", np.int64),
+    ("gaps", np.int64),
+    ("missing", np.int64),
+    ("filled", np.int64),
+    ("absent", np.int64),
+    ("first_id", np.int64),
+    ("first_ms", np.int64),
+    ("accepted_before", np.int64),
+    ("lost_after", np.int64),
+    ("lost_cause", np.int64),
+    ("ids", np.int64),
 )
 """Per instrument. The chain reaches from `first_id` (at `first_ms`) to `last_id` (`chain_ms` is the newest time in it)
 and lacks `absent` ids; before it began, `accepted_before` trades had been accepted. `raw` is 1 where raw trades are its
@@ -77,12 +75,13 @@ class Flow(NamedTuple):
 def new_trades(instruments: int, rule: TradeRule | None = None) -> NDArray[np.void]:
     """Accounts without a trade."""
     rule = rule or TradeRule()
-    trades = np.zeros(instruments, TRADES)
+    trades = zeros(instruments, TRADES)
     trades["ids"], trades["raw"] = rule.ids, rule.raw
     trades["last_id"] = trades["lost_after"] = EMPTY
     return trades
 
 
+_TRADE = int(Kind.TRADE)
 _SELL = int(Flag.SELL)
 _OFF_BOOK = int(Flag.OFF_BOOK)
 _AGGREGATE = int(Flag.AGGREGATE)
@@ -96,13 +95,13 @@ _NEXT, _LATE, _REFUSED = range(3)
 @leaf
 def needs_hole(s: Flow, row: Record) -> bool:
     """Whether a row may leave a gap for which there is no room."""
-    return row.id - s.trades[row.instrument].last_id != 1 and not holes.has_room(s.holes)
+    return row.id - s.trades[np.uint32(row.instrument)].last_id != 1 and not holes.has_room(s.holes)
 
 
 @leaf
 def accept(s: Flow, row: Record) -> tuple[bool, bool]:
     """Check a TRADE row against its instrument's id chain: (is it new, does it continue the tape in order)."""
-    i = row.instrument
+    i = np.uint32(row.instrument)
     trades = s.trades[i]
     trades.received += 1
     if ((row.flags & _AGGREGATE) != 0) == (trades.raw != 0):
@@ -286,26 +285,28 @@ def _open(s: Flow, i: int, first: int, last: int, from_ms: int, to_ms: int, caus
 def fetch_flow(s: Flow, i: int, ts_ms: int) -> None:
     """Begin to fetch what a print of this time will change."""
     prefetch(s.trades, i)
-    fetch_candle(s.minutes, i, ts_ms // MINUTE_MS)
-    fetch_candle(s.seconds, i, ts_ms // SECOND_MS)
+    fetch_candle(s.minutes, i, number_of(ts_ms, MINUTE_MS))
+    fetch_candle(s.seconds, i, number_of(ts_ms, SECOND_MS))
     prefetch(s.big.pulses, i)
     prefetch(s.big.parents, i)
 
 
 @leaf
-def fetch_cells(s: Flow, i: int, ts_ms: int) -> None:
-    """Begin to fetch the footprint cells near which a print of this time falls, once its candles have come."""
-    fetch_cell(s.minutes, i, ts_ms // MINUTE_MS)
-    fetch_cell(s.seconds, i, ts_ms // SECOND_MS)
+def fetch_cells(s: Flow, row: Record) -> None:
+    """Begin to fetch the footprint cells near which a print falls, once its candles have come."""
+    if row.kind == _TRADE:
+        i = np.uint32(row.instrument)
+        fetch_cell(s.minutes, i, number_of(row.ts_ms, MINUTE_MS))
+        fetch_cell(s.seconds, i, number_of(row.ts_ms, SECOND_MS))
 
 
 @leaf
-def on_trade(s: Flow, row: Record) -> None:
+def on_trade(s: Flow, row: Record, now_second: int) -> None:
     """Put one TRADE row into candles, footprint, CVD sums and big flow."""
     new, in_order = accept(s, row)
     if not new:
         return
-    i = row.instrument
+    i = np.uint32(row.instrument)
     trades = s.trades[i]
     if row.flags & (_OFF_BOOK | _BACKFILLED):
         if row.flags & _BACKFILLED:
@@ -314,10 +315,10 @@ def on_trade(s: Flow, row: Record) -> None:
             trades.excluded += 1
             return
     sell = (row.flags & _SELL) != 0
-    if not add_trade(s.minutes, i, row.ts_ms // MINUTE_MS, row.id, row.price, row.qty, sell):
+    if not add_trade(s.minutes, i, number_of(row.ts_ms, MINUTE_MS), row.id, row.price, row.qty, sell):
         trades.too_late += 1
         return
-    in_seconds = add_trade(s.seconds, i, row.ts_ms // SECOND_MS, row.id, row.price, row.qty, sell)
+    in_seconds = add_trade(s.seconds, i, number_of(row.ts_ms, SECOND_MS), row.id, row.price, row.qty, sell)
     trades.seq += 1
     trades.count += 1
     trades.quote += row.price * row.qty
@@ -328,7 +329,7 @@ def on_trade(s: Flow, row: Record) -> None:
         trades.last_ms = row.ts_ms
         trades.last_price = row.price
     if in_seconds:
-        on_flow_print(s.big, s.seconds, i, row.ts_ms, row.price, row.qty, sell)
+        on_flow_print(s.big, s.seconds, i, row.ts_ms, row.price, row.qty, sell, now_second)
     if in_order:
         cluster_ms = s.meta[1] if row.flags & _AGGREGATE else s.meta[0]
         on_parent_print(s.big, i, row.ts_ms, row.price, row.qty, sell, cluster_ms)

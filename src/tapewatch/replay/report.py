@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from numpy.lib.recfunctions import repack_fields
 
 from ..engine import Engine
 from ..model.instrument import Instrument
@@ -134,7 +135,7 @@ def state_hash(engine: Engine) -> str:
         book = engine.book(i, 10**6)
         footprint = engine.footprint(i, 60_000, 1, len(engine.flow.minutes.ring))
         add(instrument.key, instrument.tick, instrument.lot, book.state, book.last_update_id, book.bids, book.asks)
-        add(engine.flow.trades[i], footprint.candles, footprint.cells)
+        add(repack_fields(engine.flow.trades[i : i + 1]), footprint.candles, footprint.cells)
         ofi = engine.quotes.ofi[:, i]
         add(ofi[np.argsort(ofi["minute"], kind="stable")], engine.quotes.totals[i])
     add(engine.big_flow(limit=10**6), engine.liquidations(limit=10**6))
