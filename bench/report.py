@@ -312,7 +312,7 @@ def hour_report(results: Results) -> str:
         [name, *(f"{one['at_min'][m]:,}" for m in minutes), f"{one['mb_per_hour']:+,.1f} ± {one['error']:g}"]
         for name, one in held.items()
     ]
-    lost = "trades missing {gaps_found}, connections lost {reconnects}, reads not journalled {journal_dropped}"
+    lost = "trades missing {missing}, connections lost {reconnects}, reads not journalled {journal_dropped}"
     said = (
         f"{results['minutes']:g} minutes, {results['symbols']} symbols, {during['messages_per_s']:,} messages/s, "
         f"{during['cpu_share'] * 100:.0f} % of a core; {lost.format(**during['during'])}."

@@ -20,7 +20,7 @@ from .book import impact, ladder
 from .book.ladder import EARLY, LIVE, OFF, Ladders
 from .book.sync import STATE_WORDS, BookSync, Diff
 from .compiled import Record, entry, kernel, leaf
-from .flow import bigflow, candles, holes, quotes
+from .flow import bigflow, candles, holes, packing, quotes
 from .flow.bigflow import NEVER, on_second
 from .flow.candles import DAY_MS, MINUTE_MS, has_room
 from .flow.footprint import footprint
@@ -42,6 +42,10 @@ SECONDS_KEPT = 1024
 """One-second candles kept per instrument: the longest imbalance window and some more."""
 MINUTES_KEPT = 2048
 """One-minute footprint candles kept per instrument: more than a day, so that CVD reaches 00:00 UTC."""
+OPEN_MINUTES = 30
+"""Minutes whose cells stay as they were written; older ones are packed (`flow.packing`)."""
+SETTLED_AT_ONCE = 128
+"""Slots of the minute ring that are looked through in a minute: a quarter of an hour goes once around it."""
 TOP_LEVELS = 10
 ROWS_AHEAD, CELLS_AHEAD = 3, 1
 """How early memory is asked for what a row changes, and for what can only be found in that."""
@@ -241,6 +245,8 @@ class Engine:
         self.needs_by_reason: Counter[str] = Counter()
         self.klines = DayKlines()
         """What the venue's own candles tell of today, before the oldest trade held."""
+        self._minute, self._settled = 0, 0
+        """Minute of the clock at the last beat, and the slot where the next look for what can be packed begins."""
         self.lab = Lab(n, self.sync.ladders, self.flow, self.quotes)
         """Instruments that somebody studies more closely."""
         none = Tape.empty()
@@ -264,7 +270,7 @@ class Engine:
             if status == DONE:
                 break
             if status == BEAT:
-                self.lab.on_time(int(rows[at]["event_ms"]), self.sync.ladders, self.flow.big.adv)
+                self._pass_time(int(rows[at]["event_ms"]))
             elif status == STUDY:
                 self.lab.on_row(rows[at : at + 1], levels, self.sync.ladders, self.flow, self.quotes)
                 at += 1
@@ -284,6 +290,28 @@ class Engine:
         for need in needs:
             self.needs_by_reason[need.reason] += 1
         return needs
+
+    def _pass_time(self, event_ms: int) -> None:
+        """The clock is about to become `event_ms`: what is done at certain moments, whatever comes in one batch."""
+        self.lab.on_time(event_ms, self.sync.ladders, self.flow.big.adv)
+        minute = event_ms // MINUTE_MS
+        if minute > self._minute:
+            if self._minute:
+                self.settle(SETTLED_AT_ONCE * (minute - self._minute))
+            self._minute = minute
+
+    def settle(self, slots: int = SETTLED_AT_ONCE) -> None:
+        """Pack what is old in the next `slots` of the minute ring, and forget klines of which nothing is shown now."""
+        minutes, held = self.flow.minutes, len(self.flow.minutes.ring)
+        before = self.clock_ms // MINUTE_MS - OPEN_MINUTES
+        left = min(slots, held)
+        while left:
+            some = min(left, held - self._settled)
+            minutes = packing.pack(minutes, self._settled, some, before)
+            self._settled = (self._settled + some) % held
+            left -= some
+        self.flow = self.flow._replace(minutes=minutes)
+        self.klines.forget_old(minutes)
 
     def _keep(self, tape: Tape) -> None:
         """Keep the diffs that the loop noted down."""
@@ -361,6 +389,7 @@ class Engine:
         self.universe.update(replace(changed, tick=tick, lot=lot))
         if price_factor == 1 and lot_factor == 1:
             return []
+        self.flow = self.flow._replace(minutes=packing.unpack(self.flow.minutes, i))
         candles.rescale(self.flow.seconds, i, price_factor, lot_factor)
         candles.rescale(self.flow.minutes, i, price_factor, lot_factor)
         bigflow.rescale(self.flow.big, i, price_factor, lot_factor)
@@ -486,6 +515,7 @@ class Engine:
         read = trades["filled"] - filled
         trades["missing"] -= read
         trades["filled"] -= read
+        self.settle()
 
     def history_loaded(self) -> None:
         """Today's stored trades are in: what is missing between them and the live ones, we were not there for."""

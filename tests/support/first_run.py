@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,11 @@ from market_world import INSTRUMENTS, T0, World
 from sealing import seal_all, task_of, write_journal
 from tapes import liquidation, trade
 from tapewatch import compiled
+from tapewatch.book import ladder
+from tapewatch.book.stacking import in_window
 from tapewatch.cli.upkeep import doctor
 from tapewatch.desk.questions import arrivals
-from tapewatch.model.instrument import Universe
+from tapewatch.model.instrument import Grid, Universe
 from tapewatch.store.reader import Reader
 
 MINUTE = 60_000
@@ -52,6 +55,13 @@ def one_market(folder: Path) -> None:
     world.diff([], [], gap=3)
     for tf_ms in (1_000, MINUTE, 5 * MINUTE, 60 * MINUTE):
         engine.footprint(0, tf_ms, 7, 60)
+    world.trade(400_000, "42500.5", "0.1")  # minutes later
+    engine.traded(0, 424_000, 2_000)
+    in_window(engine.lab.studies[0].state.stack, 425_000, 20, engine.clock_ms)
+    world.diff([("42500.4", "9")], [])
+    engine.sync.ladders = ladder.grow(engine.sync.ladders, 40_000)
+    engine.update_instrument(replace(engine.universe[0], tick=Grid.parse("0.05")))
+    engine.use_raw_trades(0)
 
 
 async def four_markets(folder: Path) -> None:

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from ..feed.status import FeedStatus
 from ..hub.hub import Hub
 from ..journal import JournalStatus
+from ..memory import parts
 from ..model.latency import STAGES
 from ..model.views import BookState, FeedState
 from .view import AlertsView, NodeView
@@ -144,7 +145,21 @@ class NodeCollector(Collector):
             {name: venue.ledger.quarantined_trades() for name, venue in venues.items()},
         )  # fmt: skip
         yield _gauge("instruments", "Instruments known.", {n: len(v.engine.universe) for n, v in venues.items()})
+        yield from self._memory()
         yield from self._latency()
+
+    def _memory(self) -> Iterator[Metric]:
+        words = "Bytes of a venue's state that have been used, by structure."
+        used = GaugeMetricFamily("tapewatch_state_bytes", words, labels=["venue", "part"])
+        words = "Bytes of a structure when it has been filled, cells at their present pace."
+        full = GaugeMetricFamily("tapewatch_state_full_bytes", words, labels=["venue", "part"])
+        for name, venue in self._node.venues.items():
+            for part in parts(venue.engine):
+                used.add_metric([name, part.name], part.used)
+                if part.full is not None:
+                    full.add_metric([name, part.name], part.full)
+        yield used
+        yield full
 
     def _latency(self) -> Iterator[Metric]:
         words = "The venue's event time to applied, by its clock."

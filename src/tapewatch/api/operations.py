@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from starlette.responses import Response
 from ..book.ladder import NO_PAGE, PAGE
 from ..engine import Engine
 from ..hub.requests import find_market
-from ..model.views import CELL
+from ..memory import parts
 from .market import UNKNOWN, Exchange
 from .numbers import answer, now_ms
 from .schemas import Answer, Count, ServerMs, TimeMs
@@ -39,6 +39,14 @@ class SymbolCounts(Answer):
     book_bytes: Annotated[Count, Field(description="Pages its book takes.")]
 
 
+class Structure(Answer):
+    """One structure of a venue's state."""
+
+    name: str
+    used: Annotated[Count, Field(description="Bytes that have been used.")]
+    full: Annotated[int | None, Field(description="Bytes when it has been filled, cells at their pace; null: unknown.")]
+
+
 class Memory(Answer):
     """Bytes. The rooms are parts of `resident`."""
 
@@ -46,6 +54,7 @@ class Memory(Answer):
     books: int
     footprint_cells: int
     studies: int
+    parts: Annotated[list[Structure], Field(description="All that grows with time or with what is traded.")]
 
 
 class Operations(Answer):
@@ -92,23 +101,20 @@ def operations_content(engine: Engine) -> dict[str, Any]:
         }
         for i, instrument in enumerate(engine.universe)
     ]
-    studies = engine.lab.studies
+    structures = parts(engine)
+    used = {part.name: part.used for part in structures}
     return {
         "clock_ts": engine.clock_ms,
         "memory": {
             "resident": resident_bytes(),
             "books": int(pages.sum()) * PAGE * LOT_BYTES,
-            "footprint_cells": int(flow.seconds.meta[0] + flow.minutes.meta[0]) * CELL.itemsize,
-            "studies": sum(array_bytes(study.state) for study in studies.values()),
+            "footprint_cells": sum(used[f"{kind} cells"] for kind in ("second", "minute", "packed")),
+            "studies": used["studies"],
+            "parts": [part._asdict() for part in structures],
         },
-        "studied": [engine.universe[i].symbol for i in studies],
+        "studied": [engine.universe[i].symbol for i in engine.lab.studies],
         "symbols": symbols,
     }
-
-
-def array_bytes(parts: Iterable[Any]) -> int:
-    """Bytes of the arrays in nested tuples."""
-    return sum(part.nbytes if isinstance(part, np.ndarray) else array_bytes(part) for part in parts)
 
 
 def resident_bytes() -> int | None:

@@ -111,7 +111,6 @@ def grow(state: Ladders, pages_wanted: int) -> Ladders:
     if pages == old:
         return state
     bigger = new_ladders(0, pages)
-    bigger.lots[: old * PAGE] = state.lots
     free = np.concatenate([np.arange(pages - 1, old - 1, -1, dtype=np.int32), state.free[: state.meta[0]]])
     bigger.free[: len(free)] = free
     bigger.meta[0] = len(free)
@@ -133,6 +132,8 @@ def _copy_entries(s: Ladders, to: Ladders) -> None:
         if entry.key != NO_PAGE:
             new = to.table[_slot_of(to, entry.key)]
             new.key, new.page, new.used = entry.key, entry.page, entry.used
+            for at in range(np.int64(entry.page) * PAGE, (np.int64(entry.page) + 1) * PAGE):
+                to.lots[at] = s.lots[at]  # pages that are not in use cost no memory
 
 
 @leaf

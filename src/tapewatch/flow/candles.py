@@ -4,6 +4,9 @@ A store holds, for every instrument, a ring of candles of one base length (one m
 `ts_ms` lives at slot `(ts_ms // base_ms) % slots`, so a late or backfilled trade finds its candle as directly as a
 fresh one. The cells of a candle are a block of one shared arena, sorted by tick; blocks come in powers of two and go
 back to a free list of their size when they are outgrown or their candle leaves the ring.
+
+A candle that has been left alone for a while may be packed (`flow.packing`): its cells then are a few bytes each in a
+second arena. What still comes for it opens a block anew, and whoever reads its cells reads both.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from ..model.views import CELL
 SECOND_MS, MINUTE_MS, DAY_MS = 1_000, 60_000, 86_400_000
 SMALLEST_BLOCK = 4
 SIZE_CLASSES = 28
+PACKED_CLASSES = 256
+"""Sizes of packed blocks: each number of words up to 16, then eight sizes an octave."""
+FIRST_PACKED = 1 << 17
 NO_BLOCK = -1
 """Size class of a candle without cells: a gap opens many candles that nothing traded in, and must cost no arena."""
 
@@ -40,10 +46,13 @@ BASE = whole_lines(
     ("cells", np.int32),
     ("size_class", np.int32),
     ("near", np.int32, (2,)),
+    ("packed_at", np.int32),
+    ("packed", np.int32),
 )
 """Candle of base length; `number` is ts_ms // base_ms. Ids decide which trade opens and closes. `near` has the places
-of the cells sold in and bought in last, where the search of the next one begins. An empty slot is all zeros, so that
-memory is only touched where something traded."""
+of the cells sold in and bought in last, where the search of the next one begins. `packed` words from `packed_at` on
+hold cells besides those of the block (0: none do). An empty slot is all zeros, so that memory is only touched where
+something traded."""
 LOOKED_AT = SMALLEST_BLOCK + 2
 """Cells compared at once. Behind the newest block there is always room for another one, so none is beyond the arena."""
 
@@ -58,6 +67,9 @@ class Candles(NamedTuple):
     need at most; `newest[instrument]` is the highest candle number seen, `oldest[instrument]` the lowest traded in.
     `left[instrument]` is the last UTC day of which candles have left the ring, and their delta: CVD of what is left of
     that day still begins at 00:00.
+
+    `words` is the arena of packed cells, `bytes` the same memory; `loose` are the heads of its free lists by size class
+    (0: none) and, at its end, the first word that was never used.
     """
 
     ring: NDArray[np.void]
@@ -66,6 +78,9 @@ class Candles(NamedTuple):
     left: NDArray[np.int64]
     cells: NDArray[np.void]
     free: NDArray[np.int64]
+    words: NDArray[np.int64]
+    bytes: NDArray[np.uint8]
+    loose: NDArray[np.int64]
     meta: NDArray[np.int64]
 
 
@@ -74,6 +89,8 @@ def new_candles(instruments: int, base_ms: int, slots: int, cells: int = 1 << 20
     if slots & (slots - 1):
         raise ValueError(f"{slots} slots are no power of two")
     ring = zeros((slots, instruments), BASE)
+    words, loose = np.zeros(1, np.int64), np.zeros(PACKED_CLASSES + 1, np.int64)
+    loose[PACKED_CLASSES] = 1  # word 0 is never used
     return Candles(
         ring=ring,
         newest=np.full(instruments, -1, np.int64),
@@ -81,6 +98,9 @@ def new_candles(instruments: int, base_ms: int, slots: int, cells: int = 1 << 20
         left=np.zeros((instruments, 2), np.int64),
         cells=zeros(cells, CELL),
         free=np.full(SIZE_CLASSES, -1, np.int64),
+        words=words,
+        bytes=words.view(np.uint8),
+        loose=loose,
         meta=np.array([0, base_ms, SMALLEST_BLOCK], np.int64),
     )
 
@@ -92,6 +112,13 @@ def grow_cells(store: Candles) -> Candles:
     return store._replace(cells=cells)
 
 
+def grow_packed(store: Candles) -> Candles:
+    """Return the store with an arena of packed cells twice as large."""
+    words = np.zeros(max(FIRST_PACKED, 2 * len(store.words)), np.int64)
+    words[: len(store.words)] = store.words
+    return store._replace(words=words, bytes=words.view(np.uint8))
+
+
 def grow_instruments(store: Candles, instruments: int) -> Candles:
     """Return the store with room for more instruments."""
     wider = new_candles(instruments, int(store.meta[1]), len(store.ring), 1)
@@ -99,7 +126,7 @@ def grow_instruments(store: Candles, instruments: int) -> Candles:
     wider.newest[: len(store.newest)] = store.newest
     wider.oldest[: len(store.newest)] = store.oldest
     wider.left[: len(store.newest)] = store.left
-    return wider._replace(cells=store.cells, free=store.free, meta=store.meta)
+    return store._replace(ring=wider.ring, newest=wider.newest, oldest=wider.oldest, left=wider.left)
 
 
 @leaf
@@ -138,9 +165,28 @@ def _take_block(store: Candles, size_class: int) -> int:
 
 
 @leaf
-def _give_block(store: Candles, at: int, size_class: int) -> None:
+def give_block(store: Candles, at: int, size_class: int) -> None:
     store.cells[at].price = store.free[size_class]
     store.free[size_class] = at
+
+
+@leaf
+def packed_class(words: int) -> tuple[int, int]:
+    """Size class of a packed block for so many words, and how many it has."""
+    shift = 0
+    while words > 16 << shift:
+        shift += 1
+    eighths = ((words - 1) >> shift) + 1
+    return 8 * shift + eighths, eighths << shift
+
+
+@leaf
+def give_packed(store: Candles, candle: Record) -> None:
+    """Let the packed cells of a candle go."""
+    size_class, _ = packed_class(candle.packed)
+    store.words[candle.packed_at] = store.loose[size_class]
+    store.loose[size_class] = candle.packed_at
+    candle.packed = 0
 
 
 @leaf
@@ -201,7 +247,9 @@ def _leave(store: Candles, i: int, candle: Record) -> None:
     if day == left[0]:
         left[1] += candle.ask - candle.bid
     if candle.size_class != NO_BLOCK:
-        _give_block(store, candle.cell_at, candle.size_class)
+        give_block(store, candle.cell_at, candle.size_class)
+    if candle.packed:
+        give_packed(store, candle)
 
 
 @leaf
@@ -228,7 +276,7 @@ def _search(store: Candles, candle: Record, side: int, price: int) -> int:
 
 
 @leaf
-def _cell_of(store: Candles, i: int, slot: int, price: int, side: int) -> int:
+def cell_of(store: Candles, i: int, slot: int, price: int, side: int) -> int:
     """Arena position of the candle's cell at `price`, inserted in order if it is new.
 
     Buyers mostly pay what the last buyer did, and sellers get what the last seller got: `side` is 1 or 0.
@@ -246,7 +294,7 @@ def _cell_of(store: Candles, i: int, slot: int, price: int, side: int) -> int:
         if candle.size_class != NO_BLOCK:
             for k in range(candle.cells):
                 store.cells[moved + k] = store.cells[candle.cell_at + k]
-            _give_block(store, candle.cell_at, candle.size_class)
+            give_block(store, candle.cell_at, candle.size_class)
         candle.cell_at = moved
         candle.size_class += 1
     at = candle.cell_at + lo
@@ -284,7 +332,7 @@ def add_trade(store: Candles, i: int, number: int, trade_id: int, price: int, lo
             candle.open, candle.open_id = price, trade_id
         if trade_id >= candle.close_id:
             candle.close, candle.close_id = price, trade_id
-    cell = store.cells[np.uint64(_cell_of(store, i, slot, price, 0 if sell else 1))]
+    cell = store.cells[np.uint64(cell_of(store, i, slot, price, 0 if sell else 1))]
     sold = lots if sell else 0
     bought = lots - sold
     candle.bid += sold

@@ -9,6 +9,7 @@ from ..compiled import Record, kernel, leaf, maker
 from ..model.instrument import Instrument
 from ..model.views import CANDLE, CELL, Footprint
 from .candles import DAY_MS, Candles, find
+from .packing import get_cell, head
 
 ABOVE_ALL = 2**62
 """A price that no cell has."""
@@ -113,12 +114,13 @@ def _merge_candles(store: Candles, i: int, number: int, per_candle: int, out: Re
 
 @kernel
 def _count_bins(store: Candles, i: int, from_number: int, to_number: int, step: int) -> int:
-    """Bins of all base candles with numbers in [from, to), each candle's counted on its own."""
+    """Bins of all base candles with numbers in [from, to), each candle's counted on its own; of packed cells, each."""
     n = 0
     for number in range(from_number, to_number):
         slot = find(store, i, number)
         if slot >= 0:
             base = store.ring[slot, i]
+            n += head(store, base)[0]
             edge = np.int64(-1)
             for at in range(base.cell_at, base.cell_at + base.cells):
                 if store.cells[at].price >= edge:
@@ -133,14 +135,21 @@ def _merge_cells(store: Candles, i: int, number: int, per_candle: int, step: int
 
     Cells stand sorted in each base candle, so each is binned in one pass; then neighbours are merged two by two.
     """
-    starts = np.empty(per_candle + 1, np.int64)
+    starts = np.empty(2 * per_candle + 1, np.int64)
     runs = n = 0
     for k in range(number, number + per_candle):
         slot = find(store, i, k)
-        if slot >= 0 and store.ring[slot, i].cells:
+        if slot < 0:
+            continue
+        base = store.ring[slot, i]
+        if base.cells:
             starts[runs] = n
             runs += 1
-            n = _bin_cells(store, store.ring[slot, i], step, out, n)
+            n = _bin_cells(store, base, step, out, n)
+        if base.packed:
+            starts[runs] = n
+            runs += 1
+            n = _bin_packed(store, base, step, out, n)
     starts[runs] = n
     if runs > 1:
         spare = np.empty(n, out.dtype)
@@ -170,6 +179,25 @@ def _bin_cells(store: Candles, base: Record, step: int, out: NDArray[np.void], n
             n += 1
         else:
             _add(out[n - 1], cell)
+    return n
+
+
+@kernel
+def _bin_packed(store: Candles, base: Record, step: int, out: NDArray[np.void], n: int) -> int:
+    """The same for the packed cells of a base candle."""
+    edge, price = np.int64(ABOVE_ALL), np.int64(0)
+    count, at = head(store, base)
+    for _ in range(count):
+        price, bid, ask, trades, at = get_cell(store, at, price)
+        if price < edge:
+            edge = price // step * step
+            out[n].price, out[n].bid, out[n].ask, out[n].n = edge, bid, ask, trades
+            n += 1
+        else:
+            total = out[n - 1]
+            total.bid += bid
+            total.ask += ask
+            total.n += trades
     return n
 
 

@@ -66,6 +66,20 @@ class DayKlines:
             return np.zeros(0, KLINE)
         return self._rows(i)[:minutes]
 
+    def forget_old(self, minutes: Candles) -> None:
+        """Let the days go whose last minute has left the ring: nothing is shown of them any more."""
+        reach = minutes.newest - len(minutes.ring)
+        old = [i for i, (begins_ms, held, _) in self._packed.items() if begins_ms // MINUTE_MS + held - 1 <= reach[i]]
+        for i in old:
+            del self._packed[i]
+            self._seen.pop(i, None)
+
+    @property
+    def nbytes(self) -> int:
+        """What all of them take."""
+        seen = sum(rows.nbytes for rows in self._seen.values())
+        return seen + sum(len(packed) for _, _, packed in self._packed.values())
+
     def rescale(self, i: int, price_factor: int, lot_factor: int) -> None:
         """Follow an instrument to a finer grid. Exact."""
         if i in self._packed:

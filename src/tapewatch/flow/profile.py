@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..compiled import kernel
 from .candles import Candles, find
+from .packing import get_cell, head
 
 
 @kernel
@@ -17,6 +18,8 @@ def add_traded(store: Candles, i: int, from_number: int, low: int, out: NDArray[
         if slot < 0:
             continue
         candle = store.ring[slot, i]
+        if candle.n == 0 or candle.high < low or candle.low >= low + len(out):
+            continue
         first, stop = np.int64(0), np.int64(candle.cells)
         while first < stop:  # cells stand sorted by price
             middle = (first + stop) >> 1
@@ -30,3 +33,12 @@ def add_traded(store: Candles, i: int, from_number: int, low: int, out: NDArray[
                 break
             out[cell.price - low, 0] += cell.bid
             out[cell.price - low, 1] += cell.ask
+        count, at = head(store, candle)
+        price = np.int64(0)
+        for _ in range(count):  # from the highest price down
+            price, bid, ask, _n, at = get_cell(store, at, price)
+            if price < low:
+                break
+            if price < low + len(out):
+                out[price - low, 0] += bid
+                out[price - low, 1] += ask

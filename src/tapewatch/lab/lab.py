@@ -38,11 +38,12 @@ BOOK_LEVELS = 4_096
 """Levels a side that detectors look at, once a second."""
 FIT_MS = 60_000
 """The microprice is fitted anew at each full minute of event time."""
-NEVER = np.iinfo(np.int64).max
 
 
 class Watch(NamedTuple):
-    """What the engine's loop looks at: instruments with a 1 in `studied`, and the event time of the next beat."""
+    """What the engine's loop looks at: instruments with a 1 in `studied`, and the event time of the next beat, which
+    without a study is the next full minute. At 0 the first row says what time it is.
+    """
 
     studied: NDArray[np.int64]
     due: NDArray[np.int64]
@@ -88,7 +89,7 @@ class Lab:
     """Studies by instrument."""
 
     def __init__(self, instruments: int, ladders: Ladders, flow: Flow, quotes: Quotes) -> None:
-        self.watch = Watch(np.zeros(instruments, np.int64), np.array([NEVER]))
+        self.watch = Watch(np.zeros(instruments, np.int64), np.zeros(1, np.int64))
         self.studies: OrderedDict[int, Study] = OrderedDict()
         """Least recently asked for first."""
         self.preparing = ""
@@ -115,10 +116,10 @@ class Lab:
         study = self.studies.get(i)
         if study is None:
             self._make_room()
+            if not self.studies:
+                self.watch.due[0] = 0
             study = self.studies[i] = self._begin(instrument, pinned)
             self.watch.studied[i] = 1
-            if self.watch.due[0] == NEVER:
-                self.watch.due[0] = 0  # the first row says what time it is
         self.studies.move_to_end(i)
         study.pinned |= pinned
         return study
@@ -172,9 +173,10 @@ class Lab:
     def on_time(self, event_ms: int, ladders: Ladders, adv: NDArray[np.float64]) -> None:
         """The clock is about to become `event_ms`: every beat up to it, as far as the buffers reach back."""
         due = int(self.watch.due[0])
-        following = event_ms // COLUMN_MS * COLUMN_MS + COLUMN_MS
+        step_ms = COLUMN_MS if self.studies else FIT_MS
+        following = event_ms // step_ms * step_ms + step_ms
         if due:
-            for at_ms in range(max(due, following - COLUMNS * COLUMN_MS), following, COLUMN_MS):
+            for at_ms in range(max(due, following - COLUMNS * step_ms), following, step_ms):
                 for i, study in list(self.studies.items()):
                     self._beat(ladders, i, study.state, at_ms)
                     try:
@@ -184,7 +186,7 @@ class Lab:
                             _refit(study, at_ms, float(adv[i]))
                     except Exception as error:  # noqa: BLE001  (kept in `faults`, logged by the node)
                         self._fail(i, error)
-        self.watch.due[0] = following if self.studies else NEVER
+        self.watch.due[0] = following
 
 
 def _detect(study: Study, ladders: Ladders, i: int, at_ms: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 import shutil
 import socket
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ..config import Config, StoreConfig, VenueConfig
 from ..feed.dialects import DIALECTS
 from ..feed.rest import BlockedError, RateLimitedError, RestError, UnreachableError, VenueRest
 from ..journal import DataLock
+from ..memory import expected_bytes
 from ..model.errors import TapewatchError
 from ..store.audit import day_counts, last_day, wrong_files
 from ..store.catalog import FILE_NAME, Catalog
@@ -27,6 +29,11 @@ SKEW_WARN_MS = 1_000
 FREE_WARN_BYTES = 1 << 30
 WEIGHT_WARN_SHARE = 0.5
 MINUTE_MS = 60_000
+MEMINFO = Path("/proc/meminfo")
+MANY_INSTRUMENTS = 600
+"""Of the largest venue, where all are followed."""
+PROGRAM_BYTES = 300 << 20
+"""Python, its libraries and compiled code, before a venue has said anything."""
 
 
 class Verdict(StrEnum):
@@ -48,6 +55,7 @@ class Finding:
 async def examine(config: Config, file: Path | None) -> list[Finding]:
     """Run every check; none stops another. `file` is where `config` was read from."""
     findings = [_configuration(file), _page(), _port(config), _disk(config.node.state_path), _kernels()]
+    findings.append(_memory(config))
     findings += await asyncio.to_thread(_store, config.store)
     enabled = [(name, config.venues.of(name)) for name in PRODUCTS if config.venues.of(name).enabled]
     for answers in await asyncio.gather(*(_venue(name, venue) for name, venue in enabled)):
@@ -92,6 +100,30 @@ def _disk(state: Path) -> Finding:
     if free < FREE_WARN_BYTES:
         return Finding("disk", Verdict.WARN, what, "free some space or set node.state_dir elsewhere")
     return Finding("disk", Verdict.OK, what)
+
+
+def _memory(config: Config) -> Finding:
+    """What the state of the enabled venues takes when a day and a half has filled it, against what is free."""
+    enabled = [config.venues.of(name) for name in PRODUCTS if config.venues.of(name).enabled]
+    instruments = [MANY_INSTRUMENTS if venue.symbols == "all" else len(venue.symbols) for venue in enabled]
+    wanted = PROGRAM_BYTES + sum(map(expected_bytes, instruments))
+    what = f"up to {wanted / 2**30:.1f} GiB for {sum(instruments):,} instruments once 34 hours are held"
+    free = free_memory()
+    if free is None:
+        return Finding("memory", Verdict.OK, what)
+    what += f", {free / 2**30:.1f} GiB free"
+    if free < wanted:
+        return Finding("memory", Verdict.WARN, what, "name fewer symbols (venues.….symbols), or give it more memory")
+    return Finding("memory", Verdict.OK, what)
+
+
+def free_memory() -> int | None:
+    """Bytes that programs can still have; None where /proc is not to be had."""
+    try:
+        told = re.search(r"^MemAvailable:\s+(\d+) kB", MEMINFO.read_text(encoding="ascii"), re.MULTILINE)
+    except OSError:
+        return None
+    return int(told[1]) * 1024 if told else None
 
 
 def _store(store: StoreConfig) -> list[Finding]:

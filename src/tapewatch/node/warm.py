@@ -17,14 +17,16 @@ import sys
 import time
 from array import array
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from itertools import accumulate
 
 import numpy as np
 
 from ..api.celltext import level_texts
+from ..book import ladder, stacking
 from ..compiled import cache_folder, remove_unused
-from ..engine import Engine
+from ..engine import TOP_LEVELS, Engine
 from ..feed.binance_usdm import DIALECT
 from ..feed.streams import READ_PADDING, StreamCounter
 from ..model.instrument import Grid, Instrument, Universe
@@ -117,11 +119,24 @@ def warm_up_lab(tapes: list[Tape] | None = None) -> None:
     engine = Engine(_universe(), Thresholds())
     engine.follow_book(0)
     engine.lab.study(engine.universe[0])
+    engine.follow_book(0)
     later = tapes[-1].copy()
     later.rows["event_ms"] += 60_000  # at a full minute more is done
     for tape in (*tapes, later):
         engine.apply(tape)
+    _do_rare_things(engine)
     _remember(LAB)
+
+
+def _do_rare_things(engine: Engine) -> None:
+    """What happens now and then, and must not be compiled in that moment."""
+    engine.traded(0, 990, 20)
+    stacking.in_window(engine.lab.studies[0].state.stack, 990, 20, NOW_MS)
+    engine.top10_ofi(0)
+    ladder.sum_top_change(engine.sync.ladders, 0, 0, TOP_LEVELS)
+    ladder.grow(ladder.new_ladders(2, 4), 8)
+    engine.update_instrument(replace(engine.universe[0], tick=Grid.parse("0.05"), lot=Grid.parse("0.5")))
+    engine.use_raw_trades(0)
 
 
 def _universe() -> Universe:
@@ -157,6 +172,7 @@ def _use_engine(tapes: list[Tape]) -> Engine:
     engine.follow_book(0)
     for tape in tapes:
         engine.apply(tape)
+    engine.settle()
     return engine
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..compiled import kernel
 from ..flow.candles import BASE, NO_BLOCK, SMALLEST_BLOCK, Candles, add_trade, grow_cells, has_room, new_candles
+from ..flow.packing import get_number, put_number
 from ..model.tape import Flag
 from ..model.views import CELL
 
@@ -35,23 +36,13 @@ def pack_cells(
         below = np.int64(0)
         for c in range(starts[k], starts[k + 1]):
             cell = cells[c]
-            at = _put(out, at, cell.price - below)
-            at = _put(out, at, cell.bid)
-            at = _put(out, at, cell.ask)
-            at = _put(out, at, cell.n)
+            at = put_number(out, at, cell.price - below)
+            at = put_number(out, at, cell.bid)
+            at = put_number(out, at, cell.ask)
+            at = put_number(out, at, cell.n)
             below = cell.price
         ends[k] = at
     return at
-
-
-@kernel
-def _put(out: NDArray[np.uint8], at: int, value: int) -> int:
-    while value >= 128:
-        out[at] = value & 127 | 128
-        value >>= 7
-        at += 1
-    out[at] = value
-    return at + 1
 
 
 @kernel
@@ -78,23 +69,13 @@ def unpack_cells(packed: NDArray[np.uint8], ends: NDArray[np.int64], out: NDArra
         price = np.int64(0)
         while at < ends[k]:
             numbers = out[n]
-            step, at = _get(packed, at)
+            step, at = get_number(packed, at)
             price += step
             numbers.price = price
-            numbers.bid, at = _get(packed, at)
-            numbers.ask, at = _get(packed, at)
-            numbers.n, at = _get(packed, at)
+            numbers.bid, at = get_number(packed, at)
+            numbers.ask, at = get_number(packed, at)
+            numbers.n, at = get_number(packed, at)
             n += 1
-
-
-@kernel
-def _get(packed: NDArray[np.uint8], at: int) -> tuple[int, int]:
-    value = shift = np.int64(0)
-    while packed[at] >= 128:
-        value |= np.int64(packed[at] & 127) << shift
-        shift += 7
-        at += 1
-    return value | np.int64(packed[at]) << shift, at + 1
 
 
 def pack(cells: NDArray[np.void], counts: NDArray[np.int64]) -> list[bytes]:
