@@ -28,6 +28,8 @@ VENUE = PRODUCTS["binance"]
 PACE = 8.0
 """Seconds of the market in one of ours."""
 EVENTS = 12
+INSTRUMENTS = 6
+"""Two perpetuals, and two quarterlies of each."""
 HOUR_NS = 3_600_000_000_000
 
 
@@ -73,7 +75,7 @@ async def test_live_replay_and_another_clock_find_the_same(tmp_path: Path) -> No
     feed = VenueFeed(DIALECTS["binance"], config, live)
     running = asyncio.create_task(feed.run())
     try:
-        await until(lambda: live.engine.books_by_state()[BookState.LIVE] == 2, 30, lambda: str(feed.status))
+        await until(lambda: live.engine.books_by_state()[BookState.LIVE] == INSTRUMENTS, 30, lambda: str(feed.status))
         await until(lambda: len(events(live)) >= EVENTS, 60, lambda: f"{len(events(live))} events")
         assert not running.done(), running.exception()
     finally:

@@ -32,7 +32,8 @@ def test_the_demo_shows_four_living_panels(tmp_path: Path, page: Page) -> None:
         before = shown(page, "imbalance")["raw"]
         wait_until(lambda: shown(page, "imbalance")["raw"] != before, lambda: "the imbalance panel stands still")
         health = httpx.get(f"{url}health").json()
-        assert (health["mode"], health["venues"]["binance"]["instruments"]) == ("demo", 600)
+        quarterlies = 4
+        assert (health["mode"], health["venues"]["binance"]["instruments"]) == ("demo", 600 + quarterlies)
         page.goto("about:blank")  # else the page would rightly complain that its server is gone
         assert program.stop() == 0
     assert "Traceback" not in "".join(program.output)
