@@ -25,6 +25,7 @@ from tapewatch.venues.registry import PRODUCTS
 from waiting import until
 
 SYMBOLS = 4
+"""Of each venue; some have dated futures besides."""
 WITHIN_S = 120.0
 
 
@@ -55,6 +56,9 @@ class World:
     def live_books(self, name: str) -> int:
         return self.nodes[name].engine.books_by_state()[BookState.LIVE]
 
+    def all_live(self, name: str) -> bool:
+        return self.live_books(name) == self.feeds[name].status.instruments >= SYMBOLS
+
     def sentence(self, name: str) -> str:
         return self.feeds[name].status.detail
 
@@ -72,7 +76,7 @@ class World:
         await self.until(lambda: all(self.nodes[n].engine.totals()["count"] > before[n] + 20 for n in others))
         for name in others:
             status, totals = self.feeds[name].status, self.nodes[name].engine.totals()
-            assert (status.state, status.detail, self.live_books(name)) == (FeedState.LIVE, "", SYMBOLS), name
+            assert (status.state, status.detail, self.all_live(name)) == (FeedState.LIVE, "", True), name
             assert (totals["missing"], totals["depth_gaps"], status.reconnects) == (0, 0, 0), name
             assert not self.nodes[name].quarantine.by_reason, name
 
@@ -90,7 +94,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
     tasks = {name: asyncio.create_task(feed.run()) for name, feed in feeds.items()}
     here = World(simulated, nodes, feeds, Derivs(nodes, lambda _: DerivsThresholds()), tasks)
     try:
-        await here.until(lambda: all(here.live_books(name) == SYMBOLS for name in nodes))
+        await here.until(lambda: all(here.all_live(name) for name in nodes))
         await here.until(lambda: all(feed.status.state is FeedState.LIVE for feed in feeds.values()))
         yield here
     finally:

@@ -18,7 +18,7 @@ from ..venues.registry import PRODUCTS
 from .report import build_report
 
 MINUTE_MS = 60_000
-RING_BYTES = 1 << 30
+RING_BYTES = 1_100 << 20
 """Memory the minute candles of one replay may take: 91 days of one symbol, 5 of six hundred."""
 
 

@@ -18,8 +18,8 @@ _ROUNDS_UP = 0.9995
 
 
 def fixed(value: Number, decimals: int) -> str:
-    """With so many decimals."""
-    return f"{Decimal(float(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP):f}"
+    """With so many decimals; minus zero is zero."""
+    return f"{Decimal(float(value) or 0.0).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP):f}"
 
 
 def _is_missing(value: Maybe) -> bool:
