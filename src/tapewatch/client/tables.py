@@ -57,9 +57,10 @@ DETECTIONS: Schema = {
 }  # fmt: skip
 EVIDENCE_ROWS: Schema = {"ts": TIME, "price": EXACT, "quantity": EXACT, "what": TEXT}
 BASIS: Schema = {
-    "exchange": TEXT, "symbol": TEXT, "kind": TEXT, "mid": EXACT, "spot_exchange": TEXT, "spot_symbol": TEXT,
-    "spot_mid": EXACT, "basis_bps": FLOAT, "state": TEXT, "annualised_pct": FLOAT, "premium_bps": FLOAT, "why": TEXT,
-    "basis_bps_1h_ago": FLOAT, "basis_bps_24h_ago": FLOAT, "premium_bps_1h_ago": FLOAT, "premium_bps_24h_ago": FLOAT,
+    "exchange": TEXT, "symbol": TEXT, "kind": TEXT, "price_decimals": INT, "mid": EXACT, "spot_exchange": TEXT,
+    "spot_symbol": TEXT, "spot_decimals": INT, "spot_mid": EXACT, "basis_bps": FLOAT, "state": TEXT,
+    "annualised_pct": FLOAT, "premium_bps": FLOAT, "why": TEXT, "basis_bps_1h_ago": FLOAT, "basis_bps_24h_ago": FLOAT,
+    "premium_bps_1h_ago": FLOAT, "premium_bps_24h_ago": FLOAT,
 }  # fmt: skip
 FUNDING: Schema = {
     "exchange": TEXT, "symbol": TEXT, "kind": TEXT, "ts": TIME, "rate_pct": FLOAT, "interval_h": FLOAT,
@@ -74,8 +75,8 @@ INTEREST: Schema = {
 MINUTES: Schema = {"ts": TIME, "value": FLOAT}
 WHALES: Schema = {
     "exchange": TEXT, "id": INT, "ts": TIME, "start_ts": TIME, "symbol": TEXT, "side": TEXT, "tier": TEXT,
-    "price": FLOAT, "low": EXACT, "high": EXACT, "quantity": EXACT, "notional": EXACT, "pct_of_adv": FLOAT,
-    "levels": INT, "trades": INT, "open": FLAG, "depth_10bps": EXACT, "depth_share": FLOAT,
+    "price_decimals": INT, "price": FLOAT, "low": EXACT, "high": EXACT, "quantity": EXACT, "notional": EXACT,
+    "pct_of_adv": FLOAT, "levels": INT, "trades": INT, "open": FLAG, "depth_10bps": EXACT, "depth_share": FLOAT,
 }  # fmt: skip
 FLOW: Schema = {
     "exchange": TEXT, "symbol": TEXT, "kind": TEXT, "window": TEXT, "imbalance": FLOAT, "buy_pct": FLOAT,
