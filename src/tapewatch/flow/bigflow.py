@@ -28,6 +28,8 @@ WHALES = 4096
 FLOW_WINDOWS_S = (10, 60, 300)
 """Windows of the flow rules: the first of `WINDOWS_S`, all of which are summed here."""
 _WINDOWS = np.array(WINDOWS_S, np.int64)
+_LEFT_AT_MOST_S = 60
+"""Calm windows are moved on after so long, before the ring of seconds comes around to what is to leave them."""
 _SHORTEST, _LONGEST = WINDOWS_S[0], WINDOWS_S[-1]
 _RULES, _SHORTER = len(FLOW_WINDOWS_S), len(WINDOWS_S) - 1
 MAX_DISTINCT_PRICES = 64
@@ -466,8 +468,10 @@ def on_second(s: BigFlow, seconds: Candles, second: int, cluster_ms: int) -> Non
         pulse = s.pulses[i]
         if pulse.parent_ms and second * 1000 - pulse.parent_ms > cluster_ms + 1000:
             _end_parent(s, i)
-        if second <= pulse.head_s or pulse.buy + pulse.sell == 0 or pulse.calm_above < pulse.calm_below:
-            continue  # nothing in any window, or nothing to judge: they move on when somebody looks
+        if second <= pulse.head_s or pulse.buy + pulse.sell == 0:
+            continue  # nothing in any window
+        if pulse.calm_above < pulse.calm_below and second - pulse.head_s < _LEFT_AT_MOST_S:
+            continue  # nothing to judge: they move on when somebody looks
         _advance(s, seconds, i, second)
         if pulse.calm_above >= pulse.calm_below:
             for w in range(_RULES):
