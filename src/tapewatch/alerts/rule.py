@@ -16,7 +16,6 @@ from .metrics import METRICS, NAMED_AT_MOST, Metric
 Comparison = Literal["above", "below", "outside", "crosses_above", "crosses_below"]
 Severity = Literal["info", "warning", "critical"]
 
-SYMBOLS_AT_MOST = 500
 WHOLE_VENUE = "*"
 """The symbol of a figure that is of a venue as a whole."""
 BUILT_IN_SINKS = ("page", "sound", "desktop", "log")

@@ -71,7 +71,6 @@ class VenueNode:
         self.latency = Latency()
         self.frames = 0
         self.foreign = 0
-        self.last_recv_ns = 0
         self.on_ask: Callable[[str], None] = lambda _: None
         """Called with an instrument that somebody wants to look at and nobody follows."""
         self.asked: frozenset[str] = frozenset()
@@ -181,7 +180,6 @@ class VenueNode:
     def on_frames(self, buffer: bytearray, ends: Sequence[int], recv_ns: int) -> list[Need]:
         """Decode and apply what one socket read brought."""
         self.frames += len(ends)
-        self.last_recv_ns = recv_ns
         received_ns = self._received(recv_ns)
         if self.recorder is not None:
             self.recorder.frames(buffer, ends, received_ns)

@@ -32,7 +32,6 @@ class MovingMarket(ABC):
 
     def __init__(self, market: Market, faults: Faults) -> None:
         self.market = market
-        self.skipped_ms = 0
         self._pace, self._gust = faults.value("storm", 1.0), faults.value("gust", 1.0)
         self._timetable: list[tuple[int, Callable[[], None]]] = []
         for fault in faults.chosen:
@@ -53,7 +52,6 @@ class MovingMarket(ABC):
         lead = self.market.lead
         until_ms = wall_ms if lead is None else min(wall_ms, lead.now_ms)
         if until_ms - self.now_ms > BEHIND_MS:
-            self.skipped_ms += until_ms - self.now_ms
             self.market.skip_to(until_ms - STEP_MS)
         while self.now_ms + STEP_MS <= until_ms:
             for due in [entry for entry in self._timetable if entry[0] <= self.now_ms]:

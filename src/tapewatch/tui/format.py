@@ -101,11 +101,6 @@ def clock_minutes(ms: Maybe) -> str:
     return clock(ms)[:5]
 
 
-def clock_millis(ms: Maybe) -> str:
-    """``HH:MM:SS.mmm`` UTC."""
-    return MISSING if ms is None or ms <= 0 else f"{clock(ms)}.{int(ms) % 1000:03}"
-
-
 def span(ms: Maybe) -> str:
     """How long ago or how long: ``0.4 s``, ``12 s``, ``3 m``, ``2 h``."""
     if ms is None or _is_missing(ms):

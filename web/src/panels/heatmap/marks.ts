@@ -12,11 +12,3 @@ export interface HeatFrame {
 
 /** Called after the picture and before the axes; each looks at venue and symbol itself. */
 export const marks = new Set<(frame: HeatFrame) => void>();
-
-/** Open heatmaps, to be drawn anew. */
-export const heatmaps = new Set<{ redraw(): void }>();
-
-/** Marks have changed. */
-export function redrawMarks(): void {
-  for (const heatmap of heatmaps) heatmap.redraw();
-}

@@ -16,7 +16,7 @@ import { Bitmap, ROWS } from './bitmap';
 import { type Bubble, bubblesOf, paintBubbles, radius, reference } from './bubbles';
 import { paintAxes, paintProfile, paintQuotes, type Picture, profileWidth, TIME_AXIS_PX } from './draw';
 import { Legend } from './legend';
-import { heatmaps, marks } from './marks';
+import { marks } from './marks';
 import { type Ramp, rampOf, Sampler, type Scale, settle } from './scale';
 import { View } from './view';
 
@@ -51,8 +51,6 @@ export class HeatmapPanel extends BookPanel {
 
   protected override start(): void {
     super.start();
-    heatmaps.add(this);
-    this.keep(() => heatmaps.delete(this));
     this.keep(settings.onChange(() => this.redraw()));
     this.followAim();
     this.canvas.addEventListener('dblclick', (event) => {
