@@ -59,7 +59,7 @@ UNKNOWN_DAILY_VOLUME = 1e9
 SPARE_INSTRUMENTS = 64
 """Room for listings before the state arrays are enlarged."""
 
-DONE, ATTEND, MORE_PAGES, MORE_SECOND_CELLS, MORE_MINUTE_CELLS, MORE_HOLES, BEAT, STUDY, KEEP = range(9)
+DONE, ATTEND, LOOK, MORE_PAGES, MORE_SECOND_CELLS, MORE_MINUTE_CELLS, MORE_HOLES, BEAT, STUDY, KEEP = range(10)
 
 _SNAPSHOT = int(Flag.SNAPSHOT)
 
@@ -145,7 +145,7 @@ def _apply(
             if book.watched:
                 ladder.sum_top_change(books, i, row.prev_id, TOP_LEVELS)
             if _needs_a_look(book):
-                return ATTEND, r
+                return LOOK, r
         else:
             _pass_time(flow, clock, row.event_ms)
             if row.kind == 3:
@@ -282,8 +282,8 @@ class Engine:
                 self.flow = self.flow._replace(minutes=candles.grow_cells(self.flow.minutes))
             elif status == MORE_HOLES:
                 self.flow = self.flow._replace(holes=holes.grow_pool(self.flow.holes))
-            elif status == ATTEND:
-                needs.extend(self._attend(tape, at))
+            elif status in (ATTEND, LOOK):
+                needs.extend(self._attend(tape, at, applied=status == LOOK))
                 if self.lab.watch.studied[rows[at]["instrument"]]:
                     self.lab.on_row(rows[at : at + 1], levels, self.sync.ladders, self.flow, self.quotes)
                 at += 1
@@ -321,14 +321,18 @@ class Engine:
             self.sync.keep(i, Diff(row, tape.levels[start : start + n].copy()))
         self._kept[0] = 0
 
-    def _attend(self, tape: Tape, at: int) -> list[Need]:
-        """A depth row that the loop leaves to us: a snapshot, a book not live or in need of a look, a broken chain."""
+    def _attend(self, tape: Tape, at: int, *, applied: bool) -> list[Need]:
+        """A depth row that the loop leaves to us: a snapshot, a book not live, a broken chain, or one that it has
+        applied and whose book needs a look.
+        """
         row = tape.rows[at]
         i = int(row["instrument"])
         diff = _copy(tape, at)
         book = self.sync.ladders.books[i]
         _pass_time(self.flow, self._clock, int(row["event_ms"]))
-        if row["flags"] & _SNAPSHOT:
+        if applied:
+            reason = self.sync.on_applied(i, diff)
+        elif row["flags"] & _SNAPSHOT:
             book["snapshots"] += 1
             reason = self.sync.on_snapshot(i, diff)
             if book["watched"]:
@@ -341,8 +345,6 @@ class Engine:
             reason = self.sync.on_awaited_diff(i, diff)
             if book["watched"] and book["snapshot_id"] == snapshot_id:
                 ladder.sum_top_change(self.sync.ladders, i, int(row["prev_id"]), TOP_LEVELS)
-        elif row["last_id"] == book["last_id"] and _needs_a_look(book):
-            reason = self.sync.on_applied(i, diff)
         else:
             reason = self.sync.on_break(i, diff)
             if reason is None and book["watched"]:
