@@ -209,6 +209,19 @@ async def test_rotation_overlaps_until_the_new_connection_delivers_everything() 
         assert keeper.lost == keeper.socket.reconnects == 0
 
 
+async def test_what_a_new_connection_brings_first_waits_for_older_messages_of_the_old_one() -> None:
+    async with serving(obedient) as server:
+        keeper = Keeper(server, lifetime_s=0.1)
+        async with keeper.running():
+            await until(lambda: len(server.peers) == 2 and keeper.messages.count(data(A)) == 2)
+            keeper.socket._lifetime_s = 3600.0
+            keeper.messages.clear()
+            server.peers[1].send(data(A, 12))  # read first
+            server.peers[0].send(*(data(A, n) for n in (10, 11, 12)))
+            await until(lambda: len(keeper.messages) == 4)
+            assert keeper.messages == [data(A, n) for n in (10, 11, 12, 12)]
+
+
 async def test_a_rotation_that_fails_keeps_the_old_connection() -> None:
     async def script(peer: Peer) -> None:
         if peer is not server.peers[0]:

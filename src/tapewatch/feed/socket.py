@@ -99,6 +99,8 @@ class Socket:
         """Ends the wait on the current connection when it is time to replace it."""
         self._covered: asyncio.Event | None = None
         self._overlapped_s = 0.0
+        self._held: list[tuple[bytearray, array[int], int]] = []
+        """Reads of the successor that wait for older ones of the current connection."""
         self._data_since: float | None = None
         self._last_data: float | None = None
         self._used_at = 0.0
@@ -170,7 +172,8 @@ class Socket:
     async def _rotate(self, old: Connection) -> bool:
         """Open a successor, wait until it delivers all that the old one does, close the old one.
 
-        Meanwhile both deliver; who applies the messages knows duplicates by their ids.
+        Meanwhile both deliver; who applies the messages knows duplicates by their ids. What the new one brings waits
+        while the old one has something unread: it may be older, and a book takes no update before the one it follows.
         """
         try:
             new = self._successor = await self._open()
@@ -188,6 +191,7 @@ class Socket:
             for end in ends:
                 end.cancel()
             old.delivered = new.delivered = self._covered = self._successor = None
+            self._deliver_held()
         fault = old.fault or new.fault
         if fault is not None:
             raise fault
@@ -271,6 +275,7 @@ class Socket:
         if self._connection is not None:
             self._settle(asyncio.get_running_loop().time(), self._connection)
         if self._covered is not None:
+            self._let_held_go()
             self._overlapped_s += seconds
             if self._overlapped_s >= OVERLAP_AT_MOST_S or self._is_covered():
                 self._covered.set()
@@ -289,7 +294,7 @@ class Socket:
     def _is_covered(self) -> bool:
         """Everything the old connection has delivered since the overlap began, the new one has delivered too."""
         old, new = self._connection, self._successor
-        if old is None or new is None or old.delivered is None or new.delivered is None:
+        if self._held or old is None or new is None or old.delivered is None or new.delivered is None:
             return False
         return self._overlapped_s >= OVERLAP_AT_LEAST_S and not new.unanswered and old.delivered <= new.delivered
 
@@ -352,7 +357,27 @@ class Socket:
             self._note_data(buffer, ends)
         if dropped:
             _drop(buffer, ends, dropped)
-        if ends:  # a pong may come alone
+        if not ends:  # a pong may come alone
+            return
+        if connection is self._successor and (self._held or self._is_behind()):
+            self._held.append((buffer[:], ends, recv_ns))
+            return
+        self._reader.on_read(buffer, ends, recv_ns)
+        if self._held:
+            self._let_held_go()
+
+    def _is_behind(self) -> bool:
+        """Whether the current connection has something for us that we have not read."""
+        return self._connection is not None and self._connection.unread_bytes() > 0
+
+    def _let_held_go(self) -> None:
+        """Deliver what the successor has brought, if nothing older can be waiting."""
+        if self._held and not self._is_behind():
+            self._deliver_held()
+
+    def _deliver_held(self) -> None:
+        held, self._held = self._held, []
+        for buffer, ends, recv_ns in held:
             self._reader.on_read(buffer, ends, recv_ns)
 
     def _track(self, buffer: bytearray, start: int, end: int) -> Track | None:
