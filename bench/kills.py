@@ -39,8 +39,6 @@ LIVE_WITHIN_S = 180.0
 LIVES_S = 5.0
 STARTING_EVERY = 5
 FILLED_WITHIN_S = 600.0
-LOADED_S = 90.0
-"""By then what is stored of today has been read: until then nothing of it can be known to be missing."""
 
 
 class Lives:
@@ -171,10 +169,11 @@ def _is_live(_: int, told: dict[str, Any]) -> bool:
 def _is_whole(status: int, told: dict[str, Any]) -> bool:
     """Nothing is missing that can be asked for, and every venue is live. (The simulated OKX tells 1,000 trades.)"""
     venues = told["venues"].values()
-    if told["uptime_s"] < LOADED_S:
-        return False
     return _is_live(status, told) and all(
-        venue["missing"] <= venue["given_up"] and venue["history"]["percent"] in (None, 100) for venue in venues
+        not venue["history"]["reading"]
+        and venue["missing"] <= venue["given_up"]
+        and venue["history"]["percent"] in (None, 100)
+        for venue in venues
     )
 
 

@@ -85,8 +85,7 @@ def test_a_disconnect_is_the_cause_of_what_is_missing_behind_it(world: World) ->
     (hole,) = world.venue.trade_holes()
     world.venue.give_up(hole, Fate.BEYOND_HORIZON)
     assert world.venue.trade_holes() == []
-    assert [int(g["fate"]) for g in world.venue.ledger.take_gaps()] == [Fate.BEYOND_HORIZON]
-    assert len(world.venue.ledger.take_gaps()) == 0
+    assert [int(g["fate"]) for g in world.venue.engine.gaps(0)] == [Fate.BEYOND_HORIZON]
 
 
 def test_coverage_counts_ids_by_hour_and_spreads_a_gap_over_its_time() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,14 +11,12 @@ from market_world import INSTRUMENTS, T0, World
 from tapes import tape, trade
 from tapewatch.config import StoreConfig
 from tapewatch.feed.pages import midnight
-from tapewatch.model.gaps import Cause, Fate
+from tapewatch.model.gaps import Cause
 from tapewatch.model.instrument import Universe
-from tapewatch.node import gapbook
+from tapewatch.node.gapbook import GapBook
 from tapewatch.node.sealing import Sealing
 from tapewatch.node.today import load_stored_day
-from tapewatch.store.reader import Reader
 from tapewatch.store.writer import Store
-from waiting import until
 
 MINUTE = 60_000
 START = midnight(T0)
@@ -44,7 +41,8 @@ class Place:
     async def load(self, world: World) -> None:
         sealing = Sealing(self.config)
         sealing.caught_up.set()
-        await load_stored_day({"binance": world.venue}, self.config, sealing)
+        venues = {"binance": world.venue}
+        await load_stored_day(venues, self.config, sealing, GapBook(venues, self.config, sealing))
 
 
 @pytest.fixture
@@ -100,29 +98,6 @@ async def test_a_folder_that_cannot_be_read_costs_the_history_alone(world: World
     config = StoreConfig(path=str(tmp_path / "file"))
     sealing = Sealing(config)
     sealing.caught_up.set()
-    await load_stored_day({"binance": world.venue}, config, sealing)
+    venues = {"binance": world.venue}
+    await load_stored_day(venues, config, sealing, GapBook(venues, config, sealing))
     assert not world.venue.loading
-
-
-async def test_gaps_that_nobody_fills_are_in_the_catalog(
-    world: World, place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(gapbook, "EVERY_S", 0.01)
-    world.trade(0, "42500.5", "7")
-    world.lose_trades(4)
-    world.trade(MINUTE, "42500.5", "7")
-    (hole,) = world.venue.trade_holes()
-    world.venue.give_up(hole, Fate.BEYOND_HORIZON)
-    sealing = Sealing(place.config)
-    sealing.caught_up.set()
-    keeping = asyncio.create_task(gapbook.keep_gaps({"binance": world.venue}, place.config, sealing))
-    reader = Reader(place.folder)
-    try:
-        await until(lambda: len(reader.gaps("binance", T0, T0 + MINUTE)) > 0)
-    finally:
-        keeping.cancel()
-        await asyncio.wait([keeping])
-    (stored,) = reader.gaps("binance", T0, T0 + MINUTE).to_pylist()
-    reader.close()
-    assert (stored["first_id"], stored["last_id"], stored["missing"]) == (2, 5, 4)
-    assert (stored["cause"], stored["fate"]) == ("dropped", "beyond_horizon")

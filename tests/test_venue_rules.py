@@ -173,7 +173,7 @@ def test_a_chain_of_spans_that_begins_anew() -> None:
     trades = Trades(TradeIds.SPANNED)
     trades.feed(span(1_000, 1_010, T0), span(5, 9, T0 + 60_000), span(10, 10, T0 + 60_001))
     assert (trades.count("count"), trades.count("first_id"), trades.count("last_id")) == (3, 5, 10)
-    (gap,) = trades.ledger.take_gaps()
+    (gap,) = trades.ledger.take_ended()
     assert (gap["cause"], gap["fate"]) == (Cause.RESTARTED, Fate.UNFILLABLE)
 
 

@@ -29,18 +29,19 @@ from .model.rules import TradeIds
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 GAPS_KEPT = 10_000
-"""Decided gaps kept for whoever stores them; beyond it the oldest goes, counted."""
+"""Gaps that have ended, kept for whoever stores them; beyond it the oldest goes, counted."""
 
 Rows = NDArray[np.void]
 
 
 @dataclass(slots=True)
 class Ledger:
-    """What a venue's engine does not know itself: frames that never became rows, and gaps that were decided."""
+    """What a venue's engine does not know itself: frames that never became rows, and gaps that it keeps no more."""
 
     quarantined: Counter[tuple[str, Channel]] = field(default_factory=Counter)
     """Refused frames by symbol and channel, where the frame still said so."""
-    decided_gaps: deque[tuple[Any, ...]] = field(default_factory=lambda: deque(maxlen=GAPS_KEPT))
+    ended_gaps: deque[tuple[Any, ...]] = field(default_factory=lambda: deque(maxlen=GAPS_KEPT))
+    """Those that nothing fills any more: of chains that have ended, or beyond what an engine remembers."""
     gaps_dropped: int = 0
     violations: list[str] = field(default_factory=list)
     """What did not balance at the last check: a defect of ours, always."""
@@ -49,20 +50,20 @@ class Ledger:
         """Refused frames that named a trade stream."""
         return sum(n for (_, channel), n in self.quarantined.items() if channel is Channel.TRADES)
 
-    def decided(self, gaps: Rows) -> None:
-        """Take note of gaps that nobody will fill."""
-        self.gaps_dropped += max(0, len(self.decided_gaps) + len(gaps) - GAPS_KEPT)
-        self.decided_gaps.extend(tuple(gap.item()) for gap in gaps)
+    def ended(self, gaps: Rows) -> None:
+        """Take note of gaps that the engine keeps no more."""
+        self.gaps_dropped += max(0, len(self.ended_gaps) + len(gaps) - GAPS_KEPT)
+        self.ended_gaps.extend(tuple(gap.item()) for gap in gaps)
 
-    def take_gaps(self) -> Rows:
-        """Hand over, once, the gaps decided since the last call (`GAP` rows), for the store."""
-        rows = np.array(list(self.decided_gaps), GAP)
-        self.decided_gaps.clear()
+    def take_ended(self) -> Rows:
+        """Hand over, once, the gaps that have ended since the last call (`GAP` rows), for the store."""
+        rows = np.array(list(self.ended_gaps), GAP)
+        self.ended_gaps.clear()
         return rows
 
     def check(self, engine: Engine) -> list[str]:
         """Compare all accounts; returns one sentence for each that does not balance. Costs microseconds a symbol."""
-        self.decided(engine.take_forgotten_gaps())
+        self.ended(engine.take_forgotten_gaps())
         self.violations = [*_trade_violations(engine), *_depth_violations(engine)]
         return self.violations
 

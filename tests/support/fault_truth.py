@@ -214,7 +214,7 @@ class Truth:
 
 def ended_gaps(node: VenueNode, instrument: Instrument) -> NDArray[np.void]:
     """Gaps of an instrument that nothing can fill: `GAP` rows."""
-    gaps: NDArray[np.void] = np.array(list(node.ledger.decided_gaps), GAP)
+    gaps: NDArray[np.void] = np.array(list(node.ledger.ended_gaps), GAP)
     ended: NDArray[np.void] = gaps[gaps["instrument"] == instrument.index]
     return ended
 

@@ -43,7 +43,7 @@ def venue_health(venue: VenueView, feed: FeedStatus | None, mode: str) -> dict[s
         "missing": totals["absent"],
         "unknown_gaps": venue.engine.unknown_gaps(),
         "given_up": feed.trades_given_up if feed else 0,
-        "history": history_health(feed),
+        "history": history_health(feed, reading=venue.loading),
         "ledger": {
             "balanced": not venue.ledger.violations,
             "violations": venue.ledger.violations[:VIOLATIONS_SHOWN],
@@ -73,12 +73,18 @@ def venue_health(venue: VenueView, feed: FeedStatus | None, mode: str) -> dict[s
     }
 
 
-def history_health(feed: FeedStatus | None) -> dict[str, Any]:
-    """How far today's trades of before the start are loaded, over the symbols it is done for."""
+def history_health(feed: FeedStatus | None, *, reading: bool = False) -> dict[str, Any]:
+    """How far today's trades of before the start are loaded, over the symbols it is done for.
+
+    `percent` is null where there are none, and while what is stored is being read (`reading`): how much the venue then
+    has to be asked for is not known yet.
+    """
     if feed is None:
-        return {"percent": None, "symbols": 0, "complete": 0, "trades": 0, "klines": {"symbols": 0, "loaded": 0}}
+        none = {"symbols": 0, "complete": 0, "trades": 0, "klines": {"symbols": 0, "loaded": 0}}
+        return {"percent": None, "reading": False, **none}
     return {
-        "percent": math.floor(feed.history_share * 100),
+        "percent": None if reading or not feed.history_symbols else math.floor(feed.history_share * 100),
+        "reading": reading,
         "symbols": feed.history_symbols,
         "complete": feed.history_complete,
         "trades": feed.history_trades,

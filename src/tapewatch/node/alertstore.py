@@ -51,8 +51,7 @@ class AlertWriter:
 
     def _open(self) -> Loaded:
         if self._catalog is None:
-            url = self._config.url
-            self._catalog = Catalog(url) if url else Catalog.of_folder(self._config.data_path)
+            self._catalog = Catalog.of_folder(self._config.data_path, self._config.url)
         self._catalog.migrate()
         return AlertStore(self._catalog).load()
 

@@ -27,6 +27,7 @@ from ..store.audit import Absent, DayCounts, Held, HeldMinutes, day_counts, unst
 from ..store.catalog import Catalog, GapRow
 from ..store.reader import without
 from .aside import aside
+from .outage import Outage
 from .recorder import Recorder
 from .sealing import Sealing
 from .venue import VenueNode
@@ -109,6 +110,7 @@ class Audit:
     async def run(self) -> None:
         """Compare for ever; a database that is away is waited for."""
         pending: dict[str, _Pending] = {}
+        outages = {name: Outage(log, "store_not_compared", name) for name in self.accounts}
         next_s = asyncio.get_running_loop().time() + EVERY_S
         while self.accounts:
             await asyncio.sleep(LOOK_S)
@@ -124,7 +126,9 @@ class Audit:
                     try:
                         await self.compare(name, one)
                     except (TapewatchError, OSError) as error:
-                        log.warning("store_not_compared venue=%s reason=%r", name, str(error))
+                        outages[name].failed(error)
+                    else:
+                        outages[name].worked()
                     del pending[name]
 
     def note(self, name: str, journal: Journal) -> _Pending:
@@ -250,4 +254,4 @@ class Audit:
             catalog.close()
 
     def _catalog(self) -> Catalog:
-        return Catalog(self._config.url) if self._config.url else Catalog.of_folder(self._config.data_path)
+        return Catalog.of_folder(self._config.data_path, self._config.url)

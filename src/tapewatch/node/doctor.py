@@ -145,7 +145,7 @@ def _store(store: StoreConfig) -> list[Finding]:
 
 def _catalog(store: StoreConfig) -> Finding:
     """Whether the files are as the catalog has them, and its tables agree about the newest day."""
-    catalog = Catalog(store.url) if store.url else Catalog.of_folder(store.data_path)
+    catalog = Catalog.of_folder(store.data_path, store.url)
     try:
         days = [(venue, day_counts(catalog, venue, day_ms)) for venue, day_ms in last_day(catalog).items()]
         wrong = list(wrong_files(store.data_path, catalog))

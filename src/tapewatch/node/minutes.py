@@ -15,6 +15,7 @@ from ..model.errors import TapewatchError
 from ..store.catalog import Catalog
 from ..store.minutes import Minute, forget_minutes, minutes, put_minutes
 from .aside import aside
+from .outage import Outage
 from .venue import VenueNode
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ async def keep_minutes(venues: Mapping[str, VenueNode], derivs: Derivs, config: 
     """
     written: dict[str, int] = {}
     unread = set(venues)
+    outages = {name: Outage(log, "minutes_not_kept", name) for name in venues}
     while True:
         for name, venue in venues.items():
             if not venue.told.is_set() or venue.plays_recording():
@@ -43,7 +45,9 @@ async def keep_minutes(venues: Mapping[str, VenueNode], derivs: Derivs, config: 
                     await aside(_write, config, name, [one.symbol for one in venue.universe], finished)
                     written[name] = finished[-1][0]
             except (TapewatchError, OSError) as error:
-                log.warning("minutes_not_kept venue=%s reason=%r", name, str(error))
+                outages[name].failed(error)
+            else:
+                outages[name].worked()
         await asyncio.sleep(EVERY_S)
 
 
@@ -61,7 +65,7 @@ async def _restore(venue: VenueNode, derivs: Derivs, config: StoreConfig) -> int
 
 
 def _open(config: StoreConfig) -> Catalog:
-    return Catalog(config.url) if config.url else Catalog.of_folder(config.data_path)
+    return Catalog.of_folder(config.data_path, config.url)
 
 
 def _read(config: StoreConfig, venue: str, first: int) -> list[tuple[list[str], Minute]]:

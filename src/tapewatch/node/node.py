@@ -26,7 +26,7 @@ from .access import access_token
 from .alerting import Alerting
 from .audit import Audit
 from .desk import Desk
-from .gapbook import keep_gaps
+from .gapbook import GapBook
 from .minutes import keep_minutes
 from .quarantine import Quarantine, Refused
 from .queries import Queries
@@ -138,8 +138,9 @@ class Node:
             if self.preparing:
                 tasks.create_task(self._ready_lab())
             if self.sealing is not None:
-                tasks.create_task(load_stored_day(self.venues, self.config.store, self.sealing))
-                tasks.create_task(keep_gaps(self.venues, self.config.store, self.sealing))
+                book = GapBook(self.venues, self.config.store, self.sealing)
+                tasks.create_task(load_stored_day(self.venues, self.config.store, self.sealing, book))
+                tasks.create_task(book.run())
                 tasks.create_task(keep_minutes(self.venues, self.derivs, self.config.store))
             if self.storage is not None:
                 tasks.create_task(self.storage.watch())

@@ -36,6 +36,7 @@ class ReplayVenue:
         """Venue to here stays empty: at another pace than the market's there is no such thing."""
         self.ledger = Ledger()
         """What is read here was accounted for where it was recorded."""
+        self.loading = False
 
     @property
     def _stage(self) -> Stage:

@@ -31,6 +31,7 @@ from ..venues.batch import Decoded, Rejected
 from ..venues.product import Product
 from .quarantine import Quarantine
 from .recorder import VenueRecorder
+from .rising import StoredTrades, take_newest
 
 log = logging.getLogger(__name__)
 
@@ -306,33 +307,15 @@ class VenueNode:
         return np.concatenate([rows[older][::-1], rows[~older]])
 
     def on_newest(self, symbol: str, body: bytes, recv_ns: int) -> tuple[int, int, list[Need]]:
-        """Apply the newest trades of an instrument whose ids do not count. See `Sink.on_newest`.
-
-        They follow each other without a hole. Where they do not reach back to a trade that is held, a gap stays.
-        """
+        """Apply the newest trades of an instrument whose ids do not count. See `Sink.on_newest`."""
         received_ns, needs = self._received(recv_ns), list[Need]()
         if self.recorder is not None:
             self.recorder.trades(symbol, body, received_ns)
         rows = self._refining(lambda: self.codec.trades(symbol, body, received_ns), needs).rows
         if not len(rows):
             return 0, 0, needs
-        i = self.universe.get(symbol).index
-        held = self.engine.flow.trades[i]
-        begun, newest = held["last_id"] != EMPTY, held["last_id"]
-        if begun and rows["id"][0] <= newest <= rows["id"][-1]:
-            held["lost_after"] = EMPTY  # what followed the newest one held is here
-        rows["first_id"][1:] = rows["id"][:-1] + 1
-        older = (rows["id"] < held["first_id"]) & begun
-        rows["first_id"][older] = 0
-        levels, before = Tape.empty().levels, int(accepted(held))
-        self.engine.apply_stored(Tape(rows[older], levels))
-        loaded = int(accepted(held)) - before
-        needs += self.engine.apply(Tape(rows[~older], levels))
-        filled = int(accepted(held)) - before - loaded
-        for gap in self.engine.gaps(i):
-            if gap["first_id"] < rows["id"][0] and gap["fate"] == Fate.OPEN and not self._is_being_read(gap):
-                self.ledger.decided(self.engine.give_up(i, gap["first_id"], gap["first_id"], Fate.BEYOND_HORIZON))
-        return (filled, loaded, needs) if begun else (0, filled, needs)
+        filled, loaded, more = take_newest(self.engine, self.universe.get(symbol).index, rows, self._is_being_read)
+        return filled, loaded, needs + more
 
     def on_klines(self, symbol: str, bodies: Sequence[bytes]) -> int:
         """Take today's one-minute klines: where trades begin late, CVD begins with them. Returns when they end."""
@@ -350,15 +333,22 @@ class VenueNode:
         """
         return self._refine(error, self._owed)
 
-    def take_stored(self, tape: Tape) -> None:
-        """Take stored trades of today; those of the other source than the one that counts are no history of ours."""
+    def take_stored(self, tape: Tape, before: StoredTrades) -> None:
+        """Take stored trades of today; those of the other source than the one that counts are no history of ours.
+
+        Where ids do not count, `before` knows which of them do not follow each other.
+        """
         rows = tape.rows.copy()
         rows["flags"] |= int(Flag.BACKFILLED)
-        if self.product.trades.ids is TradeIds.RISING:
-            # One run of what was there before us; what has been stored since does not follow from it.
-            rows = rows[rows["recv_ns"] < self._born_ns]
-            rows["first_id"] = 0
-        self.engine.apply_stored(Tape(rows, tape.levels))
+        if self.product.trades.ids is not TradeIds.RISING:
+            self.engine.apply_stored(Tape(rows, tape.levels))
+            return
+        before.take(self.engine, rows[rows["recv_ns"] < self._born_ns])  # what has been stored since came live
+
+    def has_only_stored(self, i: int) -> bool:
+        """Whether trades of an instrument are held, and none that has come by itself."""
+        row = self.engine.flow.trades[i]
+        return bool(row["last_id"] != EMPTY and accepted(row) == row["backfilled"])
 
     def venue_ms(self) -> int:
         """The venue's clock, as the feed measures it."""
@@ -390,8 +380,7 @@ class VenueNode:
 
     def give_up(self, hole: TradeHole, fate: Fate) -> None:
         """Nobody asks for these trades any more."""
-        i = self.universe.get(hole.symbol).index
-        self.ledger.decided(self.engine.give_up(i, hole.first_id, hole.last_id, fate))
+        self.engine.give_up(self.universe.get(hole.symbol).index, hole.first_id, hole.last_id, fate)
 
     def history_edges(self) -> list[HistoryEdge]:
         """The oldest aggregate trade of every instrument that has one."""

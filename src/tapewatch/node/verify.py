@@ -51,7 +51,7 @@ def consumed(store: StoreConfig) -> frozenset[str]:
     """Journal files that are gone because they were sealed; none where there is no catalog yet."""
     if not store.url and not (store.data_path / FILE_NAME).exists():
         return frozenset()
-    catalog = Catalog(store.url) if store.url else Catalog.of_folder(store.data_path)
+    catalog = Catalog.of_folder(store.data_path, store.url)
     try:
         return catalog.consumed()
     except StoreUnavailableError:

@@ -23,6 +23,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from ..model.errors import TapewatchError, UsageError
+from ..model.gaps import Fate
 from ..model.instrument import Grid, Instrument, Universe, common_grid
 from . import tables
 
@@ -66,6 +67,14 @@ class GapRow:
     """Whether they are still asked for: a name of `model.gaps.Fate`, in lower case."""
     found_ms: int
 
+    @property
+    def key(self) -> tuple[str, str, str, int, int]:
+        """What tells it from others (`GAP_KEY`)."""
+        return self.venue, self.symbol, self.stream, self.first_id, self.from_ms
+
+
+GAP_KEY = ("venue", "symbol", "stream", "first_id", "from_ms")
+
 
 class Catalog:
     """One catalog database; safe to use from several threads and processes."""
@@ -81,9 +90,9 @@ class Catalog:
         self.sqlite = self.engine.dialect.name == "sqlite"
 
     @classmethod
-    def of_folder(cls, folder: Path) -> Catalog:
-        """The SQLite catalog of a data folder."""
-        return cls(URL.create("sqlite", database=str(folder / FILE_NAME)))
+    def of_folder(cls, folder: Path, url: str = "") -> Catalog:
+        """The catalog at `url`; without one the SQLite catalog of a data folder."""
+        return cls(url or URL.create("sqlite", database=str(folder / FILE_NAME)))
 
     def close(self) -> None:
         self.engine.dispose()
@@ -153,9 +162,18 @@ class Catalog:
 
     # -- gaps ---------------------------------------------------------------------------------------------------
 
-    def put_gaps(self, gaps: Sequence[GapRow]) -> None:
-        """Note holes; one that is known already (same stream, first id and begin) is replaced."""
+    def gaps(self, venue: str, since_ms: int) -> list[GapRow]:
+        """Holes as they were noted: those that end at `since_ms` or later, and all that are open; in order of time."""
+        table = tables.gaps
+        wanted = sa.or_(table.c.to_ms >= since_ms, table.c.fate == Fate.OPEN.name.lower())
+        query = sa.select(*(table.c[name] for name in GapRow.__slots__)).where(table.c.venue == venue, wanted)
+        with self.read() as connection:
+            return [GapRow(*row) for row in connection.execute(query.order_by(table.c.from_ms, table.c.id))]
+
+    def put_gaps(self, gaps: Sequence[GapRow], closed: Sequence[GapRow] = ()) -> None:
+        """Note holes; one that is known already (same stream, first id and begin) is replaced. Forget the `closed`."""
         with self.write() as connection:
+            remove_gaps(connection, closed)
             write_gaps(connection, gaps)
 
     def consumed(self) -> frozenset[str]:
@@ -195,13 +213,20 @@ class Catalog:
 
 
 def write_gaps(connection: Connection, gaps: Sequence[GapRow]) -> None:
-    """The same inside a transaction."""
-    table = tables.gaps
-    key = ("venue", "symbol", "stream", "first_id", "from_ms")
-    for gap in gaps:
-        row = {name: getattr(gap, name) for name in GapRow.__slots__}
-        connection.execute(sa.delete(table).where(*(table.c[name] == row[name] for name in key)))
-        connection.execute(sa.insert(table).values(row))
+    """The same inside a transaction. What is told several times counts as it was told last."""
+    remove_gaps(connection, gaps)
+    last = {gap.key: gap for gap in gaps}
+    if last:
+        rows = [{name: getattr(gap, name) for name in GapRow.__slots__} for gap in last.values()]
+        connection.execute(sa.insert(tables.gaps), rows)
+
+
+def remove_gaps(connection: Connection, gaps: Sequence[GapRow]) -> None:
+    """Forget holes, found by their keys."""
+    if gaps:
+        where = [tables.gaps.c[name] == sa.bindparam(f"old_{name}") for name in GAP_KEY]
+        old = [{f"old_{name}": getattr(gap, name) for name in GAP_KEY} for gap in gaps]
+        connection.execute(sa.delete(tables.gaps).where(*where), old)
 
 
 # ---------------------------------------------------------------- connections

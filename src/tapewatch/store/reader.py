@@ -89,7 +89,7 @@ class Reader:
 
     def __init__(self, folder: Path, url: str = "") -> None:
         self.folder = folder
-        self.catalog = Catalog(url) if url else Catalog.of_folder(folder)
+        self.catalog = Catalog.of_folder(folder, url)
 
     def close(self) -> None:
         self.catalog.close()

@@ -85,7 +85,7 @@ class Store:
 
     def __init__(self, folder: Path, url: str = "") -> None:
         self.folder = folder
-        self.catalog = Catalog(url) if url else Catalog.of_folder(folder)
+        self.catalog = Catalog.of_folder(folder, url)
 
     def open(self) -> Store:
         """Make what does not exist yet; bring the catalog to this version."""

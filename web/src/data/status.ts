@@ -22,7 +22,7 @@ export interface VenueStatus {
   /** Gaps of which nobody knows how many trades they hide. */
   unknown_gaps: number;
   /** Today's trades of before the start: how far they are loaded. */
-  history: { percent: number | null; symbols: number; complete: number; trades: number; klines: { symbols: number; loaded: number } };
+  history: { percent: number | null; reading: boolean; symbols: number; complete: number; trades: number; klines: { symbols: number; loaded: number } };
   depth_gaps: number;
   dropped: number;
   reconnects: number;
