@@ -4,8 +4,8 @@ What is compared depends on what a venue's ids can tell (`model.rules.TradeIds`)
 
 * counted, and spans of several (OKX): every trade of the venue is held, or its id lies in a gap. Of OKX the number of
   prints in a cell is left out: fills of one order are one message live, and single ones when they are asked for.
-* rising (Bybit): what is shown is exactly what came in order, and all that was lost with the line happened within the
-  time of a gap. What vanished while the line stood, nobody can know.
+* rising (Bybit): what is shown is exactly what came in order and what an answer brought back into a gap, and all that
+  was lost with the line happened within the time of a gap. What vanished while the line stood, nobody can know.
 
 Books: whichever is shown as live is the venue's own at that id.
 """
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from tapewatch import ledger
 from tapewatch.feed.pages import midnight
+from tapewatch.flow.holes import listed
 from tapewatch.flow.trades import EMPTY
 from tapewatch.model.gaps import GAP
 from tapewatch.model.instrument import Instrument
@@ -56,7 +57,8 @@ class Truth:
         """Where ids only rise: messages with trades, with their symbol and prints."""
         self._came: defaultdict[str, list[Print]] = defaultdict(list)
         self._lost: defaultdict[str, list[Print]] = defaultdict(list)
-        """The prints among them that came in order, and those that went with the line."""
+        """The prints among them that came, and those that went with the line."""
+        self._all: defaultdict[str, dict[int, Print]] = defaultdict(dict)
 
     def remember_books(self) -> None:
         """Note which id each book stands at, and of those sent as a window what the venue has told."""
@@ -83,6 +85,7 @@ class Truth:
                     price, qty = (int(row[k].replace(".", "")) for k in "pv")
                     prints.append(((seq << SEQ_SHIFT) + place, row["T"], price, qty, row["S"] == "Sell"))
             self._told[_data(payload)] = symbol, prints
+            self._all[symbol] |= {one[0]: one for one in prints}
 
     def take(self, payload: str) -> tuple[str, int] | None:
         """A message reached the program: its symbol, and how many trades it held; None where it is damaged.
@@ -96,6 +99,22 @@ class Truth:
         self._came[symbol] += self._newer(symbol, prints)
         return symbol, len(prints)
 
+    def tell_again(self, node: VenueNode, symbol: str, ids: Sequence[int]) -> None:
+        """An answer with the newest trades is about to reach the program: what of it lies in a gap comes after all."""
+        i = node.universe.get(symbol).index
+        first, last = node.engine.flow.trades[["first_id", "last_id"]][i].item()
+        gaps = listed(node.engine.flow.holes, i)
+        back = {
+            n for n in ids
+            if not first <= n <= last or ((gaps["first_id"] <= n) & (n <= gaps["last_id"])).any()
+        }  # fmt: skip
+        self._came[symbol] = sorted([*self._came[symbol], *(self._all[symbol][n] for n in back)])
+        self._lost[symbol] = [one for one in self._lost[symbol] if one[0] not in back]
+
+    def lost(self, symbol: str) -> list[Print]:
+        """What went with the line and has not come back; of venues whose ids only rise."""
+        return self._lost[symbol]
+
     def lose(self, payload: str) -> None:
         """A message came while the line was down."""
         if _data(payload) in self._told:
@@ -107,7 +126,7 @@ class Truth:
         return [one for one in prints if one[0] > newest]
 
     def prints(self, symbol: str) -> list[Print]:
-        """The venue's own trades, in order of id; where ids only rise, those that came in order."""
+        """The venue's own trades, in order of id; where ids only rise, those that came."""
         if self.ids is TradeIds.RISING:
             return self._came[symbol]
         if self.ids is TradeIds.SPANNED:
@@ -189,9 +208,9 @@ class Truth:
             keys = [key for key in {*shown, *truth.candles} if shown.get(key) != truth.candles.get(key)]
             key = min(keys)
             yield f"{symbol}: candle {key} shows {shown.get(key)}, the venue traded {truth.candles.get(key)}"
-        last = self._came[symbol][-1][0] if self._came[symbol] else 0
+        first, last = (self._came[symbol][end][0] if self._came[symbol] else 0 for end in (0, -1))
         for number, ts_ms, *_ in self._lost[symbol]:
-            if number < last and not any(gap["from_ms"] <= ts_ms <= gap["to_ms"] for gap in (*gaps, *ended)):
+            if first < number < last and not any(gap["from_ms"] <= ts_ms <= gap["to_ms"] for gap in (*gaps, *ended)):
                 yield f"{symbol}: the trade at {ts_ms} was lost with the line, and no gap says so"
 
     def missing(self, node: VenueNode) -> list[str]:

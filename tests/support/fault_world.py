@@ -93,6 +93,7 @@ class Line:
     channel: Channel
     down_until_ms: int = 0
     connected: bool = False
+    cuts: int = 0
     streams: dict[str, str] = field(default_factory=dict)
     """What is subscribed, with its symbol."""
 
@@ -167,6 +168,8 @@ class World:
         self.backoff = {kind: Backoff(0.5, 8.0, Random(f"{kind} {self.seed}")) for kind in ("hole", "tail", "history")}
         self.not_before_ms = dict.fromkeys(self.backoff, 0)
         self.under_way: set[str] = set()
+        self.newest_at_ms = 0
+        self.newest_asked_ms: dict[str, int] = {}
         self.muted: set[str] = set()
         """Streams that are being subscribed anew."""
         self.greetings: list[Frame] = []
@@ -207,7 +210,7 @@ class World:
         live = self.node.engine.books_by_state()
         edges = self.node.history_edges()
         return bool(
-            (self.product.trades.page and self.node.trade_holes())
+            self.node.trade_holes()
             or live[BookState.LIVE] < live.total()
             or self.plan.progress(edges, self.now_ms).complete < (len(edges) if self.product.trades.page else 0)
         )
@@ -275,6 +278,7 @@ class World:
         for line in lines:
             line.down_until_ms = max(line.down_until_ms, self.now_ms + length_ms)
             line.connected = False
+            line.cuts += 1
             line.streams.clear()
             self._want(self.node.on_disconnect(self._names(), line.channel.value))
             if line.channel is Channel.DEPTH:
@@ -392,6 +396,8 @@ class World:
                 break
             self.queue.take(symbol)
             self._get_book(symbol)
+        if self.product.trades.newest:
+            self._ask_newest()
         for kind in self.backoff if self.product.trades.page else ():
             if kind in self.under_way or self.now_ms < self.not_before_ms[kind]:
                 continue
@@ -458,6 +464,29 @@ class World:
             self._request(self.rest.trades(page.symbol, page.from_id, page.limit, page.priority)),
             arrived,
         )
+
+    def _ask_newest(self) -> None:
+        """As `recent.RecentTrades` does: of whom something may be missing, one symbol at a time."""
+        line = self.lines[0]
+        lost = {hole.symbol for hole in self.node.trade_holes()}
+        lost |= {tail.symbol for tail in self.node.trade_tails() if tail.doubtful}
+        if not lost or not line.connected or "newest" in self.under_way or self.now_ms < self.newest_at_ms:
+            return
+        symbol, cuts = min(lost, key=lambda name: self.newest_asked_ms.get(name, 0)), line.cuts
+        self.newest_asked_ms[symbol] = self.now_ms
+        self.under_way.add("newest")
+
+        def arrived(body: bytes | None) -> None:
+            self.under_way.discard("newest")
+            self.newest_at_ms = self.now_ms + 500
+            if body is None or line.cuts != cuts:
+                return  # interrupted meanwhile: what comes next need not follow this answer
+            told = self.product.trade_ids(body)
+            self.delivered[symbol] += len(told)
+            self.truth.tell_again(self.node, symbol, told)
+            self._want(self.node.on_newest(symbol, body, self._recv_ns())[2])
+
+        self._get(self._request(self.rest.newest_trades(symbol, Priority.GAP_FILL)), arrived)
 
     def _get(
         self,
