@@ -44,6 +44,7 @@ def test_a_venue_that_goes_down_is_told_in_words_and_the_others_go_on(
         wait_until(lambda: stale(url) == ["okx"], lambda: stale(url))
         before = last_candle(page)
         wait_until(lambda: last_candle(page) != before, lambda: "the footprint of the other venue stands still")
+        page.goto("about:blank")  # what it asks while the program is stopped below would fail, and rightly
 
 
 def wait_for_words(page: Page, panel: str, first: str, then: str = "") -> None:
