@@ -342,6 +342,21 @@ async def test_the_newest_trades_are_asked_for_without_an_id(monkeypatch: pytest
     assert "fromId" not in api.requests[0]
 
 
+async def test_one_page_fills_all_gaps_that_it_reaches() -> None:
+    """A page costs the same however much of it is wanted."""
+    taker = Taker()
+    taker.holes = [TradeHole("A", 10, 12), *(TradeHole("A", n, n + 2) for n in range(400, 1_300, 100))]
+    api = trades_api(1, 10_000)
+    async with client(api) as rest:
+        filling = backfill(rest, taker)
+        async with running(filling.run()):
+            await until(lambda: not taker.holes)
+    assert [request.partition("fromId=")[2].partition("&")[0] for request in api.requests] == ["400", "10"]
+    assert taker.trades == [*range(400, 1_203), *range(10, 13)]
+    assert filling.filled == 30, "what was held between the gaps was brought for nothing"
+    assert not taker.given_up
+
+
 def test_a_hole_that_closes_by_itself_costs_nothing() -> None:
     plan = PagePlan(RULE, lambda _: False)
     settle = pages_module.SETTLE_S

@@ -114,8 +114,11 @@ class TradeBackfill:
             raise FrameError("bad_trades", f"trades from {page.from_id} on are not in order")
         ids = page.wanted(ids)
         if page.takes(ids):
-            self._wanted(self._sink.on_trades(page.symbol, body, self._clock()))
             brought = sum(number < page.stop for number in ids)
+            if page.hole is not None:  # between two gaps that one page fills lie trades that are held
+                holes = [hole for hole in self._sink.trade_holes() if hole.symbol == page.symbol]
+                brought = sum(any(hole.first_id <= number <= hole.last_id for hole in holes) for number in ids)
+            self._wanted(self._sink.on_trades(page.symbol, body, self._clock()))
             if page.is_history:
                 self.loaded += len(ids) if page.from_id == NO_ID else brought
             else:

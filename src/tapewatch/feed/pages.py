@@ -125,9 +125,11 @@ class PagePlan:
         for hole in sorted(ripe, key=lambda hole: (not self.is_first(hole.symbol), -hole.last_id)):
             priority = Priority.GAP_FILL if self.is_first(hole.symbol) else Priority.BACKFILL
             if room(priority) >= self.rule.page_weight:
-                return Page(
-                    hole.symbol, hole.first_id, min(self.rule.page, hole.last_id - hole.first_id + 1), priority, hole
-                )
+                # A page costs the same however much of it is wanted: older gaps that it reaches are filled by it, too.
+                near = (one.first_id for one in ripe if one.symbol == hole.symbol and one.last_id <= hole.last_id)
+                from_id = min((n for n in near if hole.last_id - n < self.rule.page), default=hole.first_id)
+                limit = min(self.rule.page, hole.last_id - from_id + 1)
+                return Page(hole.symbol, from_id, limit, priority, hole)
         return None
 
     def judge(
