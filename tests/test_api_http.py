@@ -426,6 +426,14 @@ async def test_metrics_count_what_happened(world: World) -> None:
     assert any(line.startswith("tapewatch_lag_seconds_bucket{le=") for line in lines)
 
 
+async def test_metrics_say_why_a_book_wanted_a_snapshot(world: World) -> None:
+    world.book([("42500.4", "1")], [("42500.6", "1")])
+    world.diff([], [], gap=3)
+    async with serve(world) as served:
+        lines = (await served.text("/metrics")).splitlines()
+    assert 'tapewatch_book_wants_total{reason="gap",venue="binance"} 1.0' in lines
+
+
 async def test_docs_need_nothing_from_elsewhere(world: World) -> None:
     async with serve(world) as served:
         page = await served.text("/docs")

@@ -126,14 +126,20 @@ class NodeCollector(Collector):
         yield _counter("frames", "Websocket frames received.", {name: v.frames for name, v in venues.items()})
         yield _counter("frames_foreign", "Frames of other products.", {name: v.foreign for name, v in venues.items()})
         refused = CounterMetricFamily("tapewatch_frames_refused", "Frames kept aside.", labels=["venue", "reason"])
+        wanted = CounterMetricFamily(
+            "tapewatch_book_wants", "Times that a book wanted a snapshot, by reason.", labels=["venue", "reason"]
+        )
         books = GaugeMetricFamily("tapewatch_books", "Order books by state.", labels=["venue", "state"])
         for name, venue in venues.items():
             for reason, count in venue.quarantine.by_reason.items():
                 refused.add_metric([name, reason], count)
+            for reason, count in venue.engine.needs_by_reason.items():
+                wanted.add_metric([name, reason], count)
             by_state = venue.engine.books_by_state()
             for state in (BookState.WAITING, BookState.LIVE, BookState.STALE):
                 books.add_metric([name, state.value], by_state[state])
         yield refused
+        yield wanted
         yield books
         yield _gauge("trade_ids_absent", "Trade ids missing now.", {n: sums["absent"] for n, sums in totals.items()})
         yield _gauge(
