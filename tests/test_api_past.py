@@ -13,8 +13,9 @@ import pytest
 
 from market_world import INSTRUMENTS, World, serve
 from stored_day import DAY, HOUR, MIDNIGHT, rows
-from tapes import tape
+from tapes import tape, trade
 from tapewatch.config import StoreConfig
+from tapewatch.engine import MINUTES_KEPT
 from tapewatch.model.errors import NotReadyError, UsageError
 from tapewatch.model.instrument import Universe
 from tapewatch.model.tape import Flag, Kind
@@ -63,14 +64,22 @@ async def test_footprints_before_a_time(past: Past, tf: str, before: int) -> Non
     assert len(wanted["candles"]) - len(got["candles"]) <= 1, "the first minute of memory may be one of two days"
 
 
+@pytest.mark.parametrize("wrapped", [False, True], ids=["came then", "older minutes have left"])
 @pytest.mark.parametrize("tf", ["1m", "5m", "1h"])
-async def test_cvd_goes_on_where_memory_begins_in_the_middle_of_a_day(data: Path, tmp_path: Path, tf: str) -> None:
+async def test_cvd_goes_on_where_memory_begins_in_the_middle_of_a_day(
+    data: Path, tmp_path: Path, tf: str, *, wrapped: bool
+) -> None:
     """Half an hour past midnight on, trades are in memory: the sum of the day is that of the day all the same."""
     history = Queries(StoreConfig(path=str(data)))
     whole, late = World(tmp_path / "whole"), World(tmp_path / "late", history=history)
     whole.venue.engine.apply(tape(rows()))
     began = MIDNIGHT + HOUR // 2
-    late.venue.engine.apply(tape(row for row in rows() if row.columns["ts_ms"] >= began))
+    if wrapped:
+        newest = max(row.columns["id"] for row in rows() if row.kind is Kind.TRADE and not row.columns["instrument"])
+        much_later = trade(newest + 1, began + (MINUTES_KEPT - 1) * 60_000, 425_000, 1)
+        late.venue.engine.apply(tape([*rows(), much_later]))
+    else:
+        late.venue.engine.apply(tape(row for row in rows() if row.columns["ts_ms"] >= began))
     try:
         query = f"/api/footprint?tf={tf}&step=0.5&lookback=150&before={MIDNIGHT + 50 * 60_000}"
         wanted, got = await both(Past(whole, late, history), query)
