@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from market_world import INSTRUMENTS, T0, World
+from market_world import INSTRUMENTS, STATUS, T0, World
 from tapes import tape, trade
+from tapewatch.api.health import venue_health
 from tapewatch.config import StoreConfig
 from tapewatch.feed.pages import midnight
 from tapewatch.model.gaps import Cause
@@ -101,3 +102,15 @@ async def test_a_folder_that_cannot_be_read_costs_the_history_alone(world: World
     venues = {"binance": world.venue}
     await load_stored_day(venues, config, sealing, GapBook(venues, config, sealing))
     assert not world.venue.loading
+
+
+def test_how_much_history_is_loaded_is_not_known_while_the_store_is_read(world: World) -> None:
+    """Nothing is asked of the venue then, which looked like everything was there."""
+    done = replace(STATUS, history_symbols=3, history_complete=3)
+    world.venue.loading = True
+    told = venue_health(world.venue, done, "live")["history"]
+    assert (told["percent"], told["reading"]) == (None, True)
+    world.venue.loading = False
+    told = venue_health(world.venue, done, "live")["history"]
+    assert (told["percent"], told["reading"]) == (100, False)
+    assert venue_health(world.venue, STATUS, "live")["history"]["percent"] is None, "of no symbol"

@@ -1,6 +1,6 @@
 """Keeps the catalog's gaps as the engines have them, so that a program that dies forgets none.
 
-An open gap is in the catalog a few seconds after it was found, one that nobody fills stays there with its fate, and one
+An open gap is in the catalog two seconds after it was found, one that nobody fills stays there with its fate, and one
 that was filled is taken out. A start takes over what earlier programs left: whatever lies in a chain that the engine
 holds now, the engine speaks for; of the rest, nobody will ask for it any more.
 """
@@ -27,7 +27,8 @@ from .venue import VenueNode
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 5.0
+EVERY_S = 2.0
+"""A gap that is younger when the program dies is forgotten, where ids do not tell of it."""
 AT_ONCE = 10_000
 """Gaps written by one transaction; those beyond it wait for the next."""
 OPEN, BEYOND, REFUSED = (fate.name.lower() for fate in (Fate.OPEN, Fate.BEYOND_HORIZON, Fate.REFUSED))
