@@ -246,7 +246,7 @@ def fetch_levels(s: Ladders, i: int, levels: NDArray[np.void], start: int, stop:
     prefetch(s.books, i)
     number, base = np.int64(-1), np.int64(0)
     for n in range(start, stop):
-        tick = levels[n].price
+        tick = levels[np.uint64(n)].price
         if tick >> PAGE_BITS != number:
             number = tick >> PAGE_BITS
             base = _base(s, _home(s, _page_key(i, tick)), number)
@@ -277,7 +277,7 @@ def _set_side(s: Ladders, i: int, levels: NDArray[np.void], start: int, stop: in
     best = best if held else none
     number, slot, base, before = np.int64(-1), np.int64(0), np.int64(0), np.int64(0)
     for n in range(start, stop):
-        tick, lots = levels[n].price, levels[n].qty * side
+        tick, lots = levels[np.uint64(n)].price, levels[np.uint64(n)].qty * side
         if tick >> PAGE_BITS != number:
             if number >= 0:
                 _leave_page(s, slot, held - before)

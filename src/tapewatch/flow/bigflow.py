@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..compiled import Record, kernel, leaf, whole_lines, zeros
 from ..model.views import BIG_FLOW, WINDOWS_S
-from .candles import SECOND_MS, Candles, find, number_of
+from .candles import SECOND_MS, Candles, fetch_candle, find, number_of
 
 EVENTS = 4096
 WHALES = 4096
@@ -308,6 +308,15 @@ def on_flow_print(
         _add_gone(s, i, age_s, price, bought, sold)
     if not pulse.calm_above < pulse.buy_quote - pulse.sell_quote < pulse.calm_below:
         _judge_all(s, seconds, i, age_s, ts_ms, price)
+
+
+@leaf
+def fetch_leaving(s: BigFlow, seconds: Candles, i: int, second: int) -> None:
+    """Begin to fetch the seconds that leave the windows of an instrument when they come to end with `second`."""
+    head_s = s.pulses[i].head_s
+    if second > head_s:
+        for w in range(len(_WINDOWS)):
+            fetch_candle(seconds, i, head_s + 1 - _WINDOWS[w])
 
 
 @kernel

@@ -28,6 +28,9 @@ FIRST_PACKED = 1 << 17
 NO_BLOCK = -1
 """Size class of a candle without cells: a gap opens many candles that nothing traded in, and must cost no arena."""
 
+SEATS = 8
+"""Places of cells that a candle remembers, one for each remainder of a price."""
+
 BASE = whole_lines(
     ("number", np.int64),
     ("open", np.int64),
@@ -45,14 +48,14 @@ BASE = whole_lines(
     ("cell_at", np.int64),
     ("cells", np.int32),
     ("size_class", np.int32),
-    ("near", np.int32, (2,)),
+    ("near", np.uint8, (SEATS,)),
     ("packed_at", np.int32),
     ("packed", np.int32),
 )
-"""Candle of base length; `number` is ts_ms // base_ms. Ids decide which trade opens and closes. `near` has the places
-of the cells sold in and bought in last, where the search of the next one begins. `packed` words from `packed_at` on
-hold cells besides those of the block (0: none do). An empty slot is all zeros, so that memory is only touched where
-something traded."""
+"""Candle of base length; `number` is ts_ms // base_ms. Ids decide which trade opens and closes. `near[price % SEATS]`
+says where the cell of a price like this was last: a guess, looked at before it is believed. `packed` words from
+`packed_at` on hold cells besides those of the block (0: none do). An empty slot is all zeros, so that memory is only
+touched where something traded."""
 LOOKED_AT = SMALLEST_BLOCK + 2
 """Cells compared at once. Behind the newest block there is always room for another one, so none is beyond the arena."""
 
@@ -197,10 +200,10 @@ def fetch_candle(store: Candles, i: int, number: int) -> None:
 
 
 @leaf
-def fetch_cell(store: Candles, i: int, number: int) -> None:
-    """Begin to fetch cells near the one written last in the candle with this number."""
+def fetch_cell(store: Candles, i: int, number: int, price: int) -> None:
+    """Begin to fetch the cell of a price in the candle with this number."""
     candle = _at(store, number & (len(store.ring) - 1), i)
-    prefetch(store.cells, candle.cell_at + candle.near[0])
+    prefetch(store.cells, candle.cell_at + candle.near[np.uint64(price & (SEATS - 1))])
 
 
 @leaf
@@ -230,8 +233,6 @@ def _open_slot(store: Candles, i: int, number: int) -> int:
     candle.bid_quote = 0
     candle.ask_quote = 0
     candle.cells = 0
-    candle.near[0] = 0
-    candle.near[1] = 0
     candle.size_class = NO_BLOCK
     store.newest[i] = max(store.newest[i], number)
     return slot
@@ -253,14 +254,15 @@ def _leave(store: Candles, i: int, candle: Record) -> None:
 
 
 @leaf
-def _search(store: Candles, candle: Record, side: int, price: int) -> int:
+def _search(store: Candles, candle: Record, price: int) -> int:
     """How many cells of the candle lie below `price`.
 
-    Prints are close to each other, so a few cells around the last one are all looked at: where among them the price
-    lies is as good as random, and to count is cheaper than to branch. Only then the others are halved.
+    Prints are close to each other, so a few cells around that of the tick below are all looked at: where among them the
+    price lies is as good as random, and to count is cheaper than to branch. Only then the others are halved.
     """
     lo, hi = np.int64(0), np.int64(candle.cells)
-    start = max(0, min(candle.near[side] - LOOKED_AT // 2, hi - LOOKED_AT))
+    neighbour = candle.near[np.uint64((price - 1) & (SEATS - 1))]
+    start = max(0, min(neighbour - LOOKED_AT // 2, hi - LOOKED_AT))
     below = np.int64(0)
     for k in range(LOOKED_AT):
         below += (start + k < hi) & (store.cells[np.uint64(candle.cell_at + start + k)].price < price)
@@ -276,17 +278,15 @@ def _search(store: Candles, candle: Record, side: int, price: int) -> int:
 
 
 @leaf
-def cell_of(store: Candles, i: int, slot: int, price: int, side: int) -> int:
-    """Arena position of the candle's cell at `price`, inserted in order if it is new.
-
-    Buyers mostly pay what the last buyer did, and sellers get what the last seller got: `side` is 1 or 0.
-    """
+def cell_of(store: Candles, i: int, slot: int, price: int) -> int:
+    """Arena position of the candle's cell at `price`, inserted in order if it is new."""
     candle = _at(store, slot, i)
-    near = np.int64(candle.near[side])
+    seat = np.uint64(price & (SEATS - 1))
+    near = np.int64(candle.near[seat])
     if near < candle.cells and store.cells[np.uint64(candle.cell_at + near)].price == price:
         return candle.cell_at + near
-    lo = _search(store, candle, side, price)
-    candle.near[side] = lo
+    lo = _search(store, candle, price)
+    candle.near[seat] = np.uint8(lo)
     if lo < candle.cells and store.cells[np.uint64(candle.cell_at + lo)].price == price:
         return candle.cell_at + lo
     if candle.cells == _capacity(candle.size_class):
@@ -301,7 +301,11 @@ def cell_of(store: Candles, i: int, slot: int, price: int, side: int) -> int:
     for k in range(candle.cell_at + candle.cells, at, -1):
         store.cells[k] = store.cells[k - 1]
     candle.cells += 1
-    candle.near[1 - side] += candle.near[1 - side] >= lo
+    place = np.uint8(lo)
+    for k in range(SEATS):
+        held = candle.near[np.uint64(k)]
+        candle.near[np.uint64(k)] = np.uint8(held + (held >= place))
+    candle.near[seat] = place
     cell = store.cells[np.uint64(at)]
     cell.price = price
     cell.bid = 0
@@ -332,7 +336,7 @@ def add_trade(store: Candles, i: int, number: int, trade_id: int, price: int, lo
             candle.open, candle.open_id = price, trade_id
         if trade_id >= candle.close_id:
             candle.close, candle.close_id = price, trade_id
-    cell = store.cells[np.uint64(cell_of(store, i, slot, price, 0 if sell else 1))]
+    cell = store.cells[np.uint64(cell_of(store, i, slot, price))]
     sold = lots if sell else 0
     bought = lots - sold
     candle.bid += sold

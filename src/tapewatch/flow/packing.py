@@ -127,7 +127,7 @@ def _put_back(store: Candles, i: int, slot: int) -> bool:
     price = np.int64(0)
     for _ in range(count):
         price, bid, ask, n, at = get_cell(store, at, price)
-        cell = store.cells[cell_of(store, i, slot, price, 0)]
+        cell = store.cells[cell_of(store, i, slot, price)]
         cell.bid += bid
         cell.ask += ask
         cell.n += n
@@ -155,7 +155,6 @@ def _pack(store: Candles, start: int, stop: int, before: int) -> tuple[int, int]
         give_block(store, candle.cell_at, candle.size_class)
         candle.packed_at, candle.packed = at, words
         candle.cell_at, candle.cells, candle.size_class = 0, 0, NO_BLOCK
-        candle.near[0], candle.near[1] = 0, 0
     return stop, DONE
 
 
