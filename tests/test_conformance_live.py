@@ -7,6 +7,7 @@ from array import array
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 
@@ -15,6 +16,7 @@ import pytest
 from msgspec import structs
 
 from tapewatch.config import Config, ThresholdsConfig
+from tapewatch.feed.connection import Connection
 from tapewatch.feed.dialects import DIALECTS
 from tapewatch.feed.driver import VenueFeed
 from tapewatch.feed.streams import READ_PADDING
@@ -208,6 +210,36 @@ async def test_a_pong_that_comes_alone_is_no_read(name: str, tmp_path: Path, mon
         socket._on_read(connection, bytearray(pong + READ_PADDING), array("q", [len(pong)]))
         assert reads == []
         assert connection.answers_astray == 0
+
+
+async def test_one_name_that_the_venue_does_not_know_costs_no_other_its_stream(name: str) -> None:
+    """A contract that was delisted since the list was read: Bybit refuses the whole command, OKX names it in words."""
+    dialect, venues = DIALECTS[name], SimulatedVenues({name: VenueOptions(symbols=4)})
+    await venues.start()
+    venue = venues.venues[name]
+    gone = {"bybit": "GONEUSDT", "okx": "GONE-USDT-SWAP"}[name]
+    async with dialect.rest(venue.rest_url) as rest:
+        listed = [one.symbol for body in await rest.instruments() for one in dialect.product.instruments(body)]
+    names = [stream.name for symbol in (*listed[:2], gone, *listed[2:]) for stream in dialect.offer.trades(symbol)]
+    unknown = [stream.name for stream in dialect.offer.trades(gone)]
+    confirmed: list[str] = []
+
+    def read(connection: Connection, buffer: bytearray, ends: array[int]) -> None:
+        for start, end in pairwise([0, *ends]):
+            if not buffer.startswith(dialect.wire.heading.prefix, start):
+                connection.answered(bytes(buffer[start:end]))
+
+    connection = Connection(read, lambda _, some: confirmed.extend(some), dialect.wire)
+    try:
+        await connection.open(venue.ws_url + dialect.path(""), 5)
+        connection.subscribe(names)
+        await until(lambda: not connection.unanswered)
+        assert sorted(connection.refused) == sorted(unknown)
+        assert sorted(confirmed) == sorted(set(names) - set(unknown))
+        assert connection.answers_astray == 0
+        await connection.close("done")
+    finally:
+        await venues.stop()
 
 
 async def test_venues_refuse_in_their_own_words(name: str) -> None:

@@ -14,7 +14,9 @@ from picows import WSMsgType
 from feed_peer import Peer, data, raw_frame, serving
 from tapewatch.feed import connection as module
 from tapewatch.feed.binance_usdm import DIALECT
+from tapewatch.feed.bybit import DIALECT as BYBIT
 from tapewatch.feed.connection import ConnectError, Connection
+from tapewatch.feed.wire import Wire
 from waiting import until
 
 WIRE = DIALECT.wire
@@ -30,8 +32,8 @@ class Reads:
         self.keep_views = False
         self.error: Exception | None = None
 
-    def open(self) -> Connection:
-        return Connection(self._read, lambda _, names: self.confirmed.extend(names), WIRE)
+    def open(self, wire: Wire = WIRE) -> Connection:
+        return Connection(self._read, lambda _, names: self.confirmed.extend(names), wire)
 
     def _read(self, connection: Connection, buffer: bytearray, ends: array[int]) -> None:
         if self.error is not None:
@@ -272,6 +274,22 @@ async def test_errors_nonsense_and_silence_in_place_of_an_acknowledgement() -> N
         await until(lambda: server.peers[0].commands.qsize() == 2)
         assert connection.tick(patience=2) is None
         assert connection.tick(patience=2) == "no answer to SUBSCRIBE of 1 streams"
+        await connection.close("done")
+
+
+async def test_a_refusal_without_its_number_is_of_the_only_command_on_its_way() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.commands.get()
+        peer.send(b'{"success":false,"ret_msg":"error:invalid op","conn_id":"c","request":{"op":"","args":null}}')
+        await idle(peer)
+
+    async with serving(script) as server:
+        connection = Reads().open(BYBIT.wire)
+        await connection.open(server.url, 5)
+        connection.subscribe(["publicTrade.NOSUCH"])
+        await until(lambda: connection.refused)
+        assert connection.refused == {"publicTrade.NOSUCH": "error:invalid op"}
+        assert not connection.unanswered
         await connection.close("done")
 
 

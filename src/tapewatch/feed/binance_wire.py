@@ -36,6 +36,7 @@ class BinanceWire:
     event_time = re.compile(rb'"E":\s?(\d{13})\b')
     names_per_command = 100
     commands_per_hour: int | None = None
+    one_spoils_all = False  # it acknowledges even names that it never heard of
     ping = b""
     ping_every_s = 0.0
 

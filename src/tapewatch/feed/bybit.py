@@ -35,7 +35,9 @@ _TOPIC = re.compile(rb'"topic"\s*:\s*"([^"]*)"')
 
 
 class _Told(msgspec.Struct):
-    """{"success":true,"ret_msg":"","conn_id":"…","req_id":"7","op":"subscribe"}; a refusal may lack `req_id`."""
+    """{"success":true,"ret_msg":"","conn_id":"…","req_id":"7","op":"subscribe"}; a refusal may lack all but two:
+    {"success":false,"ret_msg":"error:invalid op","conn_id":"…","request":{"op":"","args":null}}.
+    """
 
     success: bool = True
     ret_msg: str = ""
@@ -64,6 +66,7 @@ class BybitWire:
     names_per_command = 100
     command_every_s = 0.1
     commands_per_hour: int | None = None
+    one_spoils_all = True
     ping = PING
     ping_every_s = PING_EVERY_S
 
@@ -77,7 +80,7 @@ class BybitWire:
             return None
         if told.ret_msg == "pong" or told.op in ("ping", "pong"):
             return Answer(pong=True)
-        if not told.op and not told.req_id:
+        if told.success and not told.op and not told.req_id:
             return None
         number = int(told.req_id) if told.req_id.isdecimal() else None
         return Answer(number, error="" if told.success else told.ret_msg or "refused without a word")

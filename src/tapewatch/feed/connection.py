@@ -20,7 +20,7 @@ from .backlog import unread_bytes
 from .proxy import proxy_for
 from .reasons import why, why_refused
 from .streams import READ_PADDING
-from .wire import Method, Wire
+from .wire import Answer, Method, Wire
 
 MAX_MESSAGE_BYTES = 16 << 20
 """The largest all-symbol message is some 300 KB; a book of 2000 levels 50 KB."""
@@ -251,15 +251,20 @@ class Connection(WSListener):
         if answer.leaving:
             self.leaving = self.leaving or answer.leaving
             return True
-        command = self._sent.get(answer.number) if answer.number is not None else None
-        if command is None:
+        number = self._number_of(answer)
+        command = None if number is None else self._sent.get(number)
+        if number is None or command is None:
             self.answers_astray += 1
             return True
         names = command.names if answer.names is None else answer.names
         command.unanswered.difference_update(names)
         if not command.unanswered:
-            self._sent.pop(answer.number or 0)
-        if answer.error:
+            del self._sent[number]
+        if answer.error and command.method == "SUBSCRIBE" and len(names) > 1 and self._wire.one_spoils_all:
+            half = len(names) // 2  # until the one that is not known stands alone
+            self._queue("SUBSCRIBE", names[:half])
+            self._queue("SUBSCRIBE", names[half:])
+        elif answer.error:
             self.refused.update(dict.fromkeys(names, answer.error))
         elif command.method == "SUBSCRIBE":
             self.acknowledged.update(names)
@@ -267,6 +272,14 @@ class Connection(WSListener):
         else:
             self.acknowledged.difference_update(names)
         return True
+
+    def _number_of(self, answer: Answer) -> int | None:
+        """The command that is answered; where the venue leaves its number out, the only one that it can be."""
+        if answer.number is not None:
+            return answer.number
+        named = answer.names or ()
+        can_be = [number for number, command in self._sent.items() if command.unanswered.issuperset(named)]
+        return can_be[0] if len(can_be) == 1 else None
 
     # -- picows's callbacks -------------------------------------------------------------------------------------
 

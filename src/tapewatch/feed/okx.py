@@ -34,6 +34,8 @@ WINDOW_MS = 2_000
 LIMIT = max(REQUESTS_PER_2_S.values())
 """Endpoints are limited one by one; here they share what the freest of them allows, and the others weigh more."""
 _ARG = re.compile(rb'"arg"\s*:\s*\{([^}]*)\}')
+_REFUSED = re.compile(r"channel:([a-z0-9-]+),(instId|instType):([^\s,]+)")
+"""Which argument an error is about; it says so in its words alone."""
 
 
 class _Arg(msgspec.Struct):
@@ -44,8 +46,9 @@ class _Arg(msgspec.Struct):
 
 class _Told(msgspec.Struct):
     """{"id":"1512","event":"subscribe","arg":{"channel":"trades","instId":"BTC-USDT-SWAP"},"connId":"…"}, one for each
-    argument; {"id":"1512","event":"error","code":"60012","msg":"Invalid request: …"}; {"event":"notice","code":"64008",
-    "msg":"The connection will soon be closed for a service upgrade. Please reconnect."}.
+    argument; {"id":"1512","event":"error","code":"60012","msg":"Invalid request: …"}; {"id":"1512","event":"error",
+    "code":"60018","msg":"Wrong URL or channel:trades,instId:NO-USDT-SWAP doesn't exist. …"}; {"event":"notice",
+    "code":"64008","msg":"The connection will soon be closed for a service upgrade. Please reconnect."}.
     """
 
     event: str = ""
@@ -90,6 +93,7 @@ class OkxWire:
     names_per_command = 100
     command_every_s = 0.1
     commands_per_hour: int | None = COMMANDS_PER_HOUR
+    one_spoils_all = False
     ping = PING
     ping_every_s = PING_EVERY_S
 
@@ -112,9 +116,12 @@ class OkxWire:
             return Answer(pong=True)
         if told.event not in ("subscribe", "unsubscribe", "error"):
             return None
-        names = None if told.arg is None else (_name(told.arg),)
         number = int(told.id) if told.id.isdecimal() else None
-        return Answer(number, names, f"{told.msg} ({told.code})" if told.event == "error" else "")
+        if told.event == "error":
+            refused = _REFUSED.search(told.msg)
+            names = None if refused is None else ('"channel":"{}","{}":"{}"'.format(*refused.groups()),)
+            return Answer(number, names, f"{told.msg} ({told.code})")
+        return Answer(number, None if told.arg is None else (_name(told.arg),))
 
     def name_in(self, buffer: bytes | bytearray, start: int, end: int) -> bytes | None:
         found = _ARG.search(buffer, start, end)

@@ -47,6 +47,8 @@ class Wire(Protocol):
     """Half of what the venue allows, so that pongs always fit."""
     commands_per_hour: int | None
     """On one connection; None where the venue does not count so long."""
+    one_spoils_all: bool
+    """A command with one name that the venue does not know is refused as a whole."""
     ping: bytes
     """Text that asks for a sign of life; empty where the protocol's own pings suffice."""
     ping_every_s: float

@@ -102,10 +102,11 @@ class SimulatedOkxSwap(SimulatedVenue):
             return [_error(number, "60014", "Requests too frequent")]
         return [self._one(client, number, op, arg, key) for arg, key in named]
 
-    def _one(self, client: Client, number: str, op: str, arg: object, key: str) -> str:
+    def _one(self, client: Client, number: str, op: str, arg: Mapping[str, str], key: str) -> str:
         if self.content.parse(key) is None:
-            words = f"Wrong URL or {json.dumps(arg)} doesn't exist. Please use the correct URL, channel and parameters."
-            return _error(number, "60018", words, arg)
+            about = ",".join(f"{name}:{value}" for name, value in arg.items())
+            words = f"Wrong URL or {about} doesn't exist. Please use the correct URL, channel and parameters."
+            return _error(number, "60018", words)
         (self.subscribe if op == "subscribe" else self.unsubscribe)(client, [key])
         told = {"id": number, "event": op, "arg": arg, "connId": "simulated"}
         return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
@@ -420,6 +421,7 @@ def refusal(code: str, words: str, status: int) -> ApiError:
     return error
 
 
-def _error(number: str, code: str, words: str, arg: object = None) -> str:
+def _error(number: str, code: str, words: str) -> str:
+    """It names the argument it is about in its words alone."""
     told = {"id": number, "event": "error", "code": code, "msg": words, "connId": "simulated"}
-    return json.dumps(told if arg is None else {**told, "arg": arg}, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(told, separators=(",", ":"), ensure_ascii=False)
