@@ -392,6 +392,19 @@ def test_only_the_window_asked_for_is_shown() -> None:
     assert [one["long_count"] for one in cluster(world, window_ms=HOUR_MS)["clusters"]] == [1]
 
 
+def test_reports_are_known_from_when_the_venue_was_heard_or_the_oldest_held() -> None:
+    world = Two()
+    assert cluster(world)["since_ts"] is None
+    world.hear([mark(T0, 1, 1, 0, T0 + HOUR_MS)])
+    world.derivs.observe()
+    world.hear([mark(T0 + HOUR_MS, 1, 1, 0, T0 + HOUR_MS)])
+    world.derivs.observe()
+    assert cluster(world)["since_ts"] == T0
+    held = len(world.engine().quotes.liquidations)
+    world.hear(liquidation(T0 + HOUR_MS + k, 50_000 * 10**8, 1, long=True) for k in range(held + 5))
+    assert cluster(world)["since_ts"] == T0 + HOUR_MS + 5
+
+
 # -- CVD --------------------------------------------------------------------------------------------------------------
 
 

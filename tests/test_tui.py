@@ -42,7 +42,7 @@ def world(tmp_path: Path) -> World:
 
 
 async def test_the_pictures_are_those_of_the_recorded_session(world: World) -> None:
-    """Written anew with ``python tests/tui_world.py``; look at the difference before you keep it."""
+    """Written anew with ``python tests/support/tui_world.py``; look at the difference before you keep it."""
     async with serve(world) as served:
         told = pictures(await moment(served))
     assert set(told) == {path.stem for path in FIXTURES.glob("*.txt")}

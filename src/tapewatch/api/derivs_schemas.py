@@ -306,7 +306,7 @@ class Clusters(Answer):
     bucket: Price
     ts: TimeMs
     window_ms: int
-    since_ts: Annotated[TimeMs | None, Field(description="Reports before it are no longer held; null: all are.")]
+    since_ts: Annotated[TimeMs | None, Field(description="Reports from before it are not known; null: nothing is yet.")]
     coverage: Literal["one a second", "all", "sampled"]
     coverage_words: str
     estimated: None

@@ -67,11 +67,15 @@ class Book:
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """Liquidations by price; `levels` a row a bucket [price, price + bucket), `words` what the reports cover."""
+    """Liquidations by price; `levels` a row a bucket [price, price + bucket), `words` what the reports cover.
+
+    Reports from before `since` are not known; None: nothing is yet.
+    """
 
     exchange: str
     symbol: str
     ts: datetime
+    since: datetime | None
     bucket: Decimal
     mid_price: Decimal | None
     depth_why: str | None
@@ -417,7 +421,8 @@ class Client:
         told = self.get("/api/liquidations/clusters", **asked)
         mid = told["mid_price"]
         return Clusters(
-            told["exchange"], told["symbol"], _utc(told["ts"]), Decimal(told["bucket"]),
+            told["exchange"], told["symbol"], _utc(told["ts"]),
+            None if told["since_ts"] is None else _utc(told["since_ts"]), Decimal(told["bucket"]),
             None if mid is None else Decimal(mid), told["depth_why"], told["coverage_words"],
             frame(told["clusters"], tables.CLUSTERS),
         )  # fmt: skip

@@ -100,11 +100,16 @@ def clusters(
     bounds: Bounds,
     limits: DerivsThresholds,
     bucket_ticks: int | None,
+    heard_ms: int,
     window_ms: int = DAY_MS,
 ) -> dict[str, Any]:
-    """Buckets ``[price, price + bucket)`` from the highest down, over the reports of the last `window_ms`."""
+    """Buckets ``[price, price + bucket)`` from the highest down, over the reports of the last `window_ms`.
+
+    The venue has been listened to since `heard_ms`, 0: not yet.
+    """
     rows = engine.liquidations(0, 1 << 20)
-    oldest_ms = int(rows["ts_ms"][0]) if len(rows) == len(engine.quotes.liquidations) else None
+    full = len(rows) == len(engine.quotes.liquidations)
+    since_ms = max(heard_ms, int(rows["ts_ms"].min())) if full else heard_ms
     rows = rows[(rows["instrument"] == instrument.index) & (rows["ts_ms"] > engine.clock_ms - window_ms)]
     ticks = _ticks(instrument, rows["price_e8"])
     view = engine.book(instrument.index, DEPTH)
@@ -120,7 +125,7 @@ def clusters(
         "bucket": instrument.tick.to_decimal(width),
         "ts": engine.clock_ms,
         "window_ms": window_ms,
-        "since_ts": oldest_ms,
+        "since_ts": since_ms or None,
         "coverage": coverage,
         "coverage_words": words,
         "estimated": None,

@@ -184,7 +184,8 @@ class Derivs:
         engine, bounds = self._venues[name].engine, self.bounds(name)
         bounds.keep(COVERAGE.get(name, UNSTATED)[0])
         limits = self.limits(instrument.symbol)
-        return clusters(engine, instrument, bounds, limits, bucket_ticks, window_ms)
+        heard_ms = self.history(name).since_ms
+        return clusters(engine, instrument, bounds, limits, bucket_ticks, heard_ms, window_ms)
 
     def cvd(self, name: str, instrument: Instrument, span: str, unit: Unit) -> CvdView:
         return read_cvd(self.engines, name, instrument, span, unit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..format import MISSING, clock, fixed, money, price
+from ..format import MISSING, clock, clock_minutes, fixed, money, price
 from ..freshness import Row
 from ..grid import Cell, Column, Line, Role, Span, share_bar, table, words
 from ..market import Shown
@@ -37,11 +37,10 @@ def clusters(shown: Shown, width: int, height: int) -> list[Line]:
         )
     several = len(markets) > 1
     below = [*notes, *(f"{one['exchange']}: {one['depth_why']}" for one in markets if one["depth_why"])]
-    told = "reported: " + ", ".join(f"{one['exchange']} {SHARES[one['coverage']]}" for one in markets)
-    coverage = words(
-        f"{told if several else markets[0]['coverage_words'].rstrip('.')}; {markets[0]['estimated_why']}",
-        width, 2, "faint",
-    )  # fmt: skip
+    every = ", ".join(f"{one['exchange']} {SHARES[one['coverage']]}" for one in markets)
+    told = every if several else markets[0]["coverage_words"].rstrip(".")
+    reach, why = _reach(shown, markets), markets[0]["estimated_why"]
+    coverage = words(f"reported {reach}: {told}; {why}", width, 2, "faint")
     room = height - len(coverage) - note_lines(below, width)
     buckets = [(_place(one, bucket, markets), one, bucket) for one in markets for bucket in one["clusters"]]
     if buckets:
@@ -53,11 +52,20 @@ def clusters(shown: Shown, width: int, height: int) -> list[Line]:
         ]
         drawn = table(columns, rows, width, room)
     else:
-        window = shown.choice.window("clusters")
         mid = price(markets[0]["mid_price"], markets[0]["price_decimals"] + 1)
-        drawn = nothing(f"no liquidation was reported in {window} · mid price {mid}", width)
+        drawn = nothing(f"no liquidation was reported {reach} · mid price {mid}", width)
     empty: list[Line] = [[(" " * width, "text")] for _ in range(room - len(drawn))]
     return with_notes([*drawn, *empty, *coverage], shown, below, width, height)
+
+
+def _reach(shown: Shown, markets: list[Row]) -> str:
+    """The time that reports of all markets are known of: the window, or what of it somebody has listened to."""
+    if any(one["since_ts"] is None for one in markets):
+        return "since now"
+    newest = max(markets, key=lambda one: int(one["since_ts"]))
+    if newest["since_ts"] <= newest["ts"] - newest["window_ms"]:
+        return f"in {shown.choice.window('clusters')}"
+    return f"since {clock_minutes(newest['since_ts'])} UTC"
 
 
 def _place(market: Row, bucket: Row, markets: list[Row]) -> float:

@@ -1,6 +1,6 @@
 /** Liquidations by price: where they happened, how many there may have been, what the book holds on the way. */
 
-import { clockSeconds, MISSING, money, price } from '../../core/format';
+import { clockMinutes, clockSeconds, MISSING, money, price } from '../../core/format';
 import { GridPanel } from '../../core/gridpanel';
 import { settings } from '../../core/settings';
 import { Store } from '../../core/store';
@@ -67,7 +67,13 @@ export class ClustersPanel extends GridPanel {
     const above = told.clusters.filter((one) => mid === null || one.price > mid);
     const below = told.clusters.filter((one) => mid !== null && one.price <= mid);
     this.#rows = [...above, ...(mid === null ? [] : ['mid' as const]), ...below, 'note', 'note2'];
-    this.context.set(`${told.exchange} · ${told.symbol} · reported, last ${settings.get().clusters.window} · bucket ${told.bucket} · USD`);
+    this.context.set(`${told.exchange} · ${told.symbol} · reported ${this.#reach(told)} · bucket ${told.bucket} · USD`);
+  }
+
+  /** The time that reports are known of: the window, or what of it somebody has listened to. */
+  #reach({ ts, since_ts: since, window_ms: window }: Clusters): string {
+    if (since === null) return 'since now';
+    return since > ts - window ? `since ${clockMinutes(since)} UTC` : `in ${settings.get().clusters.window}`;
   }
 
   protected count(): number {
@@ -110,7 +116,7 @@ export class ClustersPanel extends GridPanel {
     super.paint(context, now);
     const told = this.#told;
     if (!told) return;
-    const reported = [told.clusters.length === 0 ? 'no liquidation reported in this window' : '', told.depth_why ?? ''].filter((part) => part !== '');
+    const reported = [told.clusters.length === 0 ? `no liquidation reported ${this.#reach(told)}` : '', told.depth_why ?? ''].filter((part) => part !== '');
     this.#note(context, 'note', reported.length > 0 ? reported.join(' · ') : 'estimated levels: none');
     this.#note(context, 'note2', told.estimated_why);
   }
