@@ -13,9 +13,10 @@ from tapewatch.sim import kernels, layout
 from tapewatch.sim.layout import STEP_MS
 from tapewatch.sim.leveltext import levels_text
 from tapewatch.sim.market import INTERVALS_MS, MINUTE_MS, Market
+from tapewatch.sim.patterns import Planter
 from tapewatch.sim.rest import ApiError, MarketRest
 from tapewatch.sim.streams import MarketStreams, route_of
-from tapewatch.sim.universe import DAY_MS, build_universe
+from tapewatch.sim.universe import DAY_MS, build_spot, build_universe
 from tapewatch.sim.wire import decimal_text
 
 START_MS = 1_790_000_030_000
@@ -46,6 +47,27 @@ def test_universe_is_large_odd_and_repeatable() -> None:
         listing.symbol for listing in listings
     }
     assert 350 < sum(listing.trades_per_s for listing in listings if listing.status == "TRADING") < 450
+
+
+def test_spot_stays_with_the_perpetual_while_patterns_move_it() -> None:
+    """A basis of a few basis points, also where the perpetual is swept, pressed and left."""
+    perpetual = market(40)
+    Planter(perpetual, "BTCUSDT", seed=7, every_ms=10_000, warm_up_ms=0)
+    spot = Market(build_spot(perpetual.listings, 24, 7), seed=8, start_ms=START_MS, lead=perpetual)
+    basis = []
+    for step in range(120 * 1000 // STEP_MS):
+        run(perpetual, STEP_MS / 1000)
+        run(spot, STEP_MS / 1000)
+        if step % 10 == 0:
+            bid, ask, other_bid, other_ask = (
+                float(Decimal(quote[k]).scaleb(-one.listings[one.index["BTCUSDT"]].price_decimals))
+                for one in (perpetual, spot)
+                for quote in [one.quote(one.index["BTCUSDT"])]
+                for k in (2, 4)
+            )
+            basis.append(1e4 * ((bid + ask) / (other_bid + other_ask) - 1))
+    assert np.max(np.abs(basis)) < 15
+    assert np.std(basis) < 2
 
 
 def test_universe_never_runs_out_of_names() -> None:

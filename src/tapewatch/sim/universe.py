@@ -329,7 +329,8 @@ def _spot(perpetual: Listing, drawn: random.Random) -> Listing:
     base = perpetual.base if found is None else perpetual.base.removeprefix(found[1])
     price = perpetual.price / units
     magnitude = math.floor(math.log10(price))
-    # A tick worth a hundredth to a tenth of a basis point of large prices, a whole one and more of small ones.
+    # A tick worth a tenth of a basis point or more. The venue's cent of a bitcoin is a hundredth: a book of
+    # `layout.REACH` such ticks would end 2 bps from its middle, and hold back a price that moves faster than its ends.
     decimals = max(2, 4 - magnitude) if magnitude >= 0 else 4 - magnitude
     spread = math.exp(drawn.gauss(0.0, 0.3))
     return replace(
@@ -338,7 +339,7 @@ def _spot(perpetual: Listing, drawn: random.Random) -> Listing:
         base=base,
         contract="SPOT",
         price=price,
-        tick_units=1,
+        tick_units=10 if magnitude > 3 else 1,
         price_decimals=decimals,
         qty_decimals=max(0, min(5, 1 + round(math.log10(price)))),
         adv=perpetual.adv * SPOT_ADV * spread,
