@@ -292,10 +292,34 @@ async def test_what_was_uploaded_is_listed_and_scanned(library: World) -> None:
         assert (found["x_of"], found["without_grid"]["n_x"]) == ("closes of 60000 ms", 1439)
 
 
-async def scanned(served: Served, query: str) -> Any:
+async def test_a_pair_is_answered_while_a_scan_goes_on(library: World) -> None:
+    scans = library.desk._scans  # type: ignore[union-attr]
+    async with serve(library) as served:
+        begun = await begin_scan(served, "exchange=mine&uploads=true&bars=1440")
+        while not scans.running:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        pid = scans._process.pid
+        os.kill(pid, signal.SIGSTOP)  # the longest of all scans
+        found = await figures(served, "pair?x=upload:mine:BTCUSDT&y=upload:mine:ETHUSDT&bars=1440")
+        assert found["sample"]["n"] == 1439  # one of the files ends a minute earlier
+        assert (await served.get("/api/analytics/scan"))[1]["state"] == "running"
+        os.kill(pid, signal.SIGCONT)
+        assert (await scan_ended(served, begun))["result"]["pairs"] == 10
+        assert not scans.running  # a process of nothing but idle libraries
+
+
+async def begin_scan(served: Served, query: str) -> Any:
     async with served.http.post(served.url + f"/api/analytics/scan?{query}") as answer:
         state = await answer.json()
         assert answer.status == 202, state
+    return state
+
+
+async def scanned(served: Served, query: str) -> Any:
+    return await scan_ended(served, await begin_scan(served, query))
+
+
+async def scan_ended(served: Served, state: Any) -> Any:
     while state["state"] == "running":
         ScanState.model_validate(state)
         await asyncio.sleep(0.02)  # a person who looks again; the answer decides, not the time

@@ -29,12 +29,16 @@ STOPPING = "the program is stopping; ask again when it runs"
 class Child:
     """``tapewatch COMMAND``, started by the first question and told on its first line where stored data are."""
 
-    def __init__(self, command: str, store: StoreConfig | None, *, about: str, within_s: float) -> None:
+    def __init__(
+        self, command: str, store: StoreConfig | None, *, about: str, within_s: float, lasting: bool = True
+    ) -> None:
         self._command = command
         self._place = Place("", "") if store is None else Place(str(store.data_path), store.url)
         self._about = about
         self._within_s = within_s
         """Then the process is ended, whatever it is doing; the next question starts another one."""
+        self._lasting = lasting
+        """Whether it stays for the next question; else it ends with each answer."""
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
         self._waiting = 0
@@ -58,7 +62,11 @@ class Child:
             async with self._turn:
                 if self._stopping:
                     raise NotReadyError(STOPPING)
-                answer = await self._answered(packed((name, arguments)), progress, piece)
+                try:
+                    answer = await self._answered(packed((name, arguments)), progress, piece)
+                finally:
+                    if not self._lasting:
+                        await self.close()
         finally:
             self._waiting -= 1
         if isinstance(answer, Refusal):

@@ -28,7 +28,7 @@ ANSWER_WITHIN_S = 120.0
 READY_AFTER_S = 10.0
 """After the start, when the market is there: libraries that take two seconds to load are not to slow its coming."""
 READY_EVERY_S = 20.0
-"""Between two looks whether the process is there; a scan that was ended has ended it."""
+"""Between two looks whether the process is there; a question that took too long has ended it."""
 WANTED_S = 120.0
 """So long after a question a symbol counts as looked at."""
 SERIES_AT_ONCE = 16
@@ -41,6 +41,8 @@ class Desk:
     def __init__(self, venues: Mapping[str, Market], store: StoreConfig | None) -> None:
         self._venues = venues
         self._child = Child("desk", store, about="the research desk", within_s=ANSWER_WITHIN_S)
+        # A scan keeps its process busy for a minute, in which people go on studying pairs.
+        self._scans = Child("desk", store, about="the pair scanner", within_s=ANSWER_WITHIN_S, lasting=False)
         self._asked: dict[tuple[str, str], float] = {}
         """Venue and symbol, and when a pair or a single series of them was asked for last."""
         self._mids: dict[str, VenueMids] = {}
@@ -82,7 +84,8 @@ class Desk:
             self._asked |= {(venue, symbol): now for venue, _, symbol in (one.partition(":") for one in ask.series)}
         seconds = msgspec.structs.replace(ask, tf_ms=SECOND_MS, count=MAX_LOOKBACK) if ask.kind == "ticks" else ask
         live = {} if ask.kind == "hawkes" else await self._live(ask.series, seconds)  # which is of stored trades
-        answer: bytes = await self._child.ask("ask", ask, live, progress=progress)
+        child = self._scans if ask.kind == "scan" else self._child
+        answer: bytes = await child.ask("ask", ask, live, progress=progress)
         return answer
 
     async def uploads(self) -> list[dict[str, Any]]:
@@ -118,6 +121,7 @@ class Desk:
 
     async def close(self) -> None:
         await self._child.stop()
+        await self._scans.stop()
 
 
 def _before(bars: Bars, end_ms: int) -> Bars | None:
