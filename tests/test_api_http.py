@@ -16,6 +16,7 @@ from yarl import URL
 from market_world import STATUS, T0, Feed, Served, World, lively, serve
 from tapewatch.api import derivs_schemas, lab_schemas, schemas
 from tapewatch.api.coverage import Coverage
+from tapewatch.api.layouts import Layouts
 from tapewatch.api.operations import Operations
 from tapewatch.config import Config, ServerConfig
 from tapewatch.feed.status import FeedStatus
@@ -73,6 +74,7 @@ async def test_answers_are_what_the_openapi_document_says(world: World) -> None:
         "/api/candles": schemas.Candles,
         "/api/coverage": Coverage,
         "/api/stored": schemas.Stored,
+        "/api/layouts": Layouts,
         "/api/export/progress?job=mine": schemas.ExportProgress,
         "/api/impact?size=1": lab_schemas.Impact,
         "/api/operations": Operations,

@@ -11,8 +11,9 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
+import httpx
 import pytest
-from playwright.sync_api import Locator, Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
 from screen import opened, shown
 from tapewatch.client import Frame, Stream
@@ -102,7 +103,24 @@ def test_a_layout_is_kept_under_a_name_and_the_one_before_comes_back(taped: str,
     assert open_panels(page) == three
     page.get_by_role("button", name="layout").click()
     page.get_by_role("menuitem", name="Remove mine").click()
-    assert page.evaluate("localStorage.getItem('tapewatch.layouts')") == "{}"
+    expect(page.get_by_role("menuitem", name="Remove mine")).to_be_hidden()
+    assert httpx.get(f"{taped}api/layouts").json()["layouts"] == []
+
+
+def test_a_layout_kept_on_one_screen_is_had_on_another(taped: str, page: Page, browser: Browser) -> None:
+    opened(page, f"{taped}?panels=cvd,basis")
+    page.get_by_role("button", name="layout").click()
+    page.get_by_label("Name to keep this layout under").fill("theirs")
+    page.get_by_label("Name to keep this layout under").press("Enter")
+    expect(page.get_by_text("Layout kept as “theirs”.")).to_be_visible()
+    other = browser.new_context().new_page()
+    opened(other, taped)
+    choose(other, "layout", "theirs")
+    assert open_panels(other) == ["basis", "cvd"]
+    other.get_by_role("button", name="layout").click()
+    other.get_by_role("menuitem", name="Remove theirs").click()
+    expect(other.get_by_role("menuitem", name="Remove theirs")).to_be_hidden()
+    other.context.close()
 
 
 @pytest.mark.parametrize("width", [1920, 700])

@@ -29,6 +29,7 @@ from .derivs import derivs_routes
 from .docs import docs_page
 from .health import StatusReader, health
 from .lab import lab_routes
+from .layouts import layouts_routes
 from .market import market_routes
 from .numbers import answer, now_ms
 from .operations import operations_routes
@@ -108,6 +109,7 @@ def create_app(
         node.venues, status, now_ms, status_period_s=status.period_s, derivatives=derivs, alerts=alerts
     )
     app.include_router(transfer_routes(node.config.store, node.venues), dependencies=[Depends(_known_parameters)])
+    app.include_router(layouts_routes(node.config.store), dependencies=[Depends(_known_parameters)])
     sockets.install(app, hub, node.venues, catalogue, node.config.limits)
     app.mount("/", Page(static))
     return app

@@ -60,9 +60,9 @@ export class Dock {
     this.#replace(() => buildCompare(this.#api, instruments));
   }
 
-  /** Keep what is open under a name; throws `LayoutError`. */
-  keep(name: string): void {
-    keep(name, this.#api.toJSON());
+  /** Keep what is open under a name; fails with a sentence. */
+  keep(name: string): Promise<void> {
+    return keep(name, this.#api.toJSON());
   }
 
   /** Open what was kept under a name; throws `LayoutError` with a sentence and changes nothing when it cannot be shown. */
