@@ -396,7 +396,7 @@ async def test_an_upload_of_200_mb_is_refused_before_it_is_read(tmp_path: Path) 
         answer = await reader.readuntil(b"}")
         writer.close()
     assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b"a request may have 134217728 bytes at most" in answer
+    assert b"a request may have 128 MiB at most" in answer
     assert not (tmp_path / "data").exists()
 
 

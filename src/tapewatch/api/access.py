@@ -105,7 +105,7 @@ class Door:
         if self._token and scope["path"] not in OPEN_PATHS and not preflight and not self._knows(headers, shown):
             return Refusal(401, "the access token is missing or wrong; send it as Authorization: Bearer or ?token=")
         if int(_digits(headers.get("content-length", "0"))) > self._body_bytes(scope):
-            return Refusal(413, f"a request may have {self._body_bytes(scope)} bytes at most")
+            return Refusal(413, f"a request may have {_size(self._body_bytes(scope))} at most")
         return None
 
     def _body_bytes(self, scope: Scope) -> int:
@@ -208,6 +208,11 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def _size(count: int) -> str:
+    """Bytes as people say them; limits are powers of two or nearly."""
+    return f"{count >> 20} MiB" if count >= 1 << 20 else f"{count >> 10} KiB"
 
 
 def _digits(text: str) -> str:

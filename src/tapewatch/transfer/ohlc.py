@@ -389,7 +389,7 @@ def _time(text: str) -> int:
         try:
             at = datetime.fromisoformat(text)
         except ValueError as error:
-            raise FrameError("time", f"timestamp {text[:40]!r} is no time") from error
+            raise FrameError("time", f"timestamp {text[:40]!r} is no time (ISO 8601 or a number)") from error
         ms = round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
     if not FIRST_MS < ms < LAST_MS:
         raise FrameError("time_range", f"timestamp {text[:40]!r} lies outside 1997 to 2100")
