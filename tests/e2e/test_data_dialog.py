@@ -115,7 +115,7 @@ def test_exports_of_every_format_hold_what_is_stored(page: Page, demo: str, tmp_
 
 CHARTS = {
     "footprint": ["open_ms", "price", "bid", "ask", "trades"],
-    "heatmap": ["ts_ms", "price", "size"],
+    "heatmap": ["ts_ms", "side", "price", "size"],
     "depth": ["side", "price", "size", "cumulative"],
     "surface": ["ts_ms", "price", "size"],
 }
@@ -130,6 +130,11 @@ def test_charts_of_the_book_have_rows_to_save(page: Page, demo: str) -> None:
     told = page.evaluate("[window.__app.panel('footprint').snapshot(), window.__app.panel('footprint').table()]")
     wanted = [[one["open_ts"], p["p"], p["bid"], p["ask"], p["n"]] for one in told[0]["candles"] for p in one["levels"]]
     assert told[1]["rows"] == wanted
+    heat, table = page.evaluate("((of) => [of.snapshot(), of.table()])(window.__app.panel('heatmap'))")
+    newest = {tuple(row) for ts, *row in table["rows"] if ts == heat["ts"]}
+    levels = [(one["p"], one["size"]) for one in heat["raw"] if one["size"]]
+    assert newest == {("bid" if size > 0 else "ask", price, abs(size)) for price, size in levels}
+    assert {side for side, *_ in newest} == {"bid", "ask"}
     seconds = page.evaluate("window.__app.panel('features').table()")
     assert seconds["columns"][:2] == ["ts_ms", "mid_price"]
     rows = page.evaluate("window.__app.panel('ladder').table()")

@@ -29,6 +29,8 @@ export interface Seat extends Workspace {
 export interface Shown {
   columns: string[];
   rows: (string | number | boolean | null)[][];
+  /** What a reader of the rows must know beside the panel's parameters. */
+  about?: Record<string, string>;
 }
 
 export interface PanelSnapshot {

@@ -12,14 +12,14 @@ import { orTell } from '../../ui/notice';
 
 const RULES: GridColumn[] = [
   { id: 'state', title: 'state', width: 78, align: 'left' },
-  { id: 'name', title: 'rule', width: 110, grow: 2, align: 'left' },
-  { id: 'about', title: 'symbols', width: 92, grow: 1, align: 'left', drop: 2 },
-  { id: 'condition', title: 'condition', width: 190, grow: 4, align: 'left', drop: 1 },
-  { id: 'value', title: 'now', width: 84, grow: 1, align: 'right', drop: 4 },
+  { id: 'name', title: 'rule', width: 150, grow: 2, align: 'left' },
+  { id: 'about', title: 'symbols', width: 92, grow: 1, align: 'left', drop: 3 },
+  { id: 'condition', title: 'condition', width: 260, grow: 4, align: 'left', drop: 1 },
+  { id: 'value', title: 'now', width: 84, grow: 1, align: 'right', drop: 2 },
   { id: 'last', title: 'last, UTC', width: 74, align: 'right' },
   { id: 'fired', title: 'fired', width: 44, align: 'right' },
   { id: 'kept', title: 'held back', width: 66, align: 'right', drop: 5 },
-  { id: 'sinks', title: 'sinks', width: 100, grow: 1, align: 'right', drop: 3 },
+  { id: 'sinks', title: 'sinks', width: 100, grow: 1, align: 'right', drop: 4 },
 ];
 
 const LOG: GridColumn[] = [

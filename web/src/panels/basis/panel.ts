@@ -8,17 +8,20 @@ import { DerivTable, orNaN } from '../derivtable';
 import { type Chart, lineColours } from '../lines';
 
 const COLUMNS: GridColumn[] = [
-  { id: 'symbol', title: 'symbol', width: 114, grow: 2, align: 'left', sortable: true },
-  { id: 'venue', title: 'venue', width: 88, grow: 1, align: 'left', sortable: true },
-  { id: 'basis', title: 'basis bps', width: 72, grow: 1, align: 'right', sortable: true },
-  { id: 'state', title: 'state', width: 140, grow: 8, align: 'left', sortable: true },
-  { id: 'mid', title: 'mid', width: 94, grow: 1, align: 'right', drop: 7 },
-  { id: 'spot', title: 'spot mid', width: 100, grow: 1, align: 'right', drop: 8 },
-  { id: 'annual', title: '% a year', width: 62, grow: 1, align: 'right', sortable: true, drop: 6 },
-  { id: 'premium', title: 'mark/index bps', width: 102, grow: 1, align: 'right', sortable: true, drop: 1 },
-  { id: 'hour', title: '1 h ago', width: 62, grow: 1, align: 'right', drop: 4 },
-  { id: 'day', title: '24 h ago', width: 62, grow: 1, align: 'right', drop: 5 },
+  { id: 'symbol', title: 'symbol', width: 102, grow: 2, align: 'left', sortable: true },
+  { id: 'venue', title: 'venue', width: 62, grow: 1, align: 'left', sortable: true },
+  { id: 'basis', title: 'bps', width: 60, grow: 1, align: 'right', sortable: true, hint: 'Basis: mid against spot mid, of the same moment' },
+  { id: 'state', title: 'state', width: 116, grow: 8, align: 'left', sortable: true },
+  { id: 'mid', title: 'mid', width: 76, grow: 1, align: 'right', drop: 1 },
+  { id: 'spot', title: 'spot mid', width: 89, grow: 1, align: 'right', drop: 2 },
+  { id: 'annual', title: '% a year', width: 60, grow: 1, align: 'right', sortable: true, drop: 4 },
+  { id: 'premium', title: 'mark/index bps', width: 102, grow: 1, align: 'right', sortable: true, drop: 5 },
+  { id: 'hour', title: '1 h ago', width: 56, grow: 1, align: 'right', drop: 3 },
+  { id: 'day', title: '24 h ago', width: 60, grow: 1, align: 'right', drop: 6 },
 ];
+
+const mids = (row: BasisRow): string =>
+  row.spot_mid === null ? `mid ${price(row.mid, row.price_decimals + 1)}` : `${price(row.mid, row.price_decimals + 1)} · spot ${price(row.spot_mid, (row.spot_decimals ?? 0) + 1)}`;
 
 const bps = (value: number | null): string => (value === null ? MISSING : percent(value, 2));
 
@@ -54,7 +57,8 @@ export class BasisPanel extends DerivTable<BasisRow> {
     const [accent, amber] = lineColours(theme.get());
     const row = this.linked();
     return {
-      title: failed ?? `${symbol} · by minute, 60 min · bps`,
+      // A narrow table has no room for the two prices that a basis is between.
+      title: failed ?? [symbol, ...(row ? [mids(row)] : []), 'bps'].join(' · '),
       print: (value) => percent(value, 2),
       levels: [{ value: 0, name: '' }],
       lines: [

@@ -11,9 +11,9 @@ import { type Box, type Line, lineColours, paintLines } from '../lines';
 
 const WINDOWS = ['60s', '5m', '15m', '1h'] as const;
 const COLUMNS: GridColumn[] = [
-  { id: 'on', title: '', width: 20, align: 'center' },
-  { id: 'market', title: 'market', width: 150, grow: 2, align: 'left' },
-  { id: 'net', title: 'net of span', width: 82, grow: 1, align: 'right' },
+  { id: 'on', title: '', width: 18, align: 'center' },
+  { id: 'market', title: 'market', width: 155, grow: 2, align: 'left' },
+  { id: 'net', title: 'net', width: 56, grow: 1, align: 'right', hint: 'Bought minus sold from the left edge on' },
   ...WINDOWS.map((window, k): GridColumn => ({ id: window, title: window, width: 110, grow: 1, align: 'left', ...(k === 2 ? { drop: 1 } : k === 3 ? { drop: 2 } : {}) })),
 ];
 const ROWS_SHOWN = 7;

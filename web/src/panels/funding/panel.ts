@@ -68,7 +68,7 @@ export class FundingPanel extends DerivTable<FundingRow> {
     const [accent] = lineColours(theme.get());
     const row = this.linked();
     return {
-      title: failed ?? `${symbol} · estimate of the next rate by minute, 4 h · % / 8 h`,
+      title: failed ?? `${symbol} · estimate of the next rate · % / 8 h`,
       print: (value) => percent(value, 4),
       levels: [{ value: 0, name: '' }],
       lines: [{ name: row?.payer ?? '', colour: accent!, points: this.minutes['rate'] ?? [], width: 1.6 }],

@@ -23,8 +23,8 @@ import { View } from './view';
 const RESCALE_MS = 2_000;
 const DRAW_BUDGET_MS = 4;
 
-/** Of a file, and a column more. */
-const ROWS_SAVED = 50_000;
+/** Of a file, and a column more: the server takes 200,000. */
+const ROWS_SAVED = 150_000;
 
 export class HeatmapPanel extends BookPanel {
   readonly id = 'heatmap';
@@ -303,20 +303,23 @@ export class HeatmapPanel extends BookPanel {
     return true;
   }
 
-  /** The newest columns as plain data; `at` counts back from the newest. */
-  /** The newest columns, a row a price at which something rested. */
+  /** The newest columns first, a row a price at which something rested; a column that is not known says why. */
   override table(): Shown | undefined {
     const { head, newest, oldest } = this.#data;
     if (!head || newest < 0) return undefined;
     const rows: Shown['rows'] = [];
-    for (let number = newest; number >= oldest && rows.length < ROWS_SAVED; number--) {
-      if (!this.#data.has(number)) continue;
+    let number = newest;
+    for (; number >= oldest && rows.length < ROWS_SAVED; number--) {
+      const ms = number * head.columnMs;
       const base = this.#data.firstBin[number % KEPT]!;
-      this.#data.lots(number).forEach((size, bin) => {
-        if (size > 0) rows.push([number * head.columnMs, toNumber((base + bin) * head.step, head.tick), toNumber(size, head.lot)]);
+      if (!this.#data.has(number)) rows.push([ms, String(this.#data.at(number, 0)), null, null]);
+      else this.#data.lots(number).forEach((lots, bin) => {
+        if (lots) rows.push([ms, lots > 0 ? 'bid' : 'ask', toNumber((base + bin) * head.step, head.tick), toNumber(Math.abs(lots), head.lot)]);
       });
     }
-    return { columns: ['ts_ms', 'price', 'size'], rows };
+    const about: Record<string, string> = { prices_without_a_row: 'nothing rested there, or the book was not known so far out' };
+    if (number >= oldest) about['left_out'] = `columns up to ${day(number * head.columnMs)} ${clockSeconds(number * head.columnMs)} UTC`;
+    return { columns: ['ts_ms', 'side', 'price', 'size'], rows, about };
   }
 
   snapshot(): object {

@@ -47,10 +47,10 @@ function drifting(pair: PairAnswer): Pane {
   const { kalman, lines } = pair;
   const ols = known(lines) ? lines.find((line) => line.method === 'ols') : undefined;
   return {
-    title: `hedge ratio ${y} / ${x}, Kalman${known(kalman) ? `, δ ${kalman.delta}` : ''}`,
+    title: `hedge ratio ${y} / ${x}${known(kalman) ? `, δ ${kalman.delta}` : ''}`,
     weight: 2,
-    traces: [{ name: 'β', colour: amber, values: known(kalman) ? kalman.beta : [] }],
-    ...(ols ? { levels: [{ value: ols.beta, name: `OLS of all bars ${digits(ols.beta)}` }] } : {}),
+    traces: [{ name: 'Kalman', colour: amber, values: known(kalman) ? kalman.beta : [] }],
+    ...(ols ? { levels: [{ value: ols.beta, name: `OLS ${digits(ols.beta)}` }] } : {}),
     ...(known(kalman) ? {} : { empty: kalman.unknown }),
     print: digits,
   };

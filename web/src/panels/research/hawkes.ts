@@ -208,7 +208,7 @@ export class HawkesPanel extends CanvasPanel {
       context.fillStyle = side ? sell : buy;
       waits.forEach((wait, k) => context.fillRect(box.x + at(wanted[k]!) * box.width - 1, box.y + (1 - at(wait)) * box.height - 1, 2, 2));
     });
-    paintText(context, 'waits against exponential', box.x, box.y + box.height + 12, box.width + 12, 10, muted);
+    paintText(context, 'Q-Q of waits', box.x, box.y + box.height + 12, box.width + 12, 10, muted);
   }
 
   protected override parameters(): Record<string, string> {

@@ -4,7 +4,7 @@ import { niceStep, timeStep } from '../../core/axis';
 import { chip } from '../../core/crosshair';
 import { clockMinutes, clockSeconds, day } from '../../core/format';
 import { hatch } from '../../core/hatch';
-import { charWidth, font, mix, type Theme } from '../../core/theme';
+import { charWidth, font, mix, readable, type Theme } from '../../core/theme';
 import type { Figures } from '../../data/study';
 import type { Box } from '../features/paint';
 import type { TimeView } from './timeview';
@@ -104,7 +104,6 @@ function paintPane(context: CanvasRenderingContext2D, box: Box, pane: Pane, data
   paintAxis(context, plot, scale, y, pane, theme);
   if (pane.band) paintBand(context, pane.band, first, stop, x, y, theme);
   for (const trace of pane.traces) paintTrace(context, trace, data, first, stop, x, y);
-  paintNames(context, plot, y, pane, theme);
   paintLegend(context, box, pane, at ?? data.times.length - 1, theme);
   context.restore();
   paintLabels(context, plot, scale, y, pane, theme);
@@ -183,20 +182,6 @@ function paintAxis(context: CanvasRenderingContext2D, plot: Box, scale: { low: n
     const at = Math.round(y(value));
     context.fillStyle = mix(theme.neutral, 0.55, theme.bg);
     for (let left = plot.x; left < plot.x + plot.width; left += 7) context.fillRect(left, at, 4, 1);
-  }
-}
-
-/** Names of levels, over the lines that would cross them. */
-function paintNames(context: CanvasRenderingContext2D, plot: Box, y: (value: number) => number, pane: Pane, theme: Theme): void {
-  context.font = font(10);
-  for (const { value, name } of pane.levels ?? []) {
-    if (!name) continue;
-    const at = Math.round(y(value));
-    const base = at - plot.y < 14 ? at + 11 : at - 4;
-    context.fillStyle = theme.bg;
-    context.fillRect(plot.x + 2, base - 9, name.length * charWidth(10) + 4, 11);
-    context.fillStyle = theme.muted;
-    context.fillText(name, plot.x + 4, base);
   }
 }
 
@@ -293,8 +278,9 @@ function paintLegend(context: CanvasRenderingContext2D, box: Box, pane: Pane, at
   put(pane.title, theme.muted, 400);
   for (const trace of pane.traces) {
     const value = trace.values[at];
-    put(`${trace.name} ${value === null || value === undefined ? '—' : pane.print(value)}`.trim(), trace.colour, 600);
+    put(`${trace.name} ${value === null || value === undefined ? '—' : pane.print(value)}`.trim(), readable(trace.colour, theme.bg), 600);
   }
+  for (const { name } of pane.levels ?? []) if (name) put(`-- ${name}`, theme.neutral, 400);
 }
 
 function paintTimes(context: CanvasRenderingContext2D, plot: Box, view: TimeView, theme: Theme): void {

@@ -72,7 +72,7 @@ const METHODS = { ols: 'OLS', huber: 'Huber', tls: 'TLS' };
 
 function lines(pair: PairAnswer, wish: Wish): Row[] {
   const { x, y } = namesOf(pair);
-  const title = head(`hedge ratio${wish.log ? ' of logs' : ''}, all bars`, 'β', 's.e.', 'α', 'R²', 'resid. s.d.');
+  const title = head(`hedge ratio${wish.log ? ' of logs' : ''}, all bars`, 'β', 's.e.', 'α', 'R²', 'σ resid.');
   if (!known(pair.lines)) return [title, note(pair.lines.unknown, 'warn')];
   const cells = (fit: Fit): string[] => [
     digits(fit.beta),

@@ -23,7 +23,7 @@ const COLUMNS: GridColumn[] = [
   { id: 'beta', title: 'β', width: 62, align: 'right', sortable: true, drop: 3 },
   { id: 'correlation', title: 'r', width: 46, align: 'right', sortable: true, drop: 4 },
   { id: 'statistic', title: 'EG', width: 48, align: 'right', sortable: true, drop: 5 },
-  { id: 'verdict', title: 'verdict', width: 74, grow: 6, align: 'left', sortable: true },
+  { id: 'verdict', title: 'verdict', width: 74, grow: 6, align: 'left', sortable: true, hint: 'What a pair fails at; under the table the sentences of the row under the pointer' },
 ];
 
 export class ScannerPanel extends GridPanel {
@@ -147,7 +147,7 @@ export class ScannerPanel extends GridPanel {
     put('beta', digits(one.beta), text);
     put('correlation', one.correlation.toFixed(2), muted);
     put('statistic', one.statistic.toFixed(2), muted);
-    put('verdict', one.qualified ? '✓ qualified' : `✕ ${one.reasons.join('; ')}`, one.qualified ? buy : muted);
+    put('verdict', one.qualified ? '✓ qualified' : `✕ ${one.reasons.map(briefly).join(', ')}`, one.qualified ? buy : muted);
     const mark = research.x === one.x && research.y === one.y ? theme.get().accent : one.qualified ? buy : '';
     return this.rowStyle(row, bg, -Infinity, 0, mark);
   };
@@ -159,6 +159,12 @@ export class ScannerPanel extends GridPanel {
   override snapshot(): ReturnType<GridPanel['snapshot']> {
     return { ...super.snapshot(), scan: scan.get(), foot: this.#foot(), empty: this.emptySentence() };
   }
+}
+
+/** What a reason is about, in the room of a cell; the foot has the sentence of the row under the pointer. */
+function briefly(reason: string): string {
+  const words = { 'corrected p': 'p', 'half-life': 'half-life', beta: 'drift', 'the newer bars': 'hold-out' };
+  return Object.entries(words).find(([begins]) => reason.startsWith(begins))?.[1] ?? reason;
 }
 
 function keyOf(column: string): (one: Candidate) => number | string | null {

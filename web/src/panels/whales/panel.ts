@@ -137,7 +137,10 @@ export class WhalesPanel extends GridPanel {
     };
     const hour = (words: string, told: WhaleHour | null): void => {
       put(words, muted);
-      if (!told) return put(`${MISSING} (known since ${clockMinutes(flow.since_ts)})`, muted);
+      if (!told) {
+        put(MISSING, muted);
+        return put(`(known since ${clockMinutes(flow.since_ts)})`, muted);
+      }
       put(`▲ ${money(told.buy_notional)}`, buy);
       put(`▼ ${money(told.sell_notional)}`, sell);
       put(`${told.count} orders`, muted);
