@@ -158,7 +158,7 @@ def test_charts_draw_what_the_api_says_and_are_zoomed_moved_and_pointed_at(page:
     assert panes[3]["levels"] == [2, 0, -2]
     rolling, kalman = shown(page, "correlation")["panes"]
     assert rolling["traces"]["r"][1:] == told["correlation"]["rolling"]
-    assert kalman["traces"]["β"] == told["kalman"]["beta"]
+    assert kalman["traces"]["Kalman"] == told["kalman"]["beta"]
     view = shown(page, "spread")["view"]
     assert (view["zoomed"], view["to"]) == (False, told["open_ms"][-1] + 60_000)
     box = page.locator("[data-panel=spread] canvas").bounding_box()
