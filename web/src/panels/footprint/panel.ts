@@ -1,6 +1,7 @@
 /** The footprint: subscription and bin, hand and keys, and what is painted when. The drawing is in its neighbours. */
 
 import { point, pointedElsewhere, unpoint } from '../../core/aim';
+import { Aside } from '../../core/aside';
 import { assets } from '../../core/assets';
 import { type CrosshairFrame, paintAim, paintCrosshair, paintTooltip } from '../../core/crosshair';
 import { onGrid, stepText, toNumber, toText } from '../../core/decimal';
@@ -49,12 +50,9 @@ export class FootprintPanel extends CanvasPanel {
   #data = new FootprintData(0);
   #leave: (() => void) | undefined;
   #asked = '';
-  #detections = new DetectionLog();
-  #leaveDetections: (() => void) | undefined;
-  #detectionsOf = '';
-  #session = new FootprintData(1);
-  #leaveSession: (() => void) | undefined;
-  #sessionOf = '';
+  /** The detectors of what is shown, and the session's profile in the bins of the candles. */
+  readonly #detections = new Aside(this.workspace.feed, 'detections', () => new DetectionLog(), () => this.invalidate());
+  readonly #session = new Aside(this.workspace.feed, 'footprint', () => new FootprintData(1), () => this.#refresh());
   #auctions: Auction[] = [];
   #lookback = LOOKBACKS[0]!;
   #scale = NO_SCALE;
@@ -79,8 +77,8 @@ export class FootprintPanel extends CanvasPanel {
     this.keep(settings.onChange(() => this.#redraw()));
     this.followAim();
     this.keep(() => this.#leave?.());
-    this.keep(() => this.#leaveDetections?.());
-    this.keep(() => this.#leaveSession?.());
+    this.keep(() => this.#detections.close());
+    this.keep(() => this.#session.close());
     this.keep(autoBins.onChange(() => this.#subscribe()));
     this.keep(settings.onChange(() => this.#followSession()));
     this.keep(settings.subscribe(() => this.#followDetections()));
@@ -102,7 +100,7 @@ export class FootprintPanel extends CanvasPanel {
   }
 
   snapshot(): object {
-    return footprintSnapshot(this.#data, this.#session, this.#auctions);
+    return footprintSnapshot(this.#data, this.#session.data, this.#auctions);
   }
 
   // ---- subscription
@@ -126,54 +124,26 @@ export class FootprintPanel extends CanvasPanel {
     });
   }
 
-  /** Listen to the session's profile, in the bins of the candles, as long as it is wanted. */
   #followSession(): void {
     const { exchange, symbol } = this.look.get();
     const { head } = this.#data;
     const step = head && isBinChosen(this.look.get()) ? stepText(head.stepTicks, head.tick) : '';
-    const wanted = settings.get().footprint.session && step ? JSON.stringify({ exchange, symbol, tf: '1d', step, lookback: 1 }) : '';
-    if (wanted === this.#sessionOf) return;
-    this.#sessionOf = wanted;
-    this.#leaveSession?.();
-    this.#leaveSession = undefined;
-    const session = (this.#session = new FootprintData(1));
-    this.#redraw();
-    if (!wanted) return;
-    this.#leaveSession = this.workspace.feed.subscribe('footprint', JSON.parse(wanted) as Record<string, unknown>, {
-      onFrame: (frame) => {
-        session.onFrame(frame);
-        this.#dataDirty = true;
-        this.invalidate();
-      },
-    });
+    this.#session.follow(settings.get().footprint.session && step ? { exchange, symbol, tf: '1d', step, lookback: 1 } : undefined);
   }
 
-  /** Listen to the detectors of what is shown, as long as their marks are wanted. */
   #followDetections(): void {
     const { exchange, symbol } = this.look.get();
-    const wanted = settings.get().detections.onFootprint ? `${exchange} ${symbol}` : '';
-    if (wanted === this.#detectionsOf) return;
-    this.#detectionsOf = wanted;
-    this.#leaveDetections?.();
-    this.#leaveDetections = undefined;
-    const log = (this.#detections = new DetectionLog());
-    this.invalidate(true);
-    if (!wanted) return;
-    this.#leaveDetections = this.workspace.feed.subscribe('detections', { exchange, symbol }, {
-      onFrame: (frame) => {
-        log.onFrame(frame, performance.now());
-        this.invalidate();
-      },
-    });
+    this.#detections.follow(settings.get().detections.onFootprint ? { exchange, symbol } : undefined);
   }
 
   #paintMarks(): void {
     const head = this.#data.head!;
-    if (this.#detections.head?.symbol !== head.symbol) return;
+    const log = this.#detections.data;
+    if (log.head?.symbol !== head.symbol) return;
     const hidden = new Set(settings.get().detections.hidden.split(','));
     const { first, last } = this.#view.visible();
     const from = this.#newestMs + first * head.timeframeMs;
-    const events = this.#detections.between(from, this.#newestMs + (last + 1) * head.timeframeMs).filter((event) => !hidden.has(event.kind));
+    const events = log.between(from, this.#newestMs + (last + 1) * head.timeframeMs).filter((event) => !hidden.has(event.kind));
     paintMarks(
       {
         context: this.#over, theme: theme.get(), plot: this.#plot, height: this.#view.height, candleWidth: this.#view.candleWidth,
@@ -211,7 +181,7 @@ export class FootprintPanel extends CanvasPanel {
       this.#scale = scaleOf(candles, this.#scale);
     }
     this.#auctions = unfinishedAuctions(candles, head.stepTicks, this.#scale.minQuantity);
-    this.#dataDirty = true;
+    this.#refresh();
     this.#followSession();
     this.#tellContext();
   }
@@ -263,6 +233,12 @@ export class FootprintPanel extends CanvasPanel {
   #redraw(): void {
     this.#viewDirty = true;
     this.invalidate(true);
+  }
+
+  /** Draw anew at the rate of live data. */
+  #refresh(): void {
+    this.#dataDirty = true;
+    this.invalidate();
   }
 
   protected paint(context: CanvasRenderingContext2D, now: number): void {
@@ -359,16 +335,17 @@ export class FootprintPanel extends CanvasPanel {
     this.#tiles.end();
     if (chosen.auctions) paintAuctions(frame, this.#auctions, placed);
     const session = this.#sessionShown();
-    if (session) paintSession({ ...frame, width: session.width }, session.session, this.#session.tradesSince);
+    if (session) paintSession({ ...frame, width: session.width }, session.session, this.#session.data.tradesSince);
     context.restore();
     if (!complete) this.#redraw();
   }
 
   /** The session's profile and the width it has; undefined where it is not shown. */
   #sessionShown(): { session: Candle; width: number } | undefined {
-    const session = this.#session.candles.at(-1);
+    const { candles, head } = this.#session.data;
+    const session = candles.at(-1);
     const width = sessionWidth(this.#plot);
-    const sameBins = this.#session.head?.stepTicks === this.#data.head?.stepTicks;
+    const sameBins = head?.stepTicks === this.#data.head?.stepTicks;
     return session && session.trades > 0 && width > 0 && sameBins ? { session, width } : undefined;
   }
 
