@@ -28,7 +28,7 @@ def add_lines(
     p, n, outcome = start, 0, DONE
     o = opened(work)
     while p < end:
-        line = read_line(buf, p, aggregate, grid, seen)
+        line = read_line(buf, p, end, aggregate, grid, seen)
         if line.end == FAIL:
             outcome = LEFT
             break

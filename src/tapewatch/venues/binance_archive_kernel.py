@@ -14,8 +14,22 @@ from numpy.typing import NDArray
 from ..compiled import Record, kernel, leaf
 from ..model.tape import Flag
 from .binance_usdm_fields import EARLIEST_MS, LATEST_MS, MAX_TICKS, MAX_UNITS
-from .scan import FAIL, read_int, read_trimmed
-from .words import WORD, below, byte_at, first, non_digits, times_ten_to, value_of, word_at
+from .scan import FAIL, read_digits, read_int, read_trimmed
+from .words import (
+    WIDE,
+    WORD,
+    below,
+    byte_at,
+    bytes_between,
+    first,
+    lowest,
+    lowest_bit,
+    non_digits,
+    reversed_at,
+    times_ten_to,
+    value_of,
+    word_at,
+)
 
 MICROSECONDS = 10**14
 """Times from here on are microseconds. As milliseconds this is the year 5138, as microseconds 1973."""
@@ -26,19 +40,20 @@ _COMMA, _DOT, _FEED, _RETURN = ord(","), ord("."), ord("\n"), ord("\r")
 _ZERO, _NINE = ord("0"), ord("9")
 _SMALL_INITIAL = np.uint64(0x20)
 _TRUE, _FALSE = np.uint64(int.from_bytes(b"true", "little")), np.uint64(int.from_bytes(b"false", "little"))
-_HIGH, _NONE = np.uint64(0x80), np.uint64(0)
+_TRUE_LINE, _FALSE_LINE = (np.uint64(int.from_bytes(text, "little")) for text in (b"true\n", b"false\n"))
+_NONE, _ONE, _SMALL = np.uint64(0), np.uint64(1), np.uint64(2**28)
 _TRADE = 1
 _SELL, _AGGREGATE = int(Flag.SELL), int(Flag.AGGREGATE)
 
 
-SEEN = np.dtype(
-    [("head", np.uint64), ("value", np.int64), ("more", np.int64), ("looked_at", np.uint64), ("ending", np.uint64)]
-)
-"""How a number was written in the line before: its first eight digits and what they are worth, the `more` digits behind
-them, and what `non_digits` of the bytes `looked_at` must be for so many. The next line's most likely begins alike, and
-a processor that need not wait for the end of a number reads the next field meanwhile."""
+SEEN = np.dtype([("length", np.int64), ("mask", np.uint64), ("head", np.uint64), ("value", np.int64)])
+"""How a whole number was written in the line before: its length, 8 to 16 digits, and what stands before the last eight
+(`mask` and `head` of its first word), with what that is worth. Nearly every line has the same; so where the next field
+begins is known before the number is read, which is what a processor would wait for."""
 ID, FIRST_ID, LAST_ID, TIME = range(4)
 """Numbers of a line that `SEEN` is kept of."""
+_REACH = 2 * WIDE
+"""So far from its beginning to the end of all lines, with `scan.PADDING` behind that, a usual line may look."""
 
 
 class Line(NamedTuple):
@@ -55,9 +70,9 @@ class Line(NamedTuple):
 
 
 def nothing_seen() -> NDArray[np.void]:
-    """What `read_line` keeps of numbers, before the first line: no number is like these."""
+    """What `read_line` keeps of numbers, before the first line: no line is like these."""
     seen = np.zeros(TIME + 1, SEEN)
-    seen["ending"] = 1
+    seen["head"], seen["length"] = 1, WORD
     return seen
 
 
@@ -82,7 +97,7 @@ def read_trades(
     while p < end:
         if n == len(rows):
             return FULL, p, n
-        line = read_line(buf, p, aggregate, grid, seen)
+        line = read_line(buf, p, end, aggregate, grid, seen)
         if line.end == FAIL:
             return LEFT, p, n
         row = rows[n]
@@ -103,13 +118,71 @@ def read_trades(
 
 
 @leaf
-def read_line(buf: NDArray[np.uint8], p: int, aggregate: bool, grid: NDArray[np.int64], seen: NDArray[np.void]) -> Line:
+def read_line(
+    buf: NDArray[np.uint8], p: int, end: int, aggregate: bool, grid: NDArray[np.int64], seen: NDArray[np.void]
+) -> Line:
     """The line at `p`. `grid` is tick units, tick decimals, lot units, lot decimals; `seen` begins as
     `nothing_seen`.
     """
+    if aggregate and p + _REACH <= end:
+        is_usual, line = _usual_line(buf, p, grid, seen)
+        if is_usual:
+            return line
+    return _any_line(buf, p, aggregate, grid, seen)
+
+
+@leaf
+def _usual_line(buf: NDArray[np.uint8], p: int, grid: NDArray[np.int64], seen: NDArray[np.void]) -> tuple[bool, Line]:
+    """A line of aggTrades as the venue's archive of futures has them, its whole numbers alike those `seen`: (whether it
+    is one, what it says).
+
+    Three commas show where id, price and quantity end, all else lies where it did in the line before: the next line is
+    begun before this one is read. What may be wrong is gathered and looked at once, and no position depends on it.
+    """
+    ids, firsts, lasts, times = seen[ID], seen[FIRST_ID], seen[LAST_ID], seen[TIME]
+    commas, points = bytes_between(buf, p, _COMMA, _COMMA), bytes_between(buf, p, _DOT, _DOT)
+    odd = ~bytes_between(buf, p, _ZERO, _NINE)
+    id_end = lowest_bit(commas)
+    price_end = lowest_bit(commas ^ id_end)
+    qty_end = lowest_bit(commas ^ id_end ^ price_end)
+    first_at = p + lowest(qty_end) + 1
+    last_at = first_at + firsts.length + 1
+    time_at = last_at + lasts.length + 1
+    flag_at = time_at + times.length + 1
+    flag = word_at(buf, flag_at) | _SMALL_INITIAL
+    sell, buy = flag & below(5) == _TRUE_LINE, flag & below(6) == _FALSE_LINE
+    end = flag_at + 6 - sell
+
+    price_whole, qty_whole = lowest_bit(odd & _above(id_end)), lowest_bit(odd & _above(price_end))
+    strange = (odd & ~_above(qty_end)) ^ (id_end | price_whole | price_end | qty_whole | qty_end)
+    strange |= (price_whole | qty_whole) & ~(commas | points)
+    strange |= id_end ^ _bit(ids.length)
+    ends = _bit(last_at - 1 - first_at) | _bit(time_at - 1 - first_at) | _bit(flag_at - 1 - first_at)
+    strange |= (~bytes_between(buf, first_at, _ZERO, _NINE) & (_bit(flag_at - first_at) - _ONE)) ^ ends
+    strange |= ends & ~bytes_between(buf, first_at, _COMMA, _COMMA)
+    strange |= _unlike(buf, p, ids) | _unlike(buf, time_at, times)
+    strange |= _unlike(buf, first_at, firsts) | _unlike(buf, last_at, lasts) | (firsts.head ^ lasts.head)
+    backward = reversed_at(buf, last_at - 1 - WORD) > reversed_at(buf, time_at - 1 - WORD)
+
+    price = _decimal(buf, p, id_end, price_whole, price_end, grid[1])
+    qty = _decimal(buf, p, price_end, qty_whole, qty_end, grid[3])
+    ticks_end, price = _in_units(np.int64(0), price, grid[0])
+    lots_end, qty = _in_units(np.int64(0), qty, grid[2])
+    # One comparison tells that both are positive and their product is small; others are judged one by one.
+    small = np.uint64((price - 1) | (qty - 1)) < _SMALL
+    number, first_id, last_id = _alike(buf, p, ids), _alike(buf, first_at, firsts), _alike(buf, last_at, lasts)
+    ts_ms = _alike(buf, time_at, times)
+    wrong = (strange != 0) | (qty_end == _NONE) | backward | (not small) | (ticks_end | lots_end != 0)
+    is_usual = not (wrong | (ts_ms <= EARLIEST_MS) | (ts_ms >= LATEST_MS) | (not (sell | buy)))
+    return is_usual, Line(end, number, first_id, last_id, ts_ms, price, qty, sell)
+
+
+@kernel
+def _any_line(buf: NDArray[np.uint8], p: int, aggregate: bool, grid: NDArray[np.int64], seen: NDArray[np.void]) -> Line:
+    """The line at `p`, whatever it is like; what it is like is noted."""
     q, number = _int(buf, p, seen[ID])
-    q, price = _decimal(buf, _comma(buf, q), grid[1])
-    q, qty = _decimal(buf, q, grid[3])
+    q, price = _read_decimal(buf, _comma(buf, q), grid[1])
+    q, qty = _read_decimal(buf, q, grid[3])
     first_id = last_id = number
     if aggregate:
         q, first_id = _int(buf, q, seen[FIRST_ID])
@@ -142,49 +215,58 @@ def _comma(buf: NDArray[np.uint8], p: int) -> int:
 
 
 @leaf
-def _is_alike(buf: NDArray[np.uint8], p: int, before: Record) -> bool:
-    """Whether the number at `p` has the length of the one before and its first eight digits."""
-    rest = non_digits(word_at(buf, p + WORD)) & before.looked_at
-    return (word_at(buf, p) == before.head) & (rest == before.ending)
+def _bit(number: int) -> int:
+    return _ONE << np.uint64(number)
 
 
 @leaf
-def _alike(buf: NDArray[np.uint8], p: int, before: Record) -> tuple[int, int]:
-    return p + WORD + before.more, before.value + value_of(word_at(buf, p + WORD), before.more)
+def _above(bit: int) -> int:
+    """All higher bits."""
+    return ~(bit + bit - _ONE)
 
 
 @leaf
-def _note(buf: NDArray[np.uint8], p: int, more: int, now: Record) -> None:
-    """The number at `p` has eight digits and `more`, 1 to 8, behind them."""
-    now.head = word_at(buf, p)
-    now.value = times_ten_to(value_of(now.head, WORD), more)
-    now.more = more
-    now.looked_at = below(min(more + 1, WORD))
-    now.ending = _HIGH << np.uint64(8 * more) if more < WORD else _NONE
+def _unlike(buf: NDArray[np.uint8], p: int, before: Record) -> int:
+    """Not zero where the number at `p` begins otherwise than the one before."""
+    return (word_at(buf, p) & before.mask) ^ before.head
 
 
 @leaf
-def _int(buf: NDArray[np.uint8], p: int, before: Record) -> tuple[int, int]:
+def _alike(buf: NDArray[np.uint8], p: int, before: Record) -> int:
+    """The number at `p`, as long as the one before and but for eight digits the same."""
+    return before.value + value_of(word_at(buf, p + before.length - WORD), WORD)
+
+
+@leaf
+def _note(buf: NDArray[np.uint8], p: int, length: int, value: int, now: Record) -> None:
+    """The number at `p` is what the next ones will be alike, if it is long enough."""
+    now.mask = below(max(length - WORD, 1))  # a first digit that is no zero, at least
+    now.head = word_at(buf, p) & now.mask if length >= WORD else _ONE
+    now.length = max(length, WORD)
+    now.value = value - value % 10**WORD
+
+
+@leaf
+def _int(buf: NDArray[np.uint8], p: int, now: Record) -> tuple[int, int]:
     """A whole number of at most 15 digits."""
     if p == FAIL:
         return FAIL, np.int64(0)
-    if _is_alike(buf, p, before):
-        return _alike(buf, p, before)
-    return _new_int(buf, p, before)
-
-
-@leaf
-def _new_int(buf: NDArray[np.uint8], p: int, now: Record) -> tuple[int, int]:
     q, value = read_int(buf, p)
-    if q - p > WORD:
-        _note(buf, p, q - p - WORD, now)
+    _note(buf, p, q - p if q != FAIL else np.int64(0), value, now)
     return q, value
 
 
 @leaf
-def _decimal(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
+def _decimal(buf: NDArray[np.uint8], line: int, before: int, whole: int, end: int, decimals: int) -> int:
+    """The decimal of a line between two of its bytes, as a whole number of 10**-decimals, or FAIL."""
+    start = lowest(before) + 1
+    return read_trimmed(buf, line + start, lowest(whole) - start, lowest(end) - start, decimals)
+
+
+@leaf
+def _read_decimal(buf: NDArray[np.uint8], p: int, decimals: int) -> tuple[int, int]:
     """A decimal and the comma behind it."""
-    return read_trimmed(buf, p, decimals, _COMMA) if p != FAIL else (FAIL, np.int64(0))
+    return read_digits(buf, p, decimals, _COMMA) if p != FAIL else (FAIL, np.int64(0))
 
 
 @leaf
@@ -199,17 +281,16 @@ def _skip_decimal(buf: NDArray[np.uint8], p: int) -> int:
 
 
 @leaf
-def _time(buf: NDArray[np.uint8], p: int, before: Record) -> tuple[int, int]:
+def _time(buf: NDArray[np.uint8], p: int, now: Record) -> tuple[int, int]:
     """A time of 9 to 16 digits in ms, from ms or us; the magnitude says which."""
     if p == FAIL:
         return FAIL, np.int64(0)
-    if not _is_alike(buf, p, before):
-        digits = first(non_digits(word_at(buf, p + WORD)))
-        if first(non_digits(word_at(buf, p))) != WORD or digits == 0:
-            return FAIL, np.int64(0)
-        _note(buf, p, digits, before)
-    q, value = _alike(buf, p, before)
-    return q, value // 1000 if value >= MICROSECONDS else value
+    more = first(non_digits(word_at(buf, p + WORD)))
+    if first(non_digits(word_at(buf, p))) != WORD or more == 0:
+        return FAIL, np.int64(0)
+    value = times_ten_to(value_of(word_at(buf, p), WORD), more) + value_of(word_at(buf, p + WORD), more)
+    _note(buf, p, WORD + more, value, now)
+    return p + WORD + more, value // 1000 if value >= MICROSECONDS else value
 
 
 @leaf

@@ -233,21 +233,18 @@ def read_long_number(buf: NDArray[np.uint8], p: int, decimals: int, ending: int)
 
 
 @leaf
-def read_trimmed(buf: NDArray[np.uint8], p: int, decimals: int, ending: int) -> tuple[int, int]:
-    """As `read_digits`, by the word: for numbers without the zeros at their end, up to eight digits of them."""
+def read_trimmed(buf: NDArray[np.uint8], p: int, whole: int, length: int, decimals: int) -> int:
+    """As `read_digits`, by the word: a number of `length` digits, but for a point behind `whole` of them, or FAIL."""
     word = word_at(buf, p)
-    length = first(equal_bytes(word, ending))
-    length += first(equal_bytes(word_at(buf, p + WORD), ending)) if length == WORD else 0
-    whole = min(first(equal_bytes(word, _DOT)), length)
     n = length - (whole < length)
     low = np.uint64(8 * (whole & (WORD - 1)))
     pointed = (word & ~(_ALL << low)) | (word_at(buf, p + whole + 1) << low)
     digits = pointed if whole < length else word
     left = decimals - (n - whole)
     short = (whole > 0) & (n <= WORD) & (left >= 0) & (whole + decimals <= MAX_DIGITS)
-    if short & (first(non_digits(digits)) >= n):
-        return p + 1 + length, times_ten_to(value_of(digits, n), left)
-    return read_digits(buf, p, decimals, ending)
+    if short:
+        return times_ten_to(value_of(digits, n), left)
+    return read_digits(buf, p, decimals, byte_at(buf, p + length))[1]
 
 
 @leaf

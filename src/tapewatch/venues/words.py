@@ -21,6 +21,7 @@ intrinsic: Any = _intrinsic
 
 WORD = 8
 SPAN = 32
+WIDE = 64
 MAX_TEXT = 2 * WORD
 _EIGHT_DIGITS = 10**WORD
 
@@ -30,7 +31,7 @@ _LOWS = np.uint64(0x7F7F7F7F7F7F7F7F)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 _ZEROS = np.uint64(ord("0")) * _ONES
 _ABOVE_NINE = np.uint64(0x76) * _ONES
-_TEN, _BYTE, _TWO_BYTES, _HALF = np.uint64(10), np.uint64(8), np.uint64(16), np.uint64(32)
+_ONE, _TEN, _BYTE, _TWO_BYTES, _HALF = np.uint64(1), np.uint64(10), np.uint64(8), np.uint64(16), np.uint64(32)
 _PAIRS = np.uint64(0x000000FF000000FF)
 _PAIRS_1 = np.uint64(0x000F424000000064)
 _PAIRS_2 = np.uint64(0x0000271000000001)
@@ -68,6 +69,18 @@ def word_at(_: Any, buf: Any, p: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, args[0])
         address = builder.gep(array.data, [args[1]])
         return builder.load(builder.bitcast(address, ir.IntType(64).as_pointer()), align=1)
+
+    return numba.uint64(buf, numba.int64), generate
+
+
+@intrinsic
+def reversed_at(_: Any, buf: Any, p: Any) -> Any:
+    """The eight bytes from `p`, the first one highest: of equally long numbers the larger has the larger word."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        address = builder.bitcast(builder.gep(array.data, [args[1]]), ir.IntType(64).as_pointer())
+        return builder.bswap(builder.load(address, align=1))
 
     return numba.uint64(buf, numba.int64), generate
 
@@ -122,14 +135,45 @@ def digits_at(_: Any, buf: Any, p: Any) -> Any:
 
 
 @intrinsic
-def first(_: Any, mask: Any) -> Any:
-    """Number of the first byte that a mask marks, 8 if there is none."""
+def bytes_between(_: Any, buf: Any, p: Any, low: Any, high: Any) -> Any:
+    """Which of the `WIDE` bytes from `p` are `low` to `high`: a bit for each, the first byte lowest."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, args[0])
+        kind, lane = ir.VectorType(ir.IntType(8), WIDE), ir.IntType(32)
+
+        def each(value: Any) -> Any:
+            one = builder.insert_element(ir.Constant(kind, ir.Undefined), builder.trunc(value, ir.IntType(8)), lane(0))
+            return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(lane, WIDE), [0] * WIDE))
+
+        these = builder.load(builder.bitcast(builder.gep(array.data, [args[1]]), kind.as_pointer()), align=1)
+        above = builder.sub(these, each(args[2]))
+        within = builder.icmp_unsigned("<=", above, each(builder.sub(args[3], args[2])))
+        return builder.bitcast(within, ir.IntType(WIDE))
+
+    return numba.uint64(buf, numba.int64, numba.int64, numba.int64), generate
+
+
+@intrinsic
+def lowest(_: Any, mask: Any) -> Any:
+    """Number of the lowest bit that is set, 64 if there is none."""
 
     def generate(_: Any, builder: Any, __: Any, args: Any) -> Any:
-        zeros = builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
-        return builder.lshr(zeros, ir.Constant(ir.IntType(64), 3))
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return numba.int64(numba.uint64), generate
+
+
+@leaf
+def lowest_bit(mask: int) -> int:
+    """The lowest bit that is set, alone."""
+    return mask & (~mask + _ONE)
+
+
+@leaf
+def first(mask: int) -> int:
+    """Number of the first byte that a mask marks, 8 if there is none."""
+    return lowest(mask) >> 3
 
 
 @leaf

@@ -1,0 +1,78 @@
+"""The compiled reader of archived lines against the general one: what it takes, that one reads in the same way."""
+
+from __future__ import annotations
+
+import os
+import random
+
+import numpy as np
+import pytest
+
+from tapewatch.model.errors import FrameError
+from tapewatch.model.instrument import Grid
+from tapewatch.model.tape import ROW, Flag
+from tapewatch.venues.binance_archive import Product, counted, read_trade
+from tapewatch.venues.binance_archive_kernel import LEFT, nothing_seen, read_trades
+from tapewatch.venues.scan import PADDING
+
+LINES = int(os.environ.get("TAPEWATCH_FUZZ_CASES", "40000"))
+"""Lines per run and product, a tenth of them mutated."""
+ODD = b'0123456789.,,-+eE \r"tfTF\x00\xff'
+
+
+def line(rng: random.Random, product: Product, before: list[int]) -> bytes:
+    """The next line of a file that is written in one of the venue's ways."""
+    before[0] += rng.choice([1, 1, 1, 2, 10 ** rng.randrange(9)]) if rng.random() < 0.01 else 1
+    first, before[1] = before[1] + 1, before[1] + rng.choice([1, 1, 2, 9, 10 ** rng.randrange(8)])
+    before[2] += rng.choice([0, 0, 1, 250, 10 ** rng.randrange(6)])
+    tenths = rng.randrange(1, 10 ** rng.choice([2, 6, 7, 9]))
+    price = str(tenths // 10) if tenths % 10 == 0 else f"{tenths / 10:.{rng.choice([1, 1, 1, 2, 8])}f}"
+    qty = f"{rng.randrange(1, 10 ** rng.choice([1, 4, 9])) / 1000:.3f}".rstrip("0").rstrip(".") or "1"
+    time = str(before[2]) + ("000" if rng.random() < 0.01 else "")
+    middle = f"{first},{before[1]}" if product is Product.AGG_TRADES else "12.5"
+    flag = rng.choice(["true", "false"]) if rng.random() < 0.99 else rng.choice(["True", "False", "true,true", "TRUE"])
+    return f"{before[0]},{price},{qty},{middle},{time},{flag}\n".encode()
+
+
+def mutated(rng: random.Random, data: bytes) -> bytes:
+    """The line with bytes changed, put in or taken out."""
+    out = bytearray(data[:-1])
+    for _ in range(rng.choice([1, 1, 2, 5])):
+        at = rng.randrange(len(out))
+        out[at : at + rng.randrange(2)] = bytes(rng.choices(ODD, k=rng.randrange(3)))
+        out = out or bytearray(b"1")
+    return bytes(out) + b"\n"
+
+
+def generally(data: bytes, product: Product, tick: Grid, lot: Grid) -> tuple[int, ...] | None:
+    try:
+        trade = read_trade(data, product)
+        ticks, lots = counted(trade, tick, lot)
+    except FrameError:
+        return None
+    return trade.id, trade.first_id, trade.last_id, trade.ts_ms, ticks, lots, trade.sell
+
+
+@pytest.mark.parametrize("product", [Product.AGG_TRADES, Product.TRADES])
+@pytest.mark.parametrize("tick", ["0.1", "0.5"])
+def test_the_compiled_reader_takes_only_what_the_general_one_reads_alike(product: Product, tick: str) -> None:
+    rng = random.Random(5)
+    before = [99_990_000 if tick == "0.5" else 2_399_990_000, 99_970_000, 1_780_272_000_000]
+    usual = [line(rng, product, before) for _ in range(LINES)]
+    lines = [mutated(rng, data) if rng.random() < 0.1 else data for data in usual]
+    price, lot = Grid.parse(tick), Grid.parse("0.001")
+    grid = np.array([price.units, price.decimals, lot.units, lot.decimals], np.int64)
+    data = b"".join(lines)
+    buffer = np.frombuffer(data + bytes(PADDING), np.uint8)
+    rows, seen, at, taken = np.zeros(1 << 10, ROW), nothing_seen(), 0, 0
+    while at < len(data):
+        start = at
+        status, at, n = read_trades(buffer, at, len(data), product is Product.AGG_TRADES, 0, grid, seen, rows)
+        for row, text in zip(rows[:n], data[start:at].split(b"\n")[:-1], strict=True):
+            sell = bool(row["flags"] & Flag.SELL)
+            told = *(int(row[name]) for name in ("id", "first_id", "last_id", "ts_ms", "price", "qty")), sell
+            assert told == generally(text, product, price, lot), text
+        taken += n
+        if status == LEFT:
+            at = data.index(b"\n", at) + 1
+    assert taken > LINES // 8  # on the coarser tick most are for the general reader
