@@ -90,12 +90,11 @@ class Lives:
         return {name: int(told["storage"]["journals"][name]["records"]) for name in self.venues}
 
     @staticmethod
-    def _wait(url: str, is_so: Callable[[int, dict[str, Any]], bool], within_s: float) -> dict[str, Any]:
+    def _wait(url: str, is_so: Callable[[dict[str, Any]], bool], within_s: float) -> dict[str, Any]:
         deadline = time.monotonic() + within_s
         while True:
-            answer = httpx.get(f"{url}health", timeout=30)
-            told: dict[str, Any] = answer.json()
-            if is_so(answer.status_code, told):
+            told: dict[str, Any] = httpx.get(f"{url}health", timeout=30).json()
+            if is_so(told):
                 return told
             if time.monotonic() > deadline:
                 raise SystemExit(f"after {within_s:g} s: {json.dumps(told)[:4_000]}")
@@ -161,15 +160,15 @@ def _url(process: subprocess.Popen[str]) -> str:
     return line.split("serves ", 1)[1].split()[0]
 
 
-def _is_live(_: int, told: dict[str, Any]) -> bool:
+def _is_live(told: dict[str, Any]) -> bool:
     """Trades of every venue come; late ones, where the machine is busy with others, are no less live."""
     return all(venue["state"] in ("live", "delayed") and venue["trades"] for venue in told["venues"].values())
 
 
-def _is_whole(status: int, told: dict[str, Any]) -> bool:
+def _is_whole(told: dict[str, Any]) -> bool:
     """Nothing is missing that can be asked for, and every venue is live. (The simulated OKX tells 1,000 trades.)"""
     venues = told["venues"].values()
-    return _is_live(status, told) and all(
+    return _is_live(told) and all(
         not venue["history"]["reading"]
         and venue["missing"] <= venue["given_up"]
         and venue["history"]["percent"] in (None, 100)
