@@ -597,6 +597,8 @@ def test_exchange_info_keeps_perpetuals_and_dated_futures_and_survives_a_bad_row
         symbol("BADUSDT", "PERPETUAL", "0"),
         {"symbol": "NOUSDT"},
         symbol("IDXUSDT", ""),
+        symbol("BTCUSD_PERP", "PERPETUAL", quoteAsset="USD", marginAsset="BTC", contractSize=100),
+        {"symbol": "BTCUSD_261225", "contractType": "CURRENT_QUARTER", "contractStatus": "TRADING", "filters": []},
     ]
     unreadable: list[str] = []
     found = parse_exchange_info(json.dumps({"symbols": rows}).encode(), unreadable=unreadable)

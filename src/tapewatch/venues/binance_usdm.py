@@ -87,6 +87,15 @@ _KINDS = {
 }
 
 
+_COIN_MARGINED = "USD_"
+"""In the names of COIN-M's contracts alone (BTCUSD_PERP, BTCUSD_261225): theirs are counted in dollars and have other
+fields. Dated ones of ours are BTCUSDT_261225."""
+
+
+class _Named(msgspec.Struct):
+    symbol: str
+
+
 class _Symbol(msgspec.Struct):
     symbol: str
     contractType: str
@@ -128,6 +137,8 @@ def parse_exchange_info(body: bytes, *, unreadable: list[str] | None = None) -> 
     """
 
     def read(raw: msgspec.Raw) -> Instrument | None:
+        if _COIN_MARGINED in msgspec.json.decode(raw, type=_Named).symbol:
+            return None
         symbol = msgspec.json.decode(raw, type=_Symbol)
         return _instrument(symbol, _KINDS[symbol.contractType]) if symbol.contractType in _KINDS else None
 
