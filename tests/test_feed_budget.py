@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapewatch.feed.budget import BAN_WITHOUT_TERM_MS, SHARE, WINDOW_MS, Grant, Priority, WeightBudget
+from tapewatch.feed.bybit import BybitRest
+from tapewatch.venues.bybit_linear import REQUESTS, REQUESTS_WINDOW_MS
 
 T0 = 1_791_391_080_000  # a full minute
 LIMIT = 2400
@@ -153,6 +155,17 @@ def test_a_ban_is_never_shortened_by_a_later_refusal() -> None:
     budget.refused(418, "600", b"", T0)
     budget.refused(429, "1", b"", T0)
     assert budget.held_until_ms == T0 + 600_000
+
+
+def test_no_five_seconds_of_bybit_hold_more_than_it_allows_wherever_its_own_begin() -> None:
+    budget = WeightBudget(BybitRest.weight_limit, BybitRest.window_ms)
+    turn = (T0 // REQUESTS_WINDOW_MS + 1) * REQUESTS_WINDOW_MS
+    asked = 0
+    for now_ms in (turn - 1, turn, turn + REQUESTS_WINDOW_MS - 2):
+        while (grant := budget.take(1, Priority.CONTROL, now_ms)) is not None:
+            budget.answered(grant, now_ms, None)
+            asked += 1
+    assert 0 < asked <= REQUESTS
 
 
 def test_a_clock_that_steps_back_gives_nothing_away() -> None:
