@@ -140,6 +140,19 @@ async def test_a_ban_stops_everything_until_it_is_over() -> None:
         assert await asyncio.wait_for(request, 5) == [b"{}"]
 
 
+async def test_after_a_firewalls_403_nothing_is_asked_until_the_next_minute() -> None:
+    """It may be about our rate: each of hundreds of requests to come would be one more reason to block us."""
+    clock = Clock()
+    api = Api(web.Response(status=403, text="<html>"), used(1))
+    async with client(api, clock) as rest:
+        with pytest.raises(BlockedError):
+            await rest.instruments()
+        assert rest.budget.held_until_ms == 29_856_519 * 60_000
+        assert "refuses this address (HTTP 403)" in rest.refusal
+        clock.ns += MINUTE_NS
+        assert await rest.instruments() == [b"{}"]
+
+
 async def test_a_limit_that_stays_used_up_is_told() -> None:
     clock = Clock()
 

@@ -61,7 +61,7 @@ class RateLimitedError(RestError):
 
 
 class BlockedError(RestError):
-    """403 or 451: this place or address is not served."""
+    """403 or 451: this place or address is not served. After a 403 the budget holds everything back for its window."""
 
 
 class RefusedError(RestError):
@@ -243,13 +243,15 @@ class VenueRest(ABC):
         told = self.error_in(body) if (status == 200 and self.refuses_with_200) or 400 <= status < 500 else None
         if status == 200 and told is None:
             return
-        if status in self.penalties_ms or (told is not None and self.too_much(told[0])):
+        too_much = status in self.penalties_ms or (told is not None and self.too_much(told[0]))
+        if too_much or status == 403:  # a firewall does not say whether it is about our rate, or for how long
             now_ms = self.venue_ms()
             penalty_ms = self.penalties_ms.get(status)
             until_ms = self.budget.refused(status, headers.get("Retry-After"), body, now_ms, penalty_ms)
             self.refusal = refused = why_refused(status if status != 200 else 429, self.base_url)
             log.warning("rest_refused path=%s status=%d held_s=%.0f", path, status, (until_ms - now_ms) / 1000)
-            raise RateLimitedError(f"{refused}; nothing is asked for {(until_ms - now_ms) / 1000:.0f} s")
+            if too_much:
+                raise RateLimitedError(f"{refused}; nothing is asked for {(until_ms - now_ms) / 1000:.0f} s")
         if status in (403, 451):
             raise BlockedError(why_refused(status, self.base_url))
         if status >= 500:
