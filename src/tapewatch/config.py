@@ -126,9 +126,9 @@ class OkxConfig(VenueConfig, frozen=True, forbid_unknown_fields=True):
 
     enabled: Annotated[bool, Meta(description="Connect to this venue.")] = False
     rest_url: Annotated[HttpUrl, Meta(description="Base address of its REST interface.")] = "https://openapi.okx.com"
-    ws_url: Annotated[
-        WsUrl, Meta(description="Base address of its websockets; /ws/v5/public and /ws/v5/business are appended.")
-    ] = "wss://ws.okx.com"
+    ws_url: Annotated[WsUrl, Meta(description="Base address of its websockets; /ws/v5/public is appended.")] = (
+        "wss://ws.okx.com"
+    )
     study_symbols: Annotated[
         tuple[Symbol, ...],
         Meta(description="Instruments whose features and detections are kept from the start.", max_length=8),
