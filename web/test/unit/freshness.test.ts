@@ -5,7 +5,7 @@ import type { VenueStatus } from '../../src/data/status';
 const venue = (part: Partial<VenueStatus> = {}): VenueStatus => ({
   state: 'live', detail: '', connected: true, lag_ms_p50: 3, lag_ms_p99: 9, stages: {}, msg_per_s: 100, gaps: 0, gaps_filled: 0, dropped: 0,
   depth_gaps: 0, reconnects: 0, books_live: 1, books_resync: 0, silent: [], clock_ms: 0, mode: 'live', missing: 0, given_up: 0, unknown_gaps: 0,
-  history: { percent: 100, symbols: 0, complete: 0, trades: 0, klines: { symbols: 0, loaded: 0 } }, ...part,
+  history: { percent: null, reading: false, symbols: 0, complete: 0, trades: 0, klines: { symbols: 0, loaded: 0 } }, ...part,
 });
 
 const at = (part: Partial<Evidence>) =>
