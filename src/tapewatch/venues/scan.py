@@ -239,7 +239,7 @@ def read_trimmed(buf: NDArray[np.uint8], p: int, whole: int, length: int, decima
     n = length - (whole < length)
     low = np.uint64(8 * (whole & (WORD - 1)))
     pointed = (word & ~(_ALL << low)) | (word_at(buf, p + whole + 1) << low)
-    digits = pointed if whole < length else word
+    digits = pointed if (whole < length) & (whole < WORD) else word  # `12345678.` is digits alone, too
     left = decimals - (n - whole)
     short = (whole > 0) & (n <= WORD) & (left >= 0) & (whole + decimals <= MAX_DIGITS)
     if short:
