@@ -97,6 +97,8 @@ def test_imbalance_shows_every_symbol_between_minus_and_plus_one(taped: str, pag
 
 def test_liquidations_tell_long_from_short(taped: str, page: Page) -> None:
     opened(page, taped)
+    # Names come with the list of instruments, which may be behind the first rows.
+    wait_until(lambda: shown(page, "liquidations")["rows"][0][1] != "—", lambda: shown(page, "liquidations"))
     snapshot = shown(page, "liquidations")
     assert snapshot["rows"] == [
         ["12:02:07.000", "BTCUSDT", "▲ SHORT", "60020.0", "0.01", "600"],
