@@ -31,7 +31,7 @@ def test_the_demo_shows_four_living_panels(tmp_path: Path, page: Page) -> None:
         assert len(page.evaluate("window.__app.panel('imbalance').snapshot()")["rows"]) > 20
         before = shown(page, "imbalance")["raw"]
         wait_until(lambda: shown(page, "imbalance")["raw"] != before, lambda: "the imbalance panel stands still")
-        health = httpx.get(f"{url}health").json()
+        health = httpx.get(f"{url}health", timeout=60).json()  # beside other tests on every core
         quarterlies = 4
         assert (health["mode"], health["venues"]["binance"]["instruments"]) == ("demo", 600 + quarterlies)
         page.goto("about:blank")  # else the page would rightly complain that its server is gone
