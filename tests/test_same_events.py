@@ -10,6 +10,8 @@ from itertools import accumulate, groupby
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from journals import read_all
 from tapewatch.config import ThresholdsConfig, VenueConfig
 from tapewatch.feed.dialects import DIALECTS
@@ -21,6 +23,7 @@ from tapewatch.node.recorder import VenueRecorder
 from tapewatch.node.venue import VenueNode
 from tapewatch.node.warm import warm_up
 from tapewatch.sim import SimulatedBinanceUsdm, VenueOptions
+from tapewatch.sim.faults import Faults
 from tapewatch.venues.registry import PRODUCTS
 from waiting import until
 
@@ -57,13 +60,16 @@ def replay(node: VenueNode, records: list[Record], *, at_once: bool, later_ns: i
             node.on_frames(bytearray(b"".join(frames)), list(accumulate(map(len, frames))), recv_ns)
         elif run[0].content is Content.SNAPSHOT:
             node.on_snapshot(run[0].symbol, run[0].payload, recv_ns, 1_000)
+        elif run[0].content is Content.TRADES:
+            node.on_trades(run[0].symbol, run[0].payload, recv_ns)
 
 
-async def test_live_replay_and_another_clock_find_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("faults", ["", "drop:0.05:*@aggTrade"], ids=["calm", "trades lost and asked for"])
+async def test_live_replay_and_another_clock_find_the_same(faults: str, tmp_path: Path) -> None:
     await asyncio.to_thread(warm_up)
     start_s = time.time()
     venue = SimulatedBinanceUsdm(
-        VenueOptions(seed=3, symbols=2, patterns_s=5.0, weight_limit=1_000_000),
+        VenueOptions(seed=3, symbols=2, patterns_s=5.0, weight_limit=1_000_000, faults=Faults.parse(faults)),
         lambda: start_s + PACE * (time.time() - start_s),
     )
     await venue.start()
@@ -77,6 +83,8 @@ async def test_live_replay_and_another_clock_find_the_same(tmp_path: Path) -> No
     try:
         await until(lambda: live.engine.books_by_state()[BookState.LIVE] == INSTRUMENTS, 30, lambda: str(feed.status))
         await until(lambda: len(events(live)) >= EVENTS, 60, lambda: f"{len(events(live))} events")
+        if faults:
+            await until(lambda: feed.status.trades_backfilled > 0, 60, lambda: str(live.engine.totals()))
         assert not running.done(), running.exception()
     finally:
         running.cancel()
