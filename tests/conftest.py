@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from postgres import ADVICE, Server, find_postgres, started
 
 ROOT = Path(__file__).resolve().parent.parent
 
-settings.register_profile("untimed", deadline=None)  # a busy machine is no counterexample
+# A busy machine is no counterexample, and no slow strategy either.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 

@@ -65,7 +65,7 @@ class Running:
             return json.loads(text)
 
     async def until(self, true: Callable[[], bool]) -> None:
-        await until(true, 60.0)
+        await until(true)
 
     async def episodes(self, count: int) -> list[dict[str, Any]]:
         """The newest alerts, when there are so many."""
@@ -346,11 +346,11 @@ async def test_ten_thousand_signals_in_a_second_and_a_program_killed_amid_them(t
             )
             assert child.stdout is not None
             assert await child.stdout.readline() == b"ready\n"
-            await until(lambda n=kill_after: len(set(good.keys)) >= n, 120.0)  # type: ignore[misc]
+            await until(lambda n=kill_after: len(set(good.keys)) >= n)  # type: ignore[misc]
             if kill_after == every:  # meanwhile neither of the others got anything; now both mend
                 hung, refused = hanging.keys.copy(), failing.keys.copy()
                 well, hanging.hanging = True, False
-                await until(lambda: all(len(set(one.keys)) >= every // 2 for one in (hanging, failing)), 120.0)
+                await until(lambda: all(len(set(one.keys)) >= every // 2 for one in (hanging, failing)))
             child.send_signal(signal.SIGKILL)
             await child.wait()
             came.append(len(good.keys))

@@ -23,6 +23,7 @@ from tapewatch.model.instrument import Universe
 from tapewatch.node.desk import Desk
 from tapewatch.store.writer import Store
 from tapewatch.transfer.importing import Importer
+from waiting import until
 
 MINUTE = 60_000
 START = T0 // MINUTE * MINUTE - 120 * MINUTE
@@ -292,18 +293,25 @@ async def test_what_was_uploaded_is_listed_and_scanned(library: World) -> None:
         assert (found["x_of"], found["without_grid"]["n_x"]) == ("closes of 60000 ms", 1439)
 
 
-async def test_a_pair_is_answered_while_a_scan_goes_on(library: World) -> None:
+async def test_a_pair_is_answered_while_a_scan_goes_on(library: World, monkeypatch: pytest.MonkeyPatch) -> None:
     scans = library.desk._scans  # type: ignore[union-attr]
+    start, pids = scans._start, list[int]()
+
+    async def stopped() -> asyncio.subprocess.Process:
+        """The longest of all scans."""
+        process: asyncio.subprocess.Process = await start()
+        process.send_signal(signal.SIGSTOP)
+        pids.append(process.pid)
+        return process
+
+    monkeypatch.setattr(scans, "_start", stopped)
     async with serve(library) as served:
         begun = await begin_scan(served, "exchange=mine&uploads=true&bars=1440")
-        while not scans.running:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        pid = scans._process.pid
-        os.kill(pid, signal.SIGSTOP)  # the longest of all scans
+        await until(lambda: pids)
         found = await figures(served, "pair?x=upload:mine:BTCUSDT&y=upload:mine:ETHUSDT&bars=1440")
         assert found["sample"]["n"] == 1439  # one of the files ends a minute earlier
         assert (await served.get("/api/analytics/scan"))[1]["state"] == "running"
-        os.kill(pid, signal.SIGCONT)
+        os.kill(pids[0], signal.SIGCONT)
         assert (await scan_ended(served, begun))["result"]["pairs"] == 10
         assert not scans.running  # a process of nothing but idle libraries
 

@@ -15,6 +15,7 @@ from tapewatch.hub.hub import Hub
 from tapewatch.hub.requests import PARAMS, Catalogue
 from tapewatch.hub.wire import decode
 from tapewatch.node.alerting import Alerting
+from waiting import WITHIN_S
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "stream.md"
 
@@ -34,7 +35,7 @@ async def test_the_printed_client_follows_a_footprint(tmp_path: Path) -> None:
         )
         assert client.stdout is not None
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(WITHIN_S):
                 assert await client.stdout.readline() == f"BTCUSDT {T0} delta 1.250\n".encode()
                 world.trade(10, "42500.5", "2", "sell")
                 assert await client.stdout.readline() == f"BTCUSDT {T0} delta -0.750\n".encode()

@@ -22,7 +22,7 @@ from tapewatch.model.tape import Flag, Kind
 from tapewatch.node import child
 from tapewatch.node.queries import Queries
 from tapewatch.store.writer import Store
-from waiting import until
+from waiting import WITHIN_S, until
 
 
 @dataclass
@@ -166,7 +166,7 @@ async def test_a_question_that_takes_too_long_ends_its_process_and_nothing_else(
     monkeypatch.setattr(past.history._child, "_within_s", 0.001)
     with pytest.raises(NotReadyError, match="did not answer within"):
         await past.history.liquidations("binance", None, MIDNIGHT, 5)
-    monkeypatch.setattr(past.history._child, "_within_s", 30.0)
+    monkeypatch.setattr(past.history._child, "_within_s", WITHIN_S)
     _, found = await past.history.liquidations("binance", None, MIDNIGHT, 5)
     assert len(found) == 5
 

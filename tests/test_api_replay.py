@@ -111,7 +111,7 @@ async def test_the_hash_of_a_position_does_not_tell_how_it_was_reached(recording
 
 async def test_steps_stop_at_the_next_trade_and_the_next_second(recording: Recording) -> None:
     trades = [ms for ms, *_ in TRADES["ETHUSDT"]]
-    async with deck(recording, playing=True) as one:
+    async with deck(recording, playing=True, speed=0.5) as one:  # six of our seconds to the first of them
         for ms in trades:
             told = await one.tell(action="step", step="trade", symbol="ETHUSDT")
             assert (told["ts"], told["state"]) == (START_MS + ms, "paused")
@@ -132,7 +132,7 @@ async def test_a_step_to_big_flow_shows_it_in_the_screener(recording: Recording)
 
 
 async def test_a_paused_replay_stands_still(recording: Recording) -> None:
-    async with deck(recording, playing=True, speed=60.0) as one:
+    async with deck(recording, playing=True) as one:
         told = await one.tell(action="pause")
         health = (await one.served.get("/health"))[1]
         assert (health["mode"], health["status"]) == ("replay", "ok")

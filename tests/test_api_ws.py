@@ -19,6 +19,10 @@ from tapewatch.api import sockets, transport
 from tapewatch.config import Config
 from tapewatch.hub.wire import Frame, decode
 from tapewatch.node import server as node_server
+from waiting import WITHIN_S
+
+BEAT_SLACK_MS = 100
+"""Between the clock of the beats and the one whose time is told, and what building a first message takes."""
 
 
 @pytest.fixture
@@ -31,13 +35,13 @@ def exact(text: str) -> Any:
 
 
 async def receive_text(ws: Any) -> str:
-    message = await ws.receive(timeout=10)
+    message = await ws.receive(timeout=WITHIN_S)
     assert message.type is aiohttp.WSMsgType.TEXT, message
     return str(message.data)
 
 
 async def closed(ws: Any) -> tuple[int, str]:
-    message = await ws.receive(timeout=10)
+    message = await ws.receive(timeout=WITHIN_S)
     assert message.type is aiohttp.WSMsgType.CLOSE, message
     return message.data, message.extra
 
@@ -208,7 +212,10 @@ async def test_top_of_book_once_a_second_with_the_ofi_of_that_second(world: Worl
         world.diff([], [])
         world.diff([("42500.4", "2.5")], [])  # +1 bid
         world.diff([], [("42500.6", "0.25")])  # -0.25 ask
-        second = json.loads(await receive_text(ws))
+        later = [json.loads(await receive_text(ws))]
+        while not later[-1]["ofi"]:  # on a busy machine seconds pass before the client has read the first
+            later.append(json.loads(await receive_text(ws)))
+        second = later[-1]
         third = json.loads(await receive_text(ws))
     assert '"mid_price":42500.50,"spread":0.2,' in first
     assert '"bid_levels":[[42500.4,1.500],[42500.3,2.000]],"ask_levels":[[42500.6,0.500],[42500.7,3.000]]' in first
@@ -220,7 +227,8 @@ async def test_top_of_book_once_a_second_with_the_ofi_of_that_second(world: Worl
     assert second["ofi"] == 1.25
     assert second["imbalance"] == pytest.approx((4.5 - 3.25) / 7.75)
     assert third["ofi"] == 0
-    assert 900 <= third["server_ts"] - second["server_ts"] <= 1500
+    # On the beat of whole seconds: one may come late and the next in time, but none too early.
+    assert third["server_ts"] - content["server_ts"] >= 1_000 * (len(later) + 1) - BEAT_SLACK_MS
 
 
 async def test_top_of_book_shows_ten_levels_and_no_stale_price(world: World) -> None:
@@ -272,7 +280,7 @@ async def subscribe(ws: Any, number: int, topic: str, **params: Any) -> str:
 
 
 async def frame(ws: Any) -> Frame:
-    message = await ws.receive(timeout=10)
+    message = await ws.receive(timeout=WITHIN_S)
     assert message.type is aiohttp.WSMsgType.BINARY, message
     return decode(message.data)
 
@@ -307,7 +315,7 @@ async def test_stream_carries_all_topics_and_status_every_second(world: World) -
         seen: dict[str, Frame] = {}
         status: list[Frame] = []
         while len(seen) < 5 or len(status) < 3:
-            message = await ws.receive(timeout=10)
+            message = await ws.receive(timeout=WITHIN_S)
             if message.type is aiohttp.WSMsgType.BINARY:
                 got = decode(message.data)
                 seen.setdefault(got.header["topic"], got)
@@ -318,7 +326,7 @@ async def test_stream_carries_all_topics_and_status_every_second(world: World) -
     assert (venue["state"], venue["mode"], venue["connected"], venue["silent"]) == ("live", "live", True, [])
     assert (venue["books_live"], venue["books_resync"], venue["gaps"]) == (0, 3, 0)
     assert status[-1].header["meta"]["clock_offset_ms"] == -3.5
-    assert 900 <= status[2].header["server_ms"] - status[1].header["server_ms"] <= 1500
+    assert status[2].header["server_ms"] - status[0].header["server_ms"] >= 2_000 - BEAT_SLACK_MS
 
 
 @pytest.mark.parametrize(
@@ -375,7 +383,7 @@ async def test_subscriptions_are_bounded(tmp_path: Path) -> None:
             await ws.send_json({"op": "subscribe", "id": number, "topic": "bigflow", "params": {"limit": number}})
         await ws.send_json({"op": "subscribe", "id": 3, "topic": "status"})
         while True:
-            message = await ws.receive(timeout=10)
+            message = await ws.receive(timeout=WITHIN_S)
             if message.type is aiohttp.WSMsgType.TEXT and json.loads(message.data)["op"] == "error":
                 break
     assert json.loads(message.data)["message"] == "2 subscriptions are open, which is the limit"
@@ -429,7 +437,7 @@ async def read_messages(deaf: socket.socket, until: bytes) -> list[bytes]:
     data = b""
     messages: list[bytes] = []
     while not messages or until not in messages[-1]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WITHIN_S):
             data += await loop.sock_recv(deaf, 1 << 20)
         while len(data) >= 2:
             length, start = data[1], 2
@@ -448,12 +456,15 @@ async def cut(deaf: socket.socket) -> None:
     """Read what is left and see the connection end."""
     loop = asyncio.get_running_loop()
     with contextlib.suppress(ConnectionResetError), deaf:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WITHIN_S):
             while await loop.sock_recv(deaf, 1 << 20):
                 pass
 
 
-async def test_a_client_that_cannot_keep_up_gets_the_newest_state_and_holds_up_nobody(world: World) -> None:
+async def test_a_client_that_cannot_keep_up_gets_the_newest_state_and_holds_up_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "PATIENCE_S", WITHIN_S)
     for k in range(1_000):
         world.trade(0, f"{42_000 + k}.5", "0.001")  # a candle of 1000 levels: 45 kB a message
     path = "/ws/orderflow?emit_ms=50&step=0.1&lookback=2"
@@ -516,25 +527,24 @@ async def test_a_book_is_no_longer_watched_when_nobody_looks_at_its_top(world: W
 
 
 async def test_a_request_whose_head_never_ends_is_cut(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "REQUEST_WITHIN_S", 0.2)
-    async with serve(world) as served:
+    monkeypatch.setattr(transport, "REQUEST_WITHIN_S", 2.0)
+    heads = b"", b"GET /health HTTP/1.1\r\nX-Slow: ", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /h"
+    async with serve(world) as served, served.ws("/ws/stream") as ws:  # one that has said it stays
+        await subscribe(ws, 1, "status")
         port = int(served.url.rpartition(":")[2])
-        for head in (
-            b"",
-            b"GET /health HTTP/1.1\r\nX-Slow: ",
-            b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /h",
-        ):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(head)
-            with contextlib.suppress(ConnectionResetError):
-                async with asyncio.timeout(10):
-                    while await reader.read(1 << 16):
-                        pass
-            writer.close()
-        async with served.ws("/ws/stream") as ws:  # one that has said it stays
-            await subscribe(ws, 1, "status")
-            await asyncio.sleep(0.3)
-            assert (await frame(ws)).header["key"] == "status"
+        await asyncio.gather(*(_cut_behind(port, head) for head in heads))
+        assert (await frame(ws)).header["key"] == "status"
+
+
+async def _cut_behind(port: int, head: bytes) -> None:
+    """Say so much and no more, and see the connection end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head)
+    with contextlib.suppress(ConnectionResetError):
+        async with asyncio.timeout(WITHIN_S):
+            while await reader.read(1 << 16):
+                pass
+    writer.close()
 
 
 async def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -545,7 +555,7 @@ async def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.Monke
         port = int(served.url.rpartition(":")[2])
         held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WITHIN_S):
             with contextlib.suppress(ConnectionResetError):
                 assert await reader.read() == b""
         for _, other in [*held, (reader, writer)]:

@@ -30,7 +30,6 @@ from tapewatch.venues.registry import PRODUCTS
 from waiting import until
 
 SYMBOLS = 6
-WITHIN_S = 40.0
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +59,7 @@ class World:
         return self.node.engine.books_by_state()[BookState.LIVE]
 
     async def until(self, condition: Callable[[], object]) -> None:
-        await until(lambda: bool(condition()), WITHIN_S)
+        await until(condition)
 
 
 @asynccontextmanager

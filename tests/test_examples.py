@@ -13,6 +13,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+import over_http
 from program import SMALL_DEMO, started
 from waiting import wait_until
 
@@ -30,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def seconds(url: str) -> int:
-    answer = httpx.get(f"{url}api/features", params={"symbol": "BTCUSDT"})
+    answer = over_http.get(f"{url}api/features", params={"symbol": "BTCUSDT"})
     return len(answer.json()["features"]) if answer.status_code == httpx.codes.OK else 0
 
 
@@ -58,7 +59,7 @@ def test_the_pair_study_finds_what_was_built_in(server: str, monkeypatch: pytest
 def test_the_microstructure_study_runs_on_what_the_server_has_seen(
     server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wait_until(lambda: seconds(server) >= SECONDS, lambda: seconds(server), within_s=240)
+    wait_until(lambda: seconds(server) >= SECONDS, lambda: seconds(server))
     found = ran("microstructure.ipynb", server, monkeypatch)
     assert found["rows"] >= SECONDS
     assert found["features"] > 40

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,24 +14,25 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from ports import kept_port
 from tapewatch.config import ThresholdsConfig, VenueConfig
 from tapewatch.feed import driver as module
 from tapewatch.feed import socket as socket_module
 from tapewatch.feed import watchdog as watchdog_module
 from tapewatch.feed.dialects import DIALECTS
 from tapewatch.feed.driver import VenueFeed
+from tapewatch.feed.status import ChannelStatus
 from tapewatch.model.views import BookState, FeedState
 from tapewatch.node.quarantine import Quarantine
 from tapewatch.node.venue import VenueNode
 from tapewatch.node.warm import warm_up
 from tapewatch.sim import Faults, SimulatedBinanceUsdm, VenueOptions
 from tapewatch.venues.registry import PRODUCTS
-from waiting import until
+from venue_truth import HeldClock
+from waiting import WITHIN_S, until
 
 SYMBOLS = 16
 """With four quarterlies."""
-PATIENCE_S = 30.0
-"""A condition that takes longer on a busy machine has failed."""
 
 
 class World:
@@ -60,7 +62,7 @@ class World:
             await asyncio.wait([task])
 
     async def until(self, condition: Callable[[], object]) -> None:
-        await until(condition, PATIENCE_S, lambda: f"not reached: {self.feed.status}; {self.totals}")
+        await until(condition, lambda: f"not reached: {self.feed.status}; {self.totals}")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -70,9 +72,13 @@ def _warm() -> None:
 
 @asynccontextmanager
 async def world(
-    tmp_path: Path, faults: str = "", feed: dict[str, Any] | None = None, **settings: Any
+    tmp_path: Path,
+    faults: str = "",
+    feed: dict[str, Any] | None = None,
+    clock: Callable[[], float] = time.time,
+    **settings: Any,
 ) -> AsyncIterator[World]:
-    venue = SimulatedBinanceUsdm(VenueOptions(symbols=SYMBOLS - 4, faults=Faults.parse(faults)))
+    venue = SimulatedBinanceUsdm(VenueOptions(symbols=SYMBOLS - 4, faults=Faults.parse(faults)), clock)
     await venue.start()
     try:
         made = World(venue.rest_url, venue.ws_url, tmp_path, feed or {}, **settings)
@@ -93,6 +99,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_everything_is_alive_within_seconds_of_the_start(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
+        await w.until(lambda: w.feed.status.weight_used > 0)  # of a minute, and the next one may have begun below
         await w.until(lambda: w.books(BookState.LIVE) == SYMBOLS)
         await w.until(lambda: w.feed.status.adv_loaded == SYMBOLS)
         await w.until(lambda: w.feed.status.state == FeedState.LIVE)
@@ -103,7 +110,7 @@ async def test_everything_is_alive_within_seconds_of_the_start(tmp_path: Path) -
         assert not status.silent
         assert status.reconnects == status.snapshots_queued == 0
         assert status.clock_offset_ms is not None
-        assert 0 < status.weight_used < status.weight_limit == 2400
+        assert status.weight_used < status.weight_limit == 2400
         assert {c.channel: c.streams for c in status.channels} == {
             "trades": SYMBOLS, "depth": SYMBOLS, "quotes": SYMBOLS, "marks": 1, "tickers": 1,
             "liquidations": 1, "instruments": 1, "canary": 1,
@@ -154,9 +161,11 @@ async def test_what_cuts_and_drops_hide_is_brought_back(tmp_path: Path) -> None:
 
 async def test_listings_delistings_and_tick_sizes_are_followed(tmp_path: Path) -> None:
     faults = "symbol-listed:1,symbol-delisted:10,tick-size-change:4"
-    async with world(tmp_path, faults, feed={"refresh_s": 1.0}) as w:
+    clock = HeldClock()
+    async with world(tmp_path, faults, feed={"refresh_s": 1.0}, clock=clock) as w:
         await w.until(lambda: w.feed.status.instruments == SYMBOLS)
         ticks = {i.symbol: i.tick for i in w.feed.universe}
+        clock.go()
         await w.until(lambda: w.feed.status.instruments == SYMBOLS + 1)
         await w.until(lambda: w.books(BookState.LIVE) == SYMBOLS + 1)
         new = w.feed.universe[SYMBOLS]
@@ -180,9 +189,12 @@ async def test_a_stalled_stream_is_named_while_all_others_go_on(
     stalled = "btcusdt@depth@100ms"
     async with world(tmp_path, f"stall:0.5:{stalled}") as w:
         await w.until(lambda: stalled in w.feed.status.silent)
-        depth = next(c for c in w.feed.status.channels if c.channel == "depth")
-        assert depth.state == FeedState.LIVE
-        assert stalled in depth.silent
+        # With so little patience others may be named for a moment, too.
+        await w.until(lambda: depth(w).state == FeedState.LIVE and depth(w).silent == [stalled])
+
+
+def depth(w: World) -> ChannelStatus:
+    return next(c for c in w.feed.status.channels if c.channel == "depth")
 
 
 @asynccontextmanager
@@ -233,11 +245,11 @@ async def test_a_venue_that_is_down_at_start_is_picked_up_when_it_comes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    venue = SimulatedBinanceUsdm(VenueOptions(symbols=SYMBOLS - 4))
-    await venue.start()
-    port = int(venue.rest_url.rsplit(":", 1)[1])
-    await venue.stop()
-    w = World(f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}", tmp_path, {})
+    with kept_port() as port:
+        await picked_up(World(f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}", tmp_path, {}), port)
+
+
+async def picked_up(w: World, port: int) -> None:
     async with w.running():
         await w.until(lambda: "refuses the connection" in w.feed.status.detail)
         assert w.feed.status.state == FeedState.DOWN
@@ -261,7 +273,7 @@ async def test_a_defect_of_ours_ends_the_feed(tmp_path: Path, monkeypatch: pytes
 
         monkeypatch.setattr(w.sink, "on_frames", broken)
         with pytest.raises(BaseExceptionGroup) as caught:
-            await asyncio.wait_for(w.feed.run(), PATIENCE_S)
+            await asyncio.wait_for(w.feed.run(), WITHIN_S)
         assert caught.value.subgroup(ZeroDivisionError)
     finally:
         await venue.stop()

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
 from picows import WSMsgType
 
 from feed_peer import Peer, data, raw_frame, serving
+from ports import kept_port
 from tapewatch.feed import connection as module
 from tapewatch.feed.binance_usdm import DIALECT
 from tapewatch.feed.bybit import DIALECT as BYBIT
 from tapewatch.feed.connection import ConnectError, Connection
-from tapewatch.feed.wire import Wire
-from waiting import until
+from tapewatch.feed.wire import Method, Wire
+from waiting import WITHIN_S, until
 
 WIRE = DIALECT.wire
 
@@ -65,7 +65,7 @@ async def test_all_frames_of_a_read_come_in_one_call_even_when_a_ping_ends_it() 
     reads = Reads()
     async with serving(script) as server:
         connection = reads.open()
-        await connection.open(server.url, 5)
+        await connection.open(server.url, WITHIN_S)
         connection.subscribe(["s"])
         await until(lambda: len(reads.messages) == 6 and server.peers[0].pongs)
         assert reads.batches[-1][-5:] == [data("s", n) for n in range(5)]
@@ -77,8 +77,8 @@ async def test_all_frames_of_a_read_come_in_one_call_even_when_a_ping_ends_it() 
 
 
 async def test_the_answer_to_our_ping_ends_a_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PING_IDLE_S", 0.1)
-    monkeypatch.setattr(module, "PING_ANSWER_S", 0.1)
+    monkeypatch.setattr(module, "PING_IDLE_S", 1.0)
+    monkeypatch.setattr(module, "PING_ANSWER_S", 1.0)
 
     async def script(peer: Peer) -> None:
         ping = await peer.pings.get()
@@ -88,7 +88,7 @@ async def test_the_answer_to_our_ping_ends_a_read_too(monkeypatch: pytest.Monkey
     reads = Reads()
     async with serving(script, enable_auto_pong=False) as server:
         connection = reads.open()
-        await connection.open(server.url, 5)
+        await connection.open(server.url, WITHIN_S)
         await until(lambda: reads.messages == [data("s")])
         await connection.close("done")
 
@@ -106,7 +106,7 @@ async def test_a_fragmented_message_is_put_together_around_pings() -> None:
     reads = Reads()
     async with serving(script) as server:
         connection = reads.open()
-        await connection.open(server.url, 5)
+        await connection.open(server.url, WITHIN_S)
         await until(lambda: len(reads.messages) == 2)
         assert reads.messages == [whole, data("s", 2)]
         await connection.close("done")
@@ -138,8 +138,8 @@ async def test_a_breach_of_the_protocol_ends_the_connection_with_a_sentence(
     reads = Reads()
     async with serving(script) as server:
         connection = reads.open()
-        await connection.open(server.url, 5)
-        await asyncio.wait_for(connection.wait_closed(), 5)
+        await connection.open(server.url, WITHIN_S)
+        await asyncio.wait_for(connection.wait_closed(), WITHIN_S)
         assert sentence in connection.why
         assert connection.fault is None
         assert set(reads.messages) <= {data("s")}
@@ -162,26 +162,20 @@ async def test_the_reason_of_an_end_is_told_and_what_came_before_is_delivered(
     async def script(peer: Peer) -> None:
         await peer.acknowledge()
         peer.send(data("s"))
-        await asyncio.wait_for(peer.commands.get(), 5)
+        await asyncio.wait_for(peer.commands.get(), WITHIN_S)
         end(peer)
         await idle(peer)
 
     reads = Reads()
     async with serving(script) as server:
         connection = reads.open()
-        await connection.open(server.url, 5)
+        await connection.open(server.url, WITHIN_S)
         connection.subscribe(["s"])
         await until(lambda: data("s") in reads.messages)
         connection.subscribe(["t"])
-        await asyncio.wait_for(connection.wait_closed(), 5)
+        await asyncio.wait_for(connection.wait_closed(), WITHIN_S)
         assert connection.why == sentence
         assert connection.is_closed
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def raw_server(answer: bytes | None) -> tuple[asyncio.Server, str]:
@@ -217,27 +211,34 @@ async def test_a_handshake_that_fails_is_one_sentence(answer: bytes | None, sent
     server, url = await raw_server(answer)
     async with server:
         with pytest.raises(ConnectError, match=r"^127\.0\.0\.1") as caught:
-            await Reads().open().open(url, 0.3)
+            await Reads().open().open(url, 0.3 if answer is None else WITHIN_S)
         assert sentence in str(caught.value)
 
 
 async def test_nobody_listening_and_no_such_name() -> None:
-    with pytest.raises(ConnectError, match="refuses the connection"):
-        await Reads().open().open(f"ws://127.0.0.1:{free_port()}/x", 5)
+    with kept_port() as port, pytest.raises(ConnectError, match="refuses the connection"):
+        await Reads().open().open(f"ws://127.0.0.1:{port}/x", WITHIN_S)
     with pytest.raises(ConnectError, match="cannot be resolved"):
-        await Reads().open().open("ws://no-such-host.invalid/x", 5)
+        await Reads().open().open("ws://no-such-host.invalid/x", WITHIN_S)
 
 
-async def test_commands_are_text_in_modest_batches_and_paced() -> None:
+async def test_commands_are_text_in_modest_batches_and_paced(monkeypatch: pytest.MonkeyPatch) -> None:
     async def script(peer: Peer) -> None:
         while True:
             await peer.acknowledge()
 
+    sent_at, command = list[float](), WIRE.command
+
+    def timed(method: Method, names: Sequence[str], number: int) -> bytes:
+        sent_at.append(asyncio.get_running_loop().time())
+        return command(method, names, number)
+
+    monkeypatch.setattr(WIRE, "command", timed)
     reads = Reads()
     names = [f"币{n}usdt@aggTrade" for n in range(250)]
     async with serving(script) as server:
         connection = reads.open()
-        await connection.open(server.url, 5)
+        await connection.open(server.url, WITHIN_S)
         connection.subscribe(names)
         connection.unsubscribe(names[:1])
         await until(lambda: not connection.unanswered)
@@ -245,8 +246,8 @@ async def test_commands_are_text_in_modest_batches_and_paced() -> None:
         assert reads.confirmed == names
         assert set(peer.kinds) == {WSMsgType.TEXT}
         assert len(peer.kinds) == 4
-        gaps = [later - earlier for earlier, later in pairwise(peer.times)]
-        assert min(gaps) > WIRE.command_every_s * 0.8
+        gaps = [later - earlier for earlier, later in pairwise(sent_at)]
+        assert min(gaps) > WIRE.command_every_s * 0.99
         await connection.close("done")
 
 
@@ -262,7 +263,7 @@ async def test_errors_nonsense_and_silence_in_place_of_an_acknowledgement() -> N
     reads = Reads()
     async with serving(script) as server:
         connection = reads.open()
-        await connection.open(server.url, 5)
+        await connection.open(server.url, WITHIN_S)
         for name in "abc":
             connection.subscribe([name])
         await until(lambda: len(connection.refused) == 2 and server.peers[0].commands.qsize() == 1)
@@ -285,7 +286,7 @@ async def test_a_refusal_without_its_number_is_of_the_only_command_on_its_way() 
 
     async with serving(script) as server:
         connection = Reads().open(BYBIT.wire)
-        await connection.open(server.url, 5)
+        await connection.open(server.url, WITHIN_S)
         connection.subscribe(["publicTrade.NOSUCH"])
         await until(lambda: connection.refused)
         assert connection.refused == {"publicTrade.NOSUCH": "error:invalid op"}
@@ -300,8 +301,8 @@ async def test_a_half_open_connection_is_found_by_pings(monkeypatch: pytest.Monk
 
     async with serving(idle, enable_auto_pong=False) as server:
         connection = Reads().open()
-        await connection.open(server.url, 5)
-        await asyncio.wait_for(connection.wait_closed(), 5)
+        await connection.open(server.url, WITHIN_S)
+        await asyncio.wait_for(connection.wait_closed(), WITHIN_S)
         assert "not replied to ping" in connection.why
 
 
@@ -315,10 +316,10 @@ async def test_a_defect_of_the_reader_is_kept_and_ends_the_connection() -> None:
     reads = Reads()
     async with serving(script) as server:
         connection = reads.open()
-        await connection.open(server.url, 5)
+        await connection.open(server.url, WITHIN_S)
         reads.error = ZeroDivisionError("ours")
         connection.subscribe(["s"])
-        await asyncio.wait_for(connection.wait_closed(), 5)
+        await asyncio.wait_for(connection.wait_closed(), WITHIN_S)
         assert connection.fault is reads.error
 
 
@@ -333,7 +334,7 @@ async def test_views_that_somebody_keeps_stay_what_they_were() -> None:
     reads.keep_views = True
     async with serving(script) as server:
         connection = reads.open()
-        await connection.open(server.url, 5)
+        await connection.open(server.url, WITHIN_S)
         for n in range(3):
             await until(lambda n=n: data("s", n) in reads.messages)  # type: ignore[misc]
             connection.subscribe(["s"])

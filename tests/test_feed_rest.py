@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import pytest
 from aiohttp import web
@@ -11,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feed_api import MINUTE_NS, Api, Clock, client, used
+from ports import kept_port
 from tapewatch.feed import rest as module
 from tapewatch.feed.binance_usdm import BinanceUsdmRest
 from tapewatch.feed.budget import Priority
@@ -25,7 +25,7 @@ from tapewatch.feed.rest import (
     UnreachableError,
     VenueRest,
 )
-from waiting import until
+from waiting import WITHIN_S, until
 
 
 @pytest.fixture(autouse=True)
@@ -110,12 +110,11 @@ async def test_a_venue_that_never_answers_and_one_that_is_not_there(monkeypatch:
     async with server, BinanceUsdmRest(f"http://127.0.0.1:{port}") as rest:
         with pytest.raises(UnreachableError, match="does not answer in time"):
             await rest.instruments()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    async with BinanceUsdmRest(f"http://127.0.0.1:{port}") as rest:
-        with pytest.raises(UnreachableError, match="refuses the connection"):
-            await rest.instruments()
+    monkeypatch.setattr(module, "ANSWER_WITHIN_S", WITHIN_S)  # of the others only the reason is meant
+    with kept_port() as port:
+        async with BinanceUsdmRest(f"http://127.0.0.1:{port}") as rest:
+            with pytest.raises(UnreachableError, match="refuses the connection"):
+                await rest.instruments()
     async with BinanceUsdmRest("http://no-such-host.invalid") as rest:
         with pytest.raises(UnreachableError, match="cannot be resolved"):
             await rest.instruments()
@@ -137,7 +136,7 @@ async def test_a_ban_stops_everything_until_it_is_over() -> None:
         assert len(api.requests) == 1
         clock.ns += 1_000_000
         rest._serve()
-        assert await asyncio.wait_for(request, 5) == [b"{}"]
+        assert await asyncio.wait_for(request, WITHIN_S) == [b"{}"]
 
 
 async def test_after_a_firewalls_403_nothing_is_asked_until_the_next_minute() -> None:
@@ -168,7 +167,7 @@ async def test_a_limit_that_stays_used_up_is_told() -> None:
             clock.ns += 2_000_000_000
             rest._serve()
         with pytest.raises(RateLimitedError, match=r"rate limit is used up \(HTTP 429\); nothing is asked for 1 s"):
-            await asyncio.wait_for(request, 5)
+            await asyncio.wait_for(request, WITHIN_S)
 
 
 async def test_the_urgent_overtake_the_bulk_and_nobody_overtakes_within_a_priority() -> None:
@@ -190,7 +189,7 @@ async def test_the_urgent_overtake_the_bulk_and_nobody_overtakes_within_a_priori
         await asyncio.sleep(0)
         clock.ns += MINUTE_NS
         rest._serve()
-        await asyncio.wait_for(asyncio.gather(*tasks.values()), 5)
+        await asyncio.wait_for(asyncio.gather(*tasks.values()), WITHIN_S)
     assert order == ["G0", "G1", "T0", "T1", "T2"]
 
 

@@ -24,7 +24,7 @@ from tapewatch.feed.socket import Socket, _drop
 from tapewatch.feed.taps import LiquidationsOnce
 from tapewatch.feed.watchdog import Watchdog
 from tapewatch.model.views import FeedState
-from waiting import until
+from waiting import WITHIN_S, until
 
 WIRE = DIALECT.wire
 PLAN = SocketPlan("trades-1", "market", (agg_trade("AUSDT"), agg_trade("BUSDT"), canary("BTCUSDT")))
@@ -177,8 +177,8 @@ async def test_rotation_overlaps_until_the_new_connection_delivers_everything() 
 
     async def script(peer: Peer) -> None:
         command = await peer.acknowledge()
-        first = peer is server.peers[0]
-        if not first:
+        if peer is not server.peers[0]:
+            keeper.socket._lifetime_s = 3600.0  # of this one, which has just come
             peer.send(data(A, 100))
             await slow.wait()
         n = 0
@@ -191,7 +191,6 @@ async def test_rotation_overlaps_until_the_new_connection_delivers_everything() 
         keeper = Keeper(server, lifetime_s=0.1)
         async with keeper.running():
             await until(lambda: data(A, 100) in keeper.messages)
-            keeper.socket._lifetime_s = 3600.0
             for _ in range(10):
                 keeper.second()
                 await asyncio.sleep(0.01)
@@ -240,14 +239,13 @@ async def test_a_rotation_that_fails_keeps_the_old_connection() -> None:
 async def test_the_24_hour_cut_in_the_middle_of_an_overlap_is_no_loss() -> None:
     async def script(peer: Peer) -> None:
         if peer is not server.peers[0]:
+            keeper.socket._lifetime_s = 3600.0
             server.peers[0].cut()
         await obedient(peer)
 
     async with serving(script) as server:
         keeper = Keeper(server, lifetime_s=0.05)
         async with keeper.running():
-            await until(lambda: len(server.peers) == 2)
-            keeper.socket._lifetime_s = 3600.0
             await until(lambda: keeper.socket.rotations == 1)
             server.peers[1].send(data(A, 9))
             await until(lambda: data(A, 9) in keeper.messages)
@@ -387,7 +385,7 @@ async def test_a_defect_of_ours_is_not_survived() -> None:
 
         keeper.on_read = broken  # type: ignore[method-assign]
         async with keeper.running() as task:
-            await asyncio.wait([task], timeout=5)
+            await asyncio.wait([task], timeout=WITHIN_S)
             assert task.done()
             with pytest.raises(ZeroDivisionError):
                 await task

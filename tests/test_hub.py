@@ -20,6 +20,7 @@ from tapewatch.hub.pace import Tier
 from tapewatch.hub.requests import Catalogue, Request
 from tapewatch.hub.wire import Frame, decode
 from tapewatch.model.errors import NotFoundError, NotReadyError, UsageError
+from waiting import WITHIN_S
 
 
 class Beat:
@@ -245,7 +246,7 @@ async def test_publisher_wakes_for_a_new_topic_and_says_when_it_stopped() -> Non
     client.subscribe(1, "numbers", lambda: topic)
     assert await pipe.got.get() == "=0"
     topic.value = 3
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WITHIN_S):
         assert await pipe.got.get() == "+3"
     assert hub.running
     running.cancel()

@@ -16,6 +16,7 @@ from market_world import Served, World, serve
 from tapes import T0, mark
 from tapewatch.hub.derivs import Basis, Cvd, Flow, Funding, Whales
 from tapewatch.hub.wire import decode
+from waiting import WITHIN_S
 
 
 def frame(payloads: tuple[bytes | str, ...]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -120,7 +121,7 @@ def test_flow_comes_in_the_order_asked_for() -> None:
 async def snapshot(served: Served, topic: str, **params: Any) -> dict[str, Any]:
     async with served.ws("/ws/stream") as socket:
         await socket.send_json({"op": "subscribe", "id": 1, "topic": topic, "params": params})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WITHIN_S):
             async for message in socket:
                 if message.type is WSMsgType.BINARY:
                     told = decode(message.data)

@@ -12,9 +12,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+import over_http
 from disks import small_disk
 from journals import entry
 from program import SMALL_DEMO, Program, run, started
@@ -23,6 +23,7 @@ from tapewatch.journal import Damage, Reason, Record, files, read
 from tapewatch.journal.writer import Writer
 from tapewatch.model.tape import Tape
 from tapewatch.store.writer import Consumed, Store
+from waiting import WITHIN_S
 
 LIVES = 3
 
@@ -40,13 +41,13 @@ def venue(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def storage(url: str) -> dict[str, Any]:
-    answer: dict[str, Any] = httpx.get(f"{url}health", timeout=10).json()["storage"]
+    answer: dict[str, Any] = over_http.get(f"{url}health").json()["storage"]
     return answer
 
 
 def recording(program: Program, url: str) -> int:
     """Wait until something is on the disk; returns how many records the operating system has."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + WITHIN_S
     while True:
         told = storage(url)
         if told["journals"]["binance"]["records_synced"] > 0:
@@ -119,9 +120,9 @@ def test_a_second_program_is_refused_and_the_first_goes_on(tmp_path: Path, venue
 
 def wait_for(url: str, program: Program, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """Ask /health until it says what is wanted; fails with what was printed."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + WITHIN_S
     while True:
-        told: dict[str, Any] = httpx.get(f"{url}health", timeout=10).json()
+        told: dict[str, Any] = over_http.get(f"{url}health").json()
         if true(told):
             return told
         assert time.monotonic() < deadline, f"{told['storage']}\n{''.join(program.output)}"

@@ -50,15 +50,15 @@ async def test_live_state_equals_the_venues_truth(faults: str, tmp_path: Path) -
     feed.rest.budget.limit = 1_000_000  # the venue's clock will stop, and with it the minute of the weight
     running = asyncio.create_task(feed.run())
     try:
-        await until(lambda: node.engine.books_by_state()[BookState.LIVE] >= SYMBOLS - 8, 30, lambda: str(feed.status))
+        await until(lambda: node.engine.books_by_state()[BookState.LIVE] >= SYMBOLS - 8, lambda: str(feed.status))
         await asyncio.wait({running}, timeout=RUN_S)
         assert not running.done(), running.exception()
         clock.stop()
-        await until(lambda: not wrong_trades(node, market), 40, lambda: str(wrong_trades(node, market)))
+        await until(lambda: not wrong_trades(node, market), lambda: str(wrong_trades(node, market)))
         if faults == "calm":
             assert node.quarantine.total == 0
-            await until(lambda: not unheard(node, market), 20, lambda: str(unheard(node, market)))
-            await until(lambda: not wrong_books(node, market), 20, lambda: str(wrong_books(node, market)))
+            await until(lambda: not unheard(node, market), lambda: str(unheard(node, market)))
+            await until(lambda: not wrong_books(node, market), lambda: str(wrong_books(node, market)))
             assert node.engine.totals()["gaps"] == node.engine.totals()["depth_gaps"] == 0
         else:
             live_and_wrong = [text for text in wrong_books(node, market) if "differ" in text]

@@ -97,8 +97,8 @@ async def test_a_storm_slows_views_and_loses_no_trade(
     running = asyncio.create_task(node.run())
     mine = node.venues["binance"]
     try:
-        await until(lambda: mine.engine.books_by_state()[BookState.LIVE] >= 16, 60, lambda: "books")
-        await until(lambda: node.hub.governor.tier is Tier.SPARSE, 30, lambda: str(node.hub.governor))
+        await until(lambda: mine.engine.books_by_state()[BookState.LIVE] >= 16, lambda: "books")
+        await until(lambda: node.hub.governor.tier is Tier.SPARSE, lambda: str(node.hub.governor))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         async with aiohttp.ClientSession() as http:
             async with http.get(f"{url}/health") as answer:
@@ -110,7 +110,7 @@ async def test_a_storm_slows_views_and_loses_no_trade(
         assert stamps[2] - stamps[1] >= 2_500
         assert caplog.text.count("load_tier tier=") == 3
         clock.stop()
-        await until(lambda: not wrong_trades(mine, market), 40, lambda: str(wrong_trades(mine, market)))
+        await until(lambda: not wrong_trades(mine, market), lambda: str(wrong_trades(mine, market)))
         totals = mine.engine.totals()
         assert totals["missing"] == totals["filled"]
         assert (totals["depth_gaps"], mine.quarantine.total) == (0, 0)
@@ -122,7 +122,7 @@ async def test_a_storm_slows_views_and_loses_no_trade(
         ):
             monkeypatch.setattr(pace, name, value)
         node.hub.governor._hold_s = 1
-        await until(lambda: node.hub.governor.tier is Tier.FULL, 30, lambda: str(node.hub.governor))
+        await until(lambda: node.hub.governor.tier is Tier.FULL, lambda: str(node.hub.governor))
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+import over_http
 from journals import read_all
 from market_world import INSTRUMENTS
 from postgres import ADVICE, Server, find_postgres
@@ -28,6 +28,7 @@ from tapes import tape, trade
 from tapewatch.model.instrument import Universe
 from tapewatch.node.aside import aside
 from tapewatch.store.writer import Store
+from waiting import WITHIN_S
 
 DAY_MS = 86_400_000
 TRADES = 60_000
@@ -57,7 +58,7 @@ class Live:
     before: int
 
     def health(self) -> dict[str, Any]:
-        content: dict[str, Any] = httpx.get(f"{self.url}health", timeout=30).json()
+        content: dict[str, Any] = over_http.get(f"{self.url}health").json()
         return content
 
     def records(self) -> int:
@@ -66,7 +67,7 @@ class Live:
 
     def reads(self) -> tuple[int, int]:
         """Socket reads timed from the exchange to the engine so far, and those of them that were later than LATE_S."""
-        text = httpx.get(f"{self.url}metrics", timeout=30).text
+        text = over_http.get(f"{self.url}metrics").text
         families = {family.name: family for family in text_string_to_metric_families(text)}
         counts = {
             float(sample.labels["le"]): int(sample.value)
@@ -79,11 +80,11 @@ class Live:
 
     def ask(self) -> int:
         """Ask for a day that only the store has; the status of the answer."""
-        return httpx.get(self.url + QUESTION.format(before=self.before), timeout=120).status_code
+        return over_http.get(self.url + QUESTION.format(before=self.before)).status_code
 
     def wait_for_records(self, more: int, unless: Future[int] | None = None) -> None:
         """Wait until so many more records are on the disk; fails if `unless` is done before."""
-        wanted, deadline = self.records() + more, time.monotonic() + 60
+        wanted, deadline = self.records() + more, time.monotonic() + WITHIN_S
         while self.records() < wanted:
             assert unless is None or not unless.done(), "the question was answered before anything was shown"
             assert time.monotonic() < deadline, "".join(self.program.output)
@@ -109,7 +110,7 @@ def recording(tmp_path: Path, url: str) -> Iterator[Live]:
         }
         with started(tmp_path, "run", "--port", "0", **settings) as program:
             live = Live(program, program.url(), before)
-            deadline = time.monotonic() + 90
+            deadline = time.monotonic() + WITHIN_S
             while not live.health()["storage"]["journals"]["binance"]["records_synced"]:
                 assert time.monotonic() < deadline, "".join(program.output)
                 time.sleep(0.2)
@@ -140,7 +141,7 @@ def test_a_stalled_database_holds_up_who_asks_it_and_nobody_else(tmp_path: Path,
             assert not question.done()  # all this happened while it waited
         finally:
             postgres.signal(signal.SIGCONT)
-        assert question.result(60) in (200, 503)
+        assert question.result(WITHIN_S) in (200, 503)
         assert live.ask() == 200
 
 
@@ -161,7 +162,7 @@ def test_a_store_that_is_read_without_pause_holds_up_nobody(tmp_path: Path) -> N
             live.wait_for_records(2 * WAITED_RECORDS)
         finally:
             enough.set()
-        assert sum(one.result(120) for one in reading) >= READERS
+        assert sum(one.result(WITHIN_S) for one in reading) >= READERS
         nothing_was_held_up(live, before)
 
 
@@ -177,7 +178,7 @@ def test_a_stalled_database_does_not_keep_the_program_from_ending(tmp_path: Path
                 live.wait_for_records(WAITED_RECORDS, unless=question)
                 acknowledged = live.records()
                 assert live.program.stop() == 0, "".join(live.program.output)
-                assert question.exception(30) or question.result() >= 500  # whoever asked is told
+                assert question.exception(WITHIN_S) or question.result() >= 500  # whoever asked is told
         finally:
             postgres.signal(signal.SIGCONT)
     records, damage = read_all(tmp_path / "stored" / "journal" / "binance")
@@ -202,7 +203,7 @@ except TimeoutError:
 
 def test_a_program_ends_although_something_it_asked_for_never_comes(tmp_path: Path) -> None:
     words = [sys.executable, "-c", UNANSWERED]
-    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, timeout=WITHIN_S, cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (0, "gave up\n")
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from program import START_WITHIN_S, environment, run
+from program import environment, run
 from tapewatch.replay import Player, Recording
 from tapewatch.replay.keys import press
+from waiting import WITHIN_S
 from written_tape import START_MS, TRADES, write_tape
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -79,7 +80,7 @@ def test_a_terminal_pauses_it_and_plays_it_to_the_same_end(tmp_path: Path) -> No
 
 
 def _read_until(fd: int, words: str) -> None:
-    deadline, seen = time.monotonic() + START_WITHIN_S, ""
+    deadline, seen = time.monotonic() + WITHIN_S, ""
     while words not in seen:
         assert time.monotonic() < deadline, seen[-2_000:]
         seen += ESCAPES.sub("", os.read(fd, 4096).decode(errors="replace"))

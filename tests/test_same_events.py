@@ -81,10 +81,10 @@ async def test_live_replay_and_another_clock_find_the_same(faults: str, tmp_path
     feed = VenueFeed(DIALECTS["binance"], config, live)
     running = asyncio.create_task(feed.run())
     try:
-        await until(lambda: live.engine.books_by_state()[BookState.LIVE] == INSTRUMENTS, 30, lambda: str(feed.status))
-        await until(lambda: len(events(live)) >= EVENTS, 60, lambda: f"{len(events(live))} events")
+        await until(lambda: live.engine.books_by_state()[BookState.LIVE] == INSTRUMENTS, lambda: str(feed.status))
+        await until(lambda: len(events(live)) >= EVENTS, lambda: f"{len(events(live))} events")
         if faults:
-            await until(lambda: feed.status.trades_backfilled > 0, 60, lambda: str(live.engine.totals()))
+            await until(lambda: feed.status.trades_backfilled > 0, lambda: str(live.engine.totals()))
         assert not running.done(), running.exception()
     finally:
         running.cancel()

@@ -35,7 +35,7 @@ from tapewatch.store.segments import distinct
 from tapewatch.store.upkeep import expire
 from tapewatch.store.writer import Store
 from venue_words import ALL, NOW, Words, text
-from waiting import wait_until
+from waiting import WITHIN_S, wait_until
 
 HOUR = 3_600_000
 KILLS = int(os.environ.get("TAPEWATCH_KILLS", "30"))
@@ -43,7 +43,6 @@ POINTS = [
     "segment_written", "segment_synced", "segment_renamed", "before_commit", "after_commit", "before_removal",
     "before_exchange", "after_exchange", "segment_removed",
 ]  # fmt: skip
-WITHIN_S = 60.0
 
 
 def rows_of(part: int) -> list[Row]:

@@ -29,8 +29,7 @@ from tapewatch.tui.market import Market, Shown, as_json
 from tapewatch.tui.palette import CLASSIC, COLOUR_SAFE, PALETTES, SIXTEEN
 from tapewatch.tui.run import one_moment
 from tui_world import COINS, FIXTURES, SIZES, fell_ill, moment, pictures, session
-
-WITHIN_S = 20
+from waiting import WITHIN_S
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from market_world import World, serve
 from program import environment, run
 from tapes import tape, trade
 from tui_world import session
+from waiting import WITHIN_S
 
-WITHIN_S = 40
 PAGE_BYTES = 4096
 
 

@@ -13,6 +13,7 @@ import pytest
 from market_world import T0, World, serve
 from program import environment
 from tapewatch.hub.wire import decode
+from waiting import WITHIN_S
 
 PREPARING = "features are being prepared"
 
@@ -63,14 +64,14 @@ async def test_a_topic_of_the_lab_begins_by_itself_when_it_is_ready(world: World
         for at_ms in (0, 300, 600):
             world.trade(at_ms, "42500.5", "1")
             await _next_topic(ws)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WITHIN_S):
             while await _next_topic(ws) != "heatmap":
                 world.trade(T0 % 1000 + 900, "42500.5", "1")
 
 
 async def _next_topic(ws: object) -> str:
     while True:
-        message = await ws.receive(timeout=10)  # type: ignore[attr-defined]
+        message = await ws.receive(timeout=WITHIN_S)  # type: ignore[attr-defined]
         if isinstance(message.data, bytes):
             return str(decode(message.data).header["topic"])
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
+import over_http
 from chromium import ADVICE, find_chromium
 from program import started
-from waiting import wait_until
-from written_tape import LIQUIDATIONS, START_MS, write_tape
+from waiting import WITHIN_S, wait_until
+from written_tape import write_tape
 
 VIEWPORT = {"width": 1920, "height": 1080}
-expect.set_options(timeout=30_000)  # a busy machine's page is late, not wrong
+expect.set_options(timeout=WITHIN_S * 1_000)  # a busy machine's page is late, not wrong
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """
     provoked = [words for marker in request.node.iter_markers("page_says") for words in marker.args]
     context = browser.new_context(viewport=VIEWPORT)  # type: ignore[arg-type]  # a TypedDict of two ints
+    context.set_default_timeout(WITHIN_S * 1_000)
     page = context.new_page()
     complaints: list[str] = []
 
@@ -68,13 +69,6 @@ def taped(home: Path) -> Iterator[str]:
     recording = write_tape(home / "tape.gz")
     with started(home, "replay", str(recording), "--serve", "--speed", "10", "--port", "0") as program:
         url = program.url()
-        last_ms = START_MS + LIQUIDATIONS[-1][0]
-        wait_until(lambda: _newest_liquidation(url) == last_ms, lambda: "".join(program.output), within_s=180)
+        wait_until(lambda: over_http.get(f"{url}api/replay").json()["state"] == "ended", program.output.copy)
         yield url
         assert program.stop() == 0
-
-
-def _newest_liquidation(url: str) -> int | None:
-    answer = httpx.get(f"{url}api/liquidations", params={"exchange": "binance", "limit": 1})
-    rows = answer.json()["liquidations"] if answer.status_code == httpx.codes.OK else []
-    return int(rows[0]["ts"]) if rows else None

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+import over_http
 from program import SMALL_DEMO, started
 from screen import opened, shown
 from tapes import tape, trade, universe
@@ -35,13 +35,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     settings = {"TAPEWATCH_ALERTS__ALLOWED_NETWORKS": "10.0.0.0/8"}
     with started(home, *SMALL_DEMO, "--data", str(Path(home) / "data"), **settings) as program:
         url = program.url()
-        wait_until(lambda: httpx.get(f"{url}api/alerts/metrics").status_code == 200, lambda: "no instruments")
+        wait_until(lambda: over_http.get(f"{url}api/alerts/metrics").status_code == 200, lambda: "no instruments")
         yield url
         assert program.stop() == 0
 
 
 def told(demo: str, path: str = "") -> dict[str, Any]:
-    answer: dict[str, Any] = httpx.get(f"{demo}api/alerts{path}").json()
+    answer: dict[str, Any] = over_http.get(f"{demo}api/alerts{path}").json()
     return answer
 
 
@@ -126,7 +126,7 @@ def test_an_alert_on_a_panel_begins_with_what_the_panel_shows(page: Page, demo: 
     assert (rule["name"], rule["metric"], rule["compare"], rule["threshold"]) == (
         "ETHUSDT CVD divergence 15m", "cvd_divergence", "outside", 2.0,
     )  # fmt: skip
-    httpx.delete(f"{demo}api/alerts/rules/{rule['id']}")
+    over_http.delete(f"{demo}api/alerts/rules/{rule['id']}")
 
 
 def test_a_rule_is_tried_on_the_stored_past(page: Page, demo: str) -> None:
@@ -149,7 +149,7 @@ def test_the_range_of_a_dry_run_is_chosen(page: Page, demo: str) -> None:
     sheet = new_rule(page)
     sheet.locator("#rule-metric option").nth(5).wait_for(state="attached")
     sheet.locator("#rule-threshold").fill("0.9")
-    stored = httpx.get(f"{demo}api/stored", params={"exchange": "binance"}).json()
+    stored = over_http.get(f"{demo}api/stored", params={"exchange": "binance"}).json()
     begin, end = ((stored["from"] + minutes * MINUTE) // 1_000 for minutes in (80, 140))
     for label, seconds in (("Try from", begin), ("Try to", end)):
         sheet.get_by_label(label).fill(time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds)))
@@ -207,13 +207,13 @@ def test_an_alert_is_heard_and_notified_where_the_browser_was_asked(browser: Bro
     page = context.new_page()
     page.add_init_script(LISTENING)
     rule = {"name": "loud", "metric": "price", "symbols": ["ETHUSDT"], "severity": "critical", "threshold": 9e9}
-    made = httpx.post(f"{demo}api/alerts/rules", json=rule | {"sinks": ["sound", "desktop"]}).json()["rule"]
+    made = over_http.post(f"{demo}api/alerts/rules", json=rule | {"sinks": ["sound", "desktop"]}).json()["rule"]
     opened(page, f"{demo}?panels=imbalance,alerts&symbol=BTCUSDT")
     locked = page.locator("[data-locked]")
     expect(locked).to_have_text("sound locked: click")
     locked.click()
     expect(locked).to_have_count(0)
-    httpx.put(f"{demo}api/alerts/rules/{made['id']}", json=rule | {"threshold": 1.0, "sinks": ["sound", "desktop"]})
+    over_http.put(f"{demo}api/alerts/rules/{made['id']}", json=rule | {"threshold": 1.0, "sinks": ["sound", "desktop"]})
     wait_until(
         lambda: set(page.evaluate("[...window.__heard]")) == {660, 880}, lambda: page.evaluate("[...window.__heard]")
     )
@@ -222,8 +222,8 @@ def test_an_alert_is_heard_and_notified_where_the_browser_was_asked(browser: Bro
     assert (notified["title"], notified["tag"]) == ("loud", episode["key"])
     assert notified["body"].startswith("ETHUSDT ")
     expect(page.locator("[data-toast]")).to_have_count(0)  # which the rule does not want
-    httpx.delete(f"{demo}api/alerts/rules/{made['id']}")
-    httpx.post(f"{demo}api/alerts/ack", params={"key": "all"})
+    over_http.delete(f"{demo}api/alerts/rules/{made['id']}")
+    over_http.post(f"{demo}api/alerts/ack", params={"key": "all"})
     context.close()
 
 
@@ -235,7 +235,7 @@ def test_sinks_are_kept_and_never_shown_again(page: Page, demo: str) -> None:
     sheet.locator("#sink-url").fill("http://10.9.8.7/secret-path")
     sheet.get_by_role("button", name="Keep").click()
     expect(sheet.locator("[data-sink=ops]")).to_contain_text("ops")
-    assert "secret-path" not in httpx.get(f"{demo}api/alerts/sinks").text
+    assert "secret-path" not in over_http.get(f"{demo}api/alerts/sinks").text
     (ops,) = [one for one in told(demo, "/sinks")["sinks"] if one["name"] == "ops"]
     assert ops["target"] == "http://10.9.8.7/…"
     sheet.locator("[data-sink=ops]").get_by_role("button", name="Delete").click()

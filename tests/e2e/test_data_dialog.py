@@ -11,11 +11,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import duckdb
-import httpx
 import openpyxl  # type: ignore[import-untyped]
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+import over_http
 from program import SMALL_DEMO, started
 from screen import opened
 from tapes import tape, trade, universe
@@ -196,6 +196,6 @@ def test_wrong_rows_are_named_by_their_lines_and_nothing_is_stored(refused: Page
 
 
 def stored_ohlc(url: str) -> list[dict[str, str]]:
-    answer = httpx.get(f"{url}api/export", params={"what": "ohlc", "format": "json"})
+    answer = over_http.get(f"{url}api/export", params={"what": "ohlc", "format": "json"})
     rows: list[dict[str, str]] = answer.raise_for_status().json()["rows"]
     return rows

@@ -5,17 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+import over_http
 from screen import opened, shown
 from waiting import wait_until
 from written_tape import START_MS, TRADES
 
 
 def api(url: str, path: str, **params: str) -> dict[str, Any]:
-    told: dict[str, Any] = httpx.get(f"{url}api/{path}", params=params).raise_for_status().json()
+    told: dict[str, Any] = over_http.get(f"{url}api/{path}", params=params).raise_for_status().json()
     return told
 
 

@@ -6,10 +6,10 @@ from collections import defaultdict
 from functools import partial
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Page
 
+import over_http
 from screen import opened, shown
 from waiting import wait_until
 from written_tape import candles
@@ -21,7 +21,7 @@ AUTO_STEP = {"BTCUSDT": 1, "ETHUSDT": 0.1}
 
 
 def book(url: str, symbol: str) -> dict[str, Any]:
-    answer = httpx.get(f"{url}api/book", params={"exchange": "binance", "symbol": symbol, "depth": 100})
+    answer = over_http.get(f"{url}api/book", params={"exchange": "binance", "symbol": symbol, "depth": 100})
     answer.raise_for_status()
     told: dict[str, Any] = answer.json()
     assert told["in_sync"]

@@ -9,12 +9,13 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+import over_http
 from screen import opened, shown
 from waiting import wait_until
 
 
 def asked(url: str, path: str, **params: str) -> Any:
-    answer = httpx.get(f"{url}api/{path}", params=params)
+    answer = over_http.get(f"{url}api/{path}", params=params)
     assert answer.status_code == httpx.codes.OK, answer.text
     return answer.json()
 

@@ -6,10 +6,10 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Page
 
+import over_http
 from program import Program, started
 from screen import READY_WITHIN_MS, shown
 from waiting import wait_until
@@ -71,7 +71,7 @@ def venue_cells(page: Page) -> set[str]:
 
 
 def stale(url: str) -> list[str]:
-    told: list[str] = httpx.get(f"{url}api/funding", params={"exchange": "all"}).raise_for_status().json()["stale"]
+    told: list[str] = over_http.get(f"{url}api/funding", params={"exchange": "all"}).raise_for_status().json()["stale"]
     return told
 
 

@@ -9,9 +9,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 from playwright.sync_api import Page
 
+import over_http
 from program import started
 from screen import opened, shown, wait_for_candles
 from waiting import wait_until
@@ -31,7 +31,7 @@ def test_the_demo_shows_four_living_panels(tmp_path: Path, page: Page) -> None:
         assert len(page.evaluate("window.__app.panel('imbalance').snapshot()")["rows"]) > 20
         before = shown(page, "imbalance")["raw"]
         wait_until(lambda: shown(page, "imbalance")["raw"] != before, lambda: "the imbalance panel stands still")
-        health = httpx.get(f"{url}health", timeout=60).json()  # beside other tests on every core
+        health = over_http.get(f"{url}health").json()  # beside other tests on every core
         quarterlies = 4
         assert (health["mode"], health["venues"]["binance"]["instruments"]) == ("demo", 600 + quarterlies)
         page.goto("about:blank")  # else the page would rightly complain that its server is gone
@@ -46,7 +46,7 @@ def test_a_real_recording_on_the_page_equals_plain_arithmetic_over_its_lines(
     expected, last_book = plain_candles(path, Decimal(5))
     with started(tmp_path, "replay", str(path), "--serve", "--speed", "max", "--port", "0") as program:
         url = program.url()
-        wait_until(lambda: newest_update(url) == last_book, lambda: "".join(program.output), within_s=120)
+        wait_until(lambda: newest_update(url) == last_book, lambda: "".join(program.output))
         opened(page, f"{url}?panels=footprint&symbol=BTCUSDT&tf=1m&step=5")
         wait_for_candles(page, expected)
         page.goto("about:blank")  # else the page would rightly complain that its server is gone
@@ -54,7 +54,7 @@ def test_a_real_recording_on_the_page_equals_plain_arithmetic_over_its_lines(
 
 
 def newest_update(url: str) -> int:
-    answer = httpx.get(f"{url}api/book", params={"exchange": "binance", "symbol": "BTCUSDT", "depth": 5})
+    answer = over_http.get(f"{url}api/book", params={"exchange": "binance", "symbol": "BTCUSDT", "depth": 5})
     return int(answer.json().get("last_update_id", 0))
 
 

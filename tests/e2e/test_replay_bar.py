@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+import over_http
 from program import started
 from screen import candles_shown, opened, shown, wait_for_candles
 from waiting import wait_until
@@ -30,13 +30,13 @@ def deck(tmp_path: Path) -> Iterator[str]:
 def player(url: str, **command: Any) -> dict[str, Any]:
     """Press a button over HTTP, or only look."""
     address = f"{url}api/replay"
-    answer = httpx.post(address, json=command) if command else httpx.get(address)
+    answer = over_http.post(address, json=command) if command else over_http.get(address)
     told: dict[str, Any] = answer.raise_for_status().json()
     return told
 
 
 def footprint_of(url: str) -> list[tuple[Any, ...]]:
-    answer = httpx.get(f"{url}api/footprint", params={"symbol": "BTCUSDT", "tf": "1m", "step": "1", "lookback": 60})
+    answer = over_http.get(f"{url}api/footprint", params={"symbol": "BTCUSDT", "tf": "1m", "step": "1", "lookback": 60})
     rows = answer.raise_for_status().json()["candles"]
     return [(row["open_ts"], row["bid"], row["ask"], row["cvd"], row["levels"]) for row in rows if row["levels"]]
 

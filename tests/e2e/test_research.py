@@ -23,6 +23,7 @@ import pyarrow.parquet
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+import over_http
 from program import SMALL_DEMO, started
 from screen import opened, shown
 from tapes import tape, trade, universe
@@ -40,7 +41,10 @@ PAIR = {"x": "upload:binance:BTCUSDT", "y": "upload:binance:ETHUSDT"}
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("research")
     store = Store(home / "stored").open()
-    rng, begin_ms = np.random.default_rng(3), time.time_ns() // 1_000_000 - 50 * 60_000
+    rng, begin_ms = (
+        np.random.default_rng(3),
+        time.time_ns() // 1_000_000 - 32 * 60_000,
+    )  # all within an hour, to the last test
     times = begin_ms + np.sort(rng.integers(0, 30 * 60_000, ARRIVALS))
     rows = [trade(k + 1, int(ms), 425_000, 1, sell=bool(rng.integers(2))) for k, ms in enumerate(times)]
     store.write(universe("BTCUSDT"), tape(rows), name="first")
@@ -100,7 +104,7 @@ def research(page: Page, url: str, panels: str = "analytics,spread,regression,co
 
 def asked(url: str, kind: str = "pair", **query: Any) -> Any:
     params: dict[str, Any] = {**PAIR, "bars": 1440, **query}
-    answer = httpx.get(f"{url}api/analytics/{kind}", params=params, timeout=60)
+    answer = over_http.get(f"{url}api/analytics/{kind}", params=params)
     assert answer.status_code == httpx.codes.OK, answer.text
     return answer.json()["result"]
 
@@ -227,7 +231,7 @@ def test_a_pair_that_has_too_few_bars_yet_says_how_far_it_is(lenient: Page, libr
     assert panel["state"] == "waiting"
     expect(lenient.locator("[data-panel=spread]")).to_contain_text(re.compile(r"WAITING ?\d+ of 20 bars"))
     lenient.locator("[data-form=study]").get_by_label("Bars of").select_option("1s")
-    wait_until(lambda: shown(lenient, "analytics")["raw"] is not None, lambda: shown(lenient, "analytics"), 60)
+    wait_until(lambda: shown(lenient, "analytics")["raw"] is not None, lambda: shown(lenient, "analytics"))
     assert shown(lenient, "spread")["waiting"] == []
     assert "1s closes of mids" in shown(lenient, "spread")["foot"]
 
@@ -238,7 +242,7 @@ def test_a_scan_of_what_was_uploaded_is_followed_and_its_pairs_are_opened(page: 
     wait_until(
         lambda: (shown(page, "scanner")["scan"]["state"] or {}).get("state") == "done", lambda: shown(page, "scanner")
     )
-    told = httpx.get(f"{library}api/analytics/scan").json()["result"]
+    told = over_http.get(f"{library}api/analytics/scan").json()["result"]
     assert (told["symbols"], told["pairs"]) == (5, 10)
     panel = shown(page, "scanner")
     assert panel["raw"] == sorted(told["candidates"], key=lambda one: (one["p_corrected"], one["p"]))
@@ -259,7 +263,7 @@ def test_arrivals_are_shown_as_the_api_tells_them(page: Page, library: str) -> N
     opened(page, f"{library}?panels=hawkes&symbol=BTCUSDT")
 
     def told() -> dict[str, Any]:
-        answer = httpx.get(f"{library}api/analytics/hawkes", params={"symbol": "BTCUSDT", "bars": 60}, timeout=60)
+        answer = over_http.get(f"{library}api/analytics/hawkes", params={"symbol": "BTCUSDT", "bars": 60})
         found: dict[str, Any] = answer.json()["result"]
         return found
 
@@ -352,7 +356,7 @@ def test_a_constant_series_and_series_of_other_lengths_say_why_in_the_place_of_t
     moving = "".join(f"{1_750_000_020 + 60 * k},{p:.4f},{p:.4f},{p:.4f},{p:.4f},1\n" for k, p in enumerate(walk))
     for name, body in (("FLAT", flat), ("MOVING", moving)):
         url = f"{library}api/ohlc?exchange=binance&symbol={name}&tf=1m"
-        assert httpx.post(url, content=body).status_code == httpx.codes.OK
+        assert over_http.post(url, content=body).status_code == httpx.codes.OK
     research(lenient, library, panels="regression,spread,analytics", x="upload:binance:FLAT", y="upload:binance:MOVING")
     panes = shown(lenient, "spread")["panes"]
     assert "upload:binance:FLAT is constant (" in panes[1]["empty"]

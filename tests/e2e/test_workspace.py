@@ -11,10 +11,10 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
+import over_http
 from screen import READY_WITHIN_MS, opened, shown
 from tapewatch.client import Frame, Stream
 from waiting import wait_until
@@ -105,7 +105,7 @@ def test_a_layout_is_kept_under_a_name_and_the_one_before_comes_back(taped: str,
     page.get_by_role("button", name="layout").click()
     page.get_by_role("menuitem", name="Remove mine").click()
     expect(page.get_by_role("menuitem", name="Remove mine")).to_be_hidden()
-    assert httpx.get(f"{taped}api/layouts").json()["layouts"] == []
+    assert over_http.get(f"{taped}api/layouts").json()["layouts"] == []
 
 
 def test_a_layout_kept_on_one_screen_is_had_on_another(taped: str, page: Page, browser: Browser) -> None:

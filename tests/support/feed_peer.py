@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
+from waiting import WITHIN_S
+
 
 def raw_frame(payload: bytes, *, opcode: int = 1, fin: bool = True) -> bytes:
     """One unmasked server frame, as bytes."""
@@ -34,7 +36,6 @@ class Peer(WSListener):
         self.path = path
         self.commands: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.kinds: list[WSMsgType] = []
-        self.times: list[float] = []
         self.pongs: list[bytes] = []
         self.pings: asyncio.Queue[bytes] = asyncio.Queue()
         """Pings that picows has not answered itself."""
@@ -61,7 +62,6 @@ class Peer(WSListener):
             transport.disconnect()
         elif frame.msg_type in (WSMsgType.TEXT, WSMsgType.BINARY):
             self.kinds.append(frame.msg_type)
-            self.times.append(asyncio.get_running_loop().time())
             self.commands.put_nowait(msgspec.json.decode(frame.get_payload_as_bytes()))
 
     def on_ws_disconnected(self, _transport: WSTransport) -> None:
@@ -110,7 +110,7 @@ class Server:
             for peer in self.peers:
                 peer.cut()
             for peer in self.peers:
-                await asyncio.wait_for(peer.gone.wait(), 5)
+                await asyncio.wait_for(peer.gone.wait(), WITHIN_S)
 
     def _accept(self, request: WSUpgradeRequest) -> Peer:
         peer = Peer(self.script, request.path.decode())

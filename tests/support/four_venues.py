@@ -26,7 +26,6 @@ from waiting import until
 
 SYMBOLS = 4
 """Of each venue; some have dated futures besides."""
-WITHIN_S = 120.0
 
 
 @dataclass
@@ -64,7 +63,7 @@ class World:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait; a feed that ends instead is a failure of its own."""
-        await until(lambda: bool(condition()), WITHIN_S)
+        await until(condition)
         for task in self.tasks.values():
             if task.done():
                 await task

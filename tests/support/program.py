@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-START_WITHIN_S = 90.0
-"""A cold start compiles kernels; with them kept it takes two seconds."""
-STOP_WITHIN_S = 20.0
+from waiting import WITHIN_S
+
+STOP_WITHIN_S = 60.0
+"""It takes a second; whoever waits for a database that has stopped answering does not end."""
 SMALL_DEMO = ("demo", "--port", "0", "--symbols", "4", "--venues", "binance")
 """Enough where the other venues are not the point: each costs its feed and its market."""
 
@@ -38,7 +39,7 @@ def run(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedPro
         capture_output=True,
         text=True,
         check=False,
-        timeout=START_WITHIN_S,
+        timeout=WITHIN_S,
     )
 
 
@@ -67,11 +68,11 @@ class Program:
                 self._lines.put(line)
         self._lines.put(None)
 
-    def wait_for(self, pattern: str, within_s: float = START_WITHIN_S) -> re.Match[str]:
+    def wait_for(self, pattern: str) -> re.Match[str]:
         """Wait for a printed line that matches; fails with all that was printed instead."""
         while True:
             try:
-                line = self._lines.get(timeout=within_s)
+                line = self._lines.get(timeout=WITHIN_S)
             except queue.Empty:
                 line = None
             if line is None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
 import aiohttp
 
 from tapewatch.sim import SimulatedBinanceUsdm, VenueOptions
+from waiting import WITHIN_S
 
 OPTIONS = VenueOptions(symbols=12)
-WITHIN_S = 20.0
 
 
 class Client:
@@ -61,8 +62,8 @@ async def answer_of(socket: aiohttp.ClientWebSocketResponse) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def serving(**changes: Any) -> AsyncIterator[Client]:
-    venue = SimulatedBinanceUsdm(replace(OPTIONS, **changes))
+async def serving(clock: Callable[[], float] = time.time, **changes: Any) -> AsyncIterator[Client]:
+    venue = SimulatedBinanceUsdm(replace(OPTIONS, **changes), clock)
     await venue.start()
     try:
         async with aiohttp.ClientSession() as session:

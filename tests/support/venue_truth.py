@@ -14,6 +14,21 @@ from tapewatch.sim import Market
 from tapewatch.sim.market import Book
 
 
+class HeldClock:
+    """Stands at the moment of its making until `go`: what a venue does at its times, nobody comes too late for."""
+
+    def __init__(self) -> None:
+        self._began = time.time()
+        self._held_s: float | None = None
+
+    def __call__(self) -> float:
+        return self._began if self._held_s is None else time.time() - self._held_s
+
+    def go(self) -> None:
+        """From here on it goes, behind the wall clock by as long as it stood."""
+        self._held_s = time.time() - self._began
+
+
 class StoppableClock:
     """Wall clock until `stop`; the venue's market stands still from then on."""
 
