@@ -330,7 +330,7 @@ async def test_who_has_no_commands_left_moves_to_a_new_connection(monkeypatch: p
             keeper.socket.subscribe_again(PLAN.streams[:1])
             await until(lambda: len(keeper.confirmed) == 4)
             keeper.socket.subscribe_again(PLAN.streams[:1])
-            await until(lambda: len(server.peers) == 2 and data(A) in keeper.messages)
+            await until(lambda: [keeper.messages.count(data(name)) for name in (A, B, BEAT)] == [3, 2, 2])
             for _ in range(4):
                 keeper.second()
             await until(lambda: keeper.socket.rotations == 1)

@@ -15,6 +15,8 @@ from waiting import WITHIN_S, wait_until
 from written_tape import write_tape
 
 VIEWPORT = {"width": 1920, "height": 1080}
+LATE = "WebSocket is closed before the connection is established"
+"""The page gave up a handshake with a busy machine's server, and tries again: the browser notes it."""
 expect.set_options(timeout=WITHIN_S * 1_000)  # a busy machine's page is late, not wrong
 
 
@@ -36,7 +38,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 
     What a test provokes itself it names: `@pytest.mark.page_says("status of 503")`.
     """
-    provoked = [words for marker in request.node.iter_markers("page_says") for words in marker.args]
+    provoked = [LATE, *(words for marker in request.node.iter_markers("page_says") for words in marker.args)]
     context = browser.new_context(viewport=VIEWPORT)  # type: ignore[arg-type]  # a TypedDict of two ints
     context.set_default_timeout(WITHIN_S * 1_000)
     page = context.new_page()

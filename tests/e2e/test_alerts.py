@@ -19,8 +19,6 @@ from tapewatch.store.writer import Store
 from waiting import wait_until
 
 MINUTE = 60_000
-DESK_WITHIN_MS = 60_000
-"""The first answer of the desk's process, on a machine that has other things to do."""
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +70,9 @@ def test_a_rule_is_made_fires_is_shown_and_acknowledged(page: Page, demo: str) -
     assert (episode["symbol"], episode["acked_ts"], episode["severity"]) == ("BTCUSDT", None, "critical")
     assert toast.get_attribute("data-toast") == episode["key"]
     expect(page.locator("[data-bell]")).to_have_attribute("data-bell", "1")
-    row = dict(zip(shown(page, "alerts")["columns"], shown(page, "alerts")["rows"][0], strict=True))
-    assert (row["state"], row["name"], row["fired"]) == ("● firing", "BTC is there", "1")
+    wait_until(lambda: row_of_rule(page)["fired"] == "1", lambda: shown(page, "alerts"))
+    row = row_of_rule(page)
+    assert (row["state"], row["name"]) == ("● firing", "BTC is there")
     assert row["condition"] == rule["condition"] == "Last price is at or above 1"
 
     toast.get_by_role("button", name="seen").click()
@@ -87,6 +86,11 @@ def test_a_rule_is_made_fires_is_shown_and_acknowledged(page: Page, demo: str) -
     log = dict(zip(shown(page, "alerts")["columns"], shown(page, "alerts")["rows"][0], strict=True))
     assert (log["seen"], log["symbol"], log["ended"]) == ("", "BTCUSDT", "open")
     assert log["value"] == log["price"] == str(episode["price"])
+
+
+def row_of_rule(page: Page) -> dict[str, str]:
+    snapshot = shown(page, "alerts")
+    return dict(zip(snapshot["columns"], snapshot["rows"][0], strict=True)) if snapshot["rows"] else {"fired": ""}
 
 
 def test_a_rule_is_changed_and_deleted(page: Page, demo: str) -> None:
@@ -137,7 +141,7 @@ def test_a_rule_is_tried_on_the_stored_past(page: Page, demo: str) -> None:
     sheet.get_by_role("button", name="Dry run").click()
     block = sheet.locator("[data-dryrun]")
     # Five changes of a percent, each begins one alert that ends five minutes later; after each the price stood still.
-    expect(block).to_contain_text("5 alerts, 40 a day", timeout=DESK_WITHIN_MS)
+    expect(block).to_contain_text("5 alerts, 40 a day")
     expect(block).to_contain_text("one look a minute at 1 symbol")
     expect(block.locator("tbody tr").first).to_contain_text(re.compile(r"1 min\s*0\.000\s*0\.000\s*5\s*\+0\.00\d"))
     sheet.locator("#rule-threshold").fill("2")
@@ -155,7 +159,7 @@ def test_the_range_of_a_dry_run_is_chosen(page: Page, demo: str) -> None:
         sheet.get_by_label(label).fill(time.strftime("%Y-%m-%d %H:%M", time.gmtime(seconds)))
     sheet.get_by_role("button", name="Dry run").click()
     # Of the changes of a percent each half hour, those of the 90th and the 120th minute.
-    expect(sheet.locator("[data-dryrun]")).to_contain_text("2 alerts", timeout=DESK_WITHIN_MS)
+    expect(sheet.locator("[data-dryrun]")).to_contain_text("2 alerts")
     expect(sheet.locator("[data-dryrun]")).to_contain_text(time.strftime("to %Y-%m-%d %H:%M UTC", time.gmtime(end)))
     sheet.get_by_label("Try from").fill("yesterday")
     sheet.get_by_role("button", name="Dry run").click()
@@ -164,7 +168,7 @@ def test_the_range_of_a_dry_run_is_chosen(page: Page, demo: str) -> None:
     )
     sheet.get_by_role("group", name="Range of the dry run").get_by_role("button", name="all").click()
     sheet.get_by_role("button", name="Dry run").click()
-    expect(sheet.locator("[data-dryrun]")).to_contain_text("alerts", timeout=DESK_WITHIN_MS)
+    expect(sheet.locator("[data-dryrun]")).to_contain_text("alerts")
 
 
 LISTENING = """
@@ -179,7 +183,9 @@ LISTENING = """
         if (to instanceof AudioDestinationNode) {
             const ear = new AnalyserNode(this.context, { fftSize: 4096 });
             const [wave, bins] = [new Float32Array(4096), new Float32Array(ear.frequencyBinCount)];
-            connect.call(this, ear);
+            // A tone is over in a moment: its echo lasts until somebody has listened.
+            const echo = new DelayNode(this.context, { delayTime: 0.25 });
+            for (const [from, into] of [[this, echo], [echo, echo], [echo, ear]]) connect.call(from, into);
             setInterval(() => {
                 ear.getFloatTimeDomainData(wave);
                 if (Math.max(...wave) < 0.01) return;

@@ -69,9 +69,20 @@ def test_the_ladders_hold_the_book_and_the_days_trades(taped: str, page: Page) -
             assert {p: size for p, size in rows.items() if size} == {p: s for p, s in expected.items() if p in rows}
         levels = [level for candle in candles(symbol, DAY_MS, f"{step:g}") for level in candle["levels"]]
         for name, side in (("sold", "bid"), ("bought", "ask")):
-            traded = {level["p"]: level[side] for level in levels if level[side]}
-            rows = {row["p"]: row[name] for row in ladder["raw"]}
-            assert {p: lots for p, lots in rows.items() if lots} == {p: q for p, q in traded.items() if p in rows}
+            traded = {
+                level["p"]: level[side] for level in levels if level[side] and level["p"] in rows_of(page, symbol)
+            }
+            wait_until(partial(has_traded, page, symbol, name, traded), partial(shown, page, f"ladder:{symbol}"))
+
+
+def rows_of(page: Page, symbol: str) -> dict[float, dict[str, float]]:
+    """Rows of a ladder by price."""
+    return {row["p"]: row for row in shown(page, f"ladder:{symbol}")["raw"]}
+
+
+def has_traded(page: Page, symbol: str, name: str, traded: dict[float, float]) -> bool:
+    """Whether the ladder's prints are there, which come by a way of their own."""
+    return {p: row[name] for p, row in rows_of(page, symbol).items() if row[name]} == traded
 
 
 def test_the_ladder_stays_where_a_hand_has_put_it_until_it_is_centred(taped: str, page: Page) -> None:

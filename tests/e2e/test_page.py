@@ -67,6 +67,7 @@ def choose_bin(page: Page, multiple: str) -> None:
 
 def test_big_flow_names_side_price_size_and_share_of_the_day(taped: str, page: Page) -> None:
     opened(page, taped)
+    wait_until(lambda: is_named(page, "big-flow"), lambda: shown(page, "big-flow"))
     snapshot = shown(page, "big-flow")
     rows = [dict(zip(snapshot["columns"], row, strict=True)) for row in snapshot["rows"]]
     parents = [row for row in rows if row["rule"] == "parent"]
@@ -83,6 +84,12 @@ def test_big_flow_names_side_price_size_and_share_of_the_day(taped: str, page: P
     assert {row["rule"] for row in rows if row["symbol"] == "BTCUSDT"} == {"parent", "flow_10s", "flow_1m", "flow_5m"}
 
 
+def is_named(page: Page, panel: str) -> bool:
+    """Whether names are there: they come with the list of instruments, which may be behind the first rows."""
+    snapshot = shown(page, panel)
+    return all(row[snapshot["columns"].index("symbol")] != "—" for row in snapshot["rows"])
+
+
 def test_imbalance_shows_every_symbol_between_minus_and_plus_one(taped: str, page: Page) -> None:
     opened(page, taped)
     snapshot = shown(page, "imbalance")
@@ -97,8 +104,7 @@ def test_imbalance_shows_every_symbol_between_minus_and_plus_one(taped: str, pag
 
 def test_liquidations_tell_long_from_short(taped: str, page: Page) -> None:
     opened(page, taped)
-    # Names come with the list of instruments, which may be behind the first rows.
-    wait_until(lambda: shown(page, "liquidations")["rows"][0][1] != "—", lambda: shown(page, "liquidations"))
+    wait_until(lambda: is_named(page, "liquidations"), lambda: shown(page, "liquidations"))
     snapshot = shown(page, "liquidations")
     assert snapshot["rows"] == [
         ["12:02:07.000", "BTCUSDT", "▲ SHORT", "60020.0", "0.01", "600"],
@@ -117,16 +123,15 @@ def test_one_click_on_a_symbol_moves_the_whole_workspace(taped: str, page: Page)
     click_row(page, "imbalance", "ETHUSDT")
     expect(page.get_by_test_id("symbol")).to_have_text("ETHUSDT")
     wait_until(lambda: shown(page, "footprint")["symbol"] == "ETHUSDT", lambda: shown(page, "footprint"))
-    totals = [(candle["bid"], candle["ask"], candle["n"]) for candle in candles_shown(page)]
-    assert totals == [(candle["bid"], candle["ask"], candle["n"]) for candle in candles("ETHUSDT", MINUTE_MS, "1")]
+    totals = totals_of(candles("ETHUSDT", MINUTE_MS, "1"))
+    wait_until(lambda: totals_of(candles_shown(page)) == totals, lambda: candles_shown(page))
     wait_until(
         lambda: shown(page, "imbalance")["history"]["symbol"] == "ETHUSDT", lambda: shown(page, "imbalance")["history"]
     )
 
 
-def history(page: Page) -> dict[str, Any]:
-    shown_history: dict[str, Any] = shown(page, "imbalance")["history"]
-    return shown_history
+def totals_of(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [(candle["bid"], candle["ask"], candle["n"]) for candle in rows]
 
 
 def click_row(page: Page, panel: str, symbol: str) -> None:
@@ -166,6 +171,7 @@ def test_a_replay_is_never_taken_for_the_market(taped: str, page: Page) -> None:
 def test_panels_held_on_two_symbols_stay_while_the_workspace_moves_on(taped: str, page: Page) -> None:
     opened(page, f"{taped}?panels=footprint:BTCUSDT,footprint:ETHUSDT,imbalance&symbol=BTCUSDT&tf=1m")
     both = ["footprint:BTCUSDT", "footprint:ETHUSDT"]
+    wait_until(lambda: shown(page, "imbalance")["rows"], lambda: shown(page, "imbalance"))
     assert [shown(page, panel)["symbol"] for panel in both] == ["BTCUSDT", "ETHUSDT"]
     click_row(page, "imbalance", "ETHUSDT")
     expect(page.get_by_test_id("symbol")).to_have_text("ETHUSDT")

@@ -28,7 +28,7 @@ def test_the_demo_shows_four_living_panels(tmp_path: Path, page: Page) -> None:
         assert sorted(panels) == ["big-flow", "footprint", "imbalance", "liquidations"]
         for panel in panels:
             wait_until(lambda panel=panel: len(shown(page, panel)["rows"]) > 0, lambda panel=panel: shown(page, panel))  # type: ignore[misc]
-        assert len(page.evaluate("window.__app.panel('imbalance').snapshot()")["rows"]) > 20
+        wait_until(lambda: len(shown(page, "imbalance")["rows"]) > 20, lambda: shown(page, "imbalance"))
         before = shown(page, "imbalance")["raw"]
         wait_until(lambda: shown(page, "imbalance")["raw"] != before, lambda: "the imbalance panel stands still")
         health = over_http.get(f"{url}health").json()  # beside other tests on every core

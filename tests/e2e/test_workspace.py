@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 import over_http
 from screen import READY_WITHIN_MS, opened, shown
 from tapewatch.client import Frame, Stream
-from waiting import wait_until
+from waiting import WITHIN_S, wait_until
 
 THEMES = ("Dark", "Dark, colour-safe", "Light", "Light, colour-safe")
 READABLE = 4.5
@@ -105,7 +105,7 @@ def test_a_layout_is_kept_under_a_name_and_the_one_before_comes_back(taped: str,
     page.get_by_role("button", name="layout").click()
     page.get_by_role("menuitem", name="Remove mine").click()
     expect(page.get_by_role("menuitem", name="Remove mine")).to_be_hidden()
-    assert over_http.get(f"{taped}api/layouts").json()["layouts"] == []
+    wait_until(lambda: over_http.get(f"{taped}api/layouts").json()["layouts"] == [], lambda: "it is still kept")
 
 
 def test_a_layout_kept_on_one_screen_is_had_on_another(taped: str, page: Page, browser: Browser) -> None:
@@ -170,7 +170,7 @@ def test_what_one_panel_points_at_all_others_show(taped: str, page: Page) -> Non
     second: float = shown(page, "features")["pointed"]
     assert view["from"] < second < view["to"]
     for name in ("ladder", "depth"):
-        assert drawn(page, name) > 0, name
+        wait_until(partial(drawn, page, name), lambda name=name: name)  # type: ignore[misc]
     page.mouse.move(*centre(page, "ladder"))
     wait_until(lambda: shown(page, "features")["pointed"] is None, lambda: shown(page, "features")["pointed"])
 
@@ -270,7 +270,7 @@ def test_the_heat_scale_is_the_percentiles_of_what_is_on_screen(taped: str, page
     opened(page, f"{taped}?panels=heatmap&symbol=BTCUSDT")
     heat = shown(page, "heatmap")
     with ThreadPoolExecutor(1) as apart:  # Playwright has this thread's event loop
-        frame = apart.submit(asyncio.run, first_frame(taped, "heatmap", symbol="BTCUSDT")).result(30)
+        frame = apart.submit(asyncio.run, first_frame(taped, "heatmap", symbol="BTCUSDT")).result(WITHIN_S)
     sizes = sorted(visible_sizes(frame, heat["view"]))
     assert len(sizes) > 100
     for end, rank in (("low", 0.40), ("high", 0.99)):

@@ -6,9 +6,9 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from waiting import wait_until
+from waiting import WITHIN_S, wait_until
 
-READY_WITHIN_MS = 60_000
+READY_WITHIN_MS = WITHIN_S * 1_000
 
 
 def opened(page: Page, url: str) -> Page:
