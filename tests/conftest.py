@@ -15,8 +15,14 @@ from postgres import ADVICE, Server, find_postgres, started
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# A busy machine is no counterexample, and no slow strategy either.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# A busy machine is no counterexample, and no slow strategy either. The same examples every time, so that a change is
+# judged by what it changes; a long run looks for new ones.
+settings.register_profile(
+    "untimed",
+    deadline=None,
+    derandomize="TAPEWATCH_EXAMPLES" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("untimed")
 
 

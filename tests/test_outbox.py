@@ -30,7 +30,7 @@ from tapewatch.outbox.sinks import Carrier, DeliveryError, Email, Sink, SinkFile
 from tapewatch.store.alerts import Batch, Delivery
 from waiting import until
 
-LOCAL = AlertsConfig(allowed_networks=("127.0.0.0/8",), timeout_s=5.0, retry_s=0.01, attempts=4)
+LOCAL = AlertsConfig(allowed_networks=("127.0.0.0/8",), timeout_s=120.0, retry_s=0.01, attempts=4)
 
 
 def notice(n: int = 1, rule_id: int = 1) -> Notice:
@@ -351,7 +351,7 @@ async def test_a_sink_that_fails_at_first_gets_every_message_once_and_in_order()
 
 
 async def test_a_sink_that_hangs_delays_no_other() -> None:
-    config = AlertsConfig(allowed_networks=("127.0.0.0/8",), timeout_s=30.0)
+    config = AlertsConfig(allowed_networks=("127.0.0.0/8",), timeout_s=120.0)
     async with receiver(hanging=True) as stuck, receiver() as good:
         sinks: dict[str, Sink] = {"stuck": Webhook(stuck.url), "good": Webhook(good.url)}
         async with sending(sinks, config) as (box, ledger, give):

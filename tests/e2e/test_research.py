@@ -229,7 +229,7 @@ def test_a_pair_that_has_too_few_bars_yet_says_how_far_it_is(lenient: Page, libr
     wait_until(lambda: bool(shown(lenient, "spread")["waiting"]), lambda: shown(lenient, "spread"))
     panel = shown(lenient, "spread")
     assert re.fullmatch(r"\d+ of 20 bars of 1m that both have", panel["waiting"][0])
-    assert panel["state"] == "waiting"
+    wait_until(lambda: shown(lenient, "spread")["state"] == "waiting", lambda: shown(lenient, "spread"))
     expect(lenient.locator("[data-panel=spread]")).to_contain_text(re.compile(r"WAITING ?\d+ of 20 bars"))
     lenient.locator("[data-form=study]").get_by_label("Bars of").select_option("1s")
     wait_until(lambda: shown(lenient, "analytics")["raw"] is not None, lambda: shown(lenient, "analytics"))

@@ -30,7 +30,7 @@ async def main(folder: Path, instruments: int, rules: int, webhooks: list[str]) 
     config = Config(
         store=StoreConfig(path=str(folder)),
         node=NodeConfig(state_dir=str(folder / "state")),
-        alerts=AlertsConfig(allowed_networks=("127.0.0.0/8",), timeout_s=1.0, retry_s=0.05, attempts=100),
+        alerts=AlertsConfig(allowed_networks=("127.0.0.0/8",), timeout_s=120.0, retry_s=0.05, attempts=100),
     )
     derivs = Derivs(venues, lambda _: DerivsThresholds())
     alerting = Alerting(config, venues, derivs, lambda _: Health(), lambda _: T0)

@@ -34,6 +34,7 @@ class Receiver:
     headers: list[Any] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     hanging: bool = False
+    hung: list[asyncio.Transport] = field(default_factory=list)
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -47,8 +48,16 @@ class Receiver:
         self.paths.append(request.path)
         self.came.set()
         if self.hanging:
+            assert isinstance(request.transport, asyncio.Transport)
+            self.hung.append(request.transport)
             await asyncio.Event().wait()
         return self.answer(len(self.got))
+
+    def mend(self) -> None:
+        """Answer from now on, and let go of whom it has kept waiting."""
+        self.hanging = False
+        for transport in self.hung:
+            transport.abort()
 
     async def received(self, count: int) -> None:
         """Wait until so many requests have come."""
