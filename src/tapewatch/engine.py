@@ -47,7 +47,7 @@ OPEN_MINUTES = 30
 SETTLED_AT_ONCE = 128
 """Slots of the minute ring that are looked through in a minute: a quarter of an hour goes once around it."""
 TOP_LEVELS = 10
-ROWS_AHEAD, CELLS_AHEAD = 6, 2
+ROWS_AHEAD, CELLS_AHEAD = 8, 4
 """How early memory is asked for what a row changes, and for what can only be found in that."""
 SHORT_DEPTH = 100
 """Room for so many levels is made unasked: to look up how many stand there takes longer than to read them."""

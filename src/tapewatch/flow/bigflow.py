@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..compiled import Record, kernel, leaf, whole_lines, zeros
 from ..model.views import BIG_FLOW, WINDOWS_S
-from .candles import SECOND_MS, Candles, fetch_candle, find, number_of
+from .candles import SECOND_MS, Candles, find, number_of
 
 EVENTS = 4096
 WHALES = 4096
@@ -30,26 +30,24 @@ FLOW_WINDOWS_S = (10, 60, 300)
 _WINDOWS = np.array(WINDOWS_S, np.int64)
 _LEFT_AT_MOST_S = 60
 """Calm windows are moved on after so long, before the ring of seconds comes around to what is to leave them."""
-_SHORTEST, _LONGEST = WINDOWS_S[0], WINDOWS_S[-1]
-_RULES, _SHORTER = len(FLOW_WINDOWS_S), len(WINDOWS_S) - 1
+_LIVE = 2
+"""The newest seconds of a window are read in their candles, where prints still come; the others are in its sums."""
+_RULES = len(FLOW_WINDOWS_S)
 MAX_DISTINCT_PRICES = 64
 NEVER = np.int64(2**62)
 """Threshold of an instrument whose average daily volume is not known: no rule can fire."""
 
 PULSE = whole_lines(
     ("head_s", np.int64),
-    ("buy", np.int64),
-    ("sell", np.int64),
-    ("buy_quote", np.int64),
-    ("sell_quote", np.int64),
-    ("calm_above", np.int64),
+    ("turnover", np.int64),
     ("calm_below", np.int64),
+    ("calm_until_s", np.int64),
     ("parent_ms", np.int64),
 )
-"""What every print of an instrument changes and is compared with, in one line of the processor's cache: sums over the
-longest window, which ends with second `head_s`. While their net flow is between `calm_above` and `calm_below` no window
-is near its threshold and none has an open episode. `parent_ms` is the time of the newest print of a parent order that
-may still grow (0: none)."""
+"""What every print of an instrument changes and is compared with, in one line of the processor's cache. The windows
+were last brought to end with second `head_s`. `turnover` (ticks x lots) rises with every print, by no less than any net
+flow changes. While it is under `calm_below`, up to second `calm_until_s`, no window can be at its threshold, and none
+has an open episode. `parent_ms` is the time of the newest print of a parent order that may still grow (0: none)."""
 
 PARENT = whole_lines(
     ("sell", np.int64),
@@ -69,18 +67,18 @@ PARENT = whole_lines(
 one comparison a print, with what lies in the same place."""
 
 WINDOW = whole_lines(
-    ("gone_buy", np.int64),
-    ("gone_sell", np.int64),
-    ("gone_buy_quote", np.int64),
-    ("gone_sell_quote", np.int64),
+    ("buy", np.int64),
+    ("sell", np.int64),
+    ("buy_quote", np.int64),
+    ("sell_quote", np.int64),
     ("event", np.int64),
     ("trades", np.int64),
     ("low", np.int64),
     ("high", np.int64),
 )
-"""One of `WINDOWS_S`: what has left it and is in the longest one still, so that a print changes one sum and not four.
-`event` is the open episode's id or -1. `trades`, `low` and `high` are looked up in the candles when an episode grows,
-then kept up print by print until it ends or the window moves on (`trades` UNKNOWN)."""
+"""One of `WINDOWS_S`: sums over its seconds but the `_LIVE` newest. `event` is the open episode's id or -1. `trades`,
+`low` and `high` are looked up in the candles when an episode grows, then kept up print by print until it ends or the
+window moves on (`trades` UNKNOWN)."""
 UNKNOWN = -1
 
 
@@ -140,14 +138,16 @@ def arm(state: BigFlow, i: int, threshold: int, adv: float, whale_from: int) -> 
     state.adv[i] = adv
     state.whale_from[i] = min(whale_from, int(NEVER))
     state.parents[i]["notice"] = min(state.threshold[i], state.whale_from[i])
-    state.pulses[i]["calm_above"] = state.pulses[i]["calm_below"] = 0
+    state.pulses[i]["calm_below"] = 0
 
 
-@leaf
-def _stir(pulse: Record) -> None:
-    """Let the next print, and the next second, have a look at every window."""
-    pulse.calm_above = 0
-    pulse.calm_below = 0
+class Sums(NamedTuple):
+    """Lots bought and sold by aggressors in a window, and the same in ticks x lots."""
+
+    buy: int
+    sell: int
+    buy_quote: int
+    sell_quote: int
 
 
 @kernel
@@ -290,53 +290,37 @@ def _count_level(parent: Record, price: int) -> None:
 def on_flow_print(
     s: BigFlow, seconds: Candles, i: int, ts_ms: int, price: int, lots: int, sell: bool, now_second: int
 ) -> None:
-    """Add one print (already in its one-second candle) to the flow windows, which end now, and judge them."""
+    """Judge the flow windows, which end now, by one print (already in its one-second candle) if that may matter."""
     second = number_of(ts_ms, SECOND_MS)
     pulse = s.pulses[i]
-    if max(second, now_second) > pulse.head_s:
-        _advance(s, seconds, i, max(second, now_second))
-    age_s = pulse.head_s - second
-    if age_s >= _LONGEST:
-        return
-    sold = lots if sell else 0  # sides are as good as random: a choice between numbers costs no mispredicted branch
-    bought = lots - sold
-    pulse.buy += bought
-    pulse.sell += sold
-    pulse.buy_quote += price * bought
-    pulse.sell_quote += price * sold
-    if age_s >= _SHORTEST:
-        _add_gone(s, i, age_s, price, bought, sold)
-    if not pulse.calm_above < pulse.buy_quote - pulse.sell_quote < pulse.calm_below:
-        _judge_all(s, seconds, i, age_s, ts_ms, price)
-
-
-@leaf
-def fetch_leaving(s: BigFlow, seconds: Candles, i: int, second: int) -> None:
-    """Begin to fetch the seconds that leave the windows of an instrument when they come to end with `second`."""
-    head_s = s.pulses[i].head_s
-    if second > head_s:
-        for w in range(len(_WINDOWS)):
-            fetch_candle(seconds, i, head_s + 1 - _WINDOWS[w])
+    pulse.turnover += price * lots
+    if second <= pulse.head_s - _LIVE:
+        _add_late(s, i, second, price, lots, sell)
+    newest = max(second, now_second)
+    if pulse.turnover >= pulse.calm_below or newest > pulse.calm_until_s:
+        _judge_all(s, seconds, i, second, newest, ts_ms, price)
 
 
 @kernel
-def _add_gone(s: BigFlow, i: int, age_s: int, price: int, bought: int, sold: int) -> None:
-    """A late print has left the windows that are no longer than it is old."""
-    for w in range(_SHORTER):
-        if age_s >= _WINDOWS[w]:
+def _add_late(s: BigFlow, i: int, second: int, price: int, lots: int, sell: bool) -> None:
+    """A late print belongs to the sums of the windows that reach back to it."""
+    for w in range(len(_WINDOWS)):
+        if second > s.pulses[i].head_s - _WINDOWS[w]:
             window = s.windows[i, w]
-            window.gone_buy += bought
-            window.gone_sell += sold
-            window.gone_buy_quote += price * bought
-            window.gone_sell_quote += price * sold
-    _stir(s.pulses[i])
+            if sell:
+                window.sell += lots
+                window.sell_quote += price * lots
+            else:
+                window.buy += lots
+                window.buy_quote += price * lots
 
 
 @kernel
-def _judge_all(s: BigFlow, seconds: Candles, i: int, age_s: int, ts_ms: int, price: int) -> None:
-    """Judge the windows that hold a print, then say how far net flow may go until they have to be judged again."""
+def _judge_all(s: BigFlow, seconds: Candles, i: int, second: int, newest: int, ts_ms: int, price: int) -> None:
+    """Judge the windows that hold a print, then say for how long they need not be judged again."""
+    catch_up(s, seconds, i, newest)
     for w in range(_RULES):
-        if age_s >= _WINDOWS[w]:
+        if second <= s.pulses[i].head_s - _WINDOWS[w]:
             continue
         window = s.windows[i, w]
         if window.trades != UNKNOWN:
@@ -344,83 +328,87 @@ def _judge_all(s: BigFlow, seconds: Candles, i: int, age_s: int, ts_ms: int, pri
             window.low = min(window.low, price)
             window.high = max(window.high, price)
         _judge(s, seconds, i, w, ts_ms)
-    _calm_down(s, i)
+    _calm_down(s, seconds, i)
 
 
 @leaf
-def _calm_down(s: BigFlow, i: int) -> None:
+def _calm_down(s: BigFlow, seconds: Candles, i: int) -> None:
+    """Say for how long no window has to be judged.
+
+    All that was traded in the longest of them and since is more than the net flow of any: mostly that is little, and
+    holds however time passes. If it is not, the windows stay as they are for the rest of this second.
+    """
     pulse = s.pulses[i]
-    above, below = -NEVER, NEVER
+    pulse.calm_below = 0
+    largest = np.int64(0)
     for w in range(_RULES):
-        window = s.windows[i, w]
-        if window.event >= 0:
-            _stir(pulse)
+        if s.windows[i, w].event >= 0:
             return
-        gone = window.gone_buy_quote - window.gone_sell_quote
-        above = max(above, gone - s.threshold[i])
-        below = min(below, gone + s.threshold[i])
-    pulse.calm_above = above
-    pulse.calm_below = below
+        sums = read_window(s, seconds, i, w)
+        largest = max(largest, abs(sums.buy_quote - sums.sell_quote))
+        pulse.turnover = sums.buy_quote + sums.sell_quote
+    if pulse.turnover < s.threshold[i]:
+        pulse.calm_below, pulse.calm_until_s = s.threshold[i], NEVER
+    else:
+        pulse.calm_below, pulse.calm_until_s = pulse.turnover + s.threshold[i] - largest, pulse.head_s
+
+
+@leaf
+def read_window(s: BigFlow, seconds: Candles, i: int, w: int) -> Sums:
+    """What one of `WINDOWS_S` of an instrument holds, as of the second to which it was brought."""
+    window, head_s = s.windows[i, w], s.pulses[i].head_s
+    sums = Sums(window.buy, window.sell, window.buy_quote, window.sell_quote)
+    for number in range(head_s - _LIVE + 1, head_s + 1):
+        slot = find(seconds, i, number)
+        if slot >= 0:
+            c = seconds.ring[slot, i]
+            sums = Sums(
+                sums.buy + c.ask, sums.sell + c.bid, sums.buy_quote + c.ask_quote, sums.sell_quote + c.bid_quote
+            )
+    return sums
+
+
+@leaf
+def catch_up(s: BigFlow, seconds: Candles, i: int, second: int) -> None:
+    """Let the windows of one instrument end with this second, if they do not yet."""
+    if second > s.pulses[i].head_s:
+        _advance(s, seconds, i, second)
 
 
 @kernel
 def _advance(s: BigFlow, seconds: Candles, i: int, second: int) -> None:
-    """Let the windows of one instrument end at `second`: take out what has left them."""
     pulse = s.pulses[i]
-    head_s, all_gone = pulse.head_s, second - pulse.head_s >= _LONGEST or pulse.buy + pulse.sell == 0
-    pulse.head_s = second
-    if all_gone:
-        pulse.buy = 0
-        pulse.sell = 0
-        pulse.buy_quote = 0
-        pulse.sell_quote = 0
-    for w in range(_SHORTER):
-        window = s.windows[i, w]
+    before, pulse.head_s = pulse.head_s, second
+    for w in range(len(_WINDOWS)):
+        window, length = s.windows[i, w], _WINDOWS[w]
         window.trades = UNKNOWN
-        if second - head_s >= _WINDOWS[w]:
-            window.gone_buy = pulse.buy
-            window.gone_sell = pulse.sell
-            window.gone_buy_quote = pulse.buy_quote
-            window.gone_sell_quote = pulse.sell_quote
-            continue
-        for number in range(head_s - _WINDOWS[w] + 1, second - _WINDOWS[w] + 1):
-            slot = find(seconds, i, number)
-            if slot >= 0:
-                candle = seconds.ring[slot, i]
-                window.gone_buy += candle.ask
-                window.gone_sell += candle.bid
-                window.gone_buy_quote += candle.ask_quote
-                window.gone_sell_quote += candle.bid_quote
-    if not all_gone:
-        for number in range(head_s - _LONGEST + 1, second - _LONGEST + 1):
-            slot = find(seconds, i, number)
-            if slot >= 0:
-                _forget(s, i, seconds.ring[slot, i])
-    _calm_down(s, i)
+        if second - before >= length - _LIVE:
+            window.buy = window.sell = 0
+            window.buy_quote = window.sell_quote = 0
+            _count(window, seconds, i, second - length, second - _LIVE, 1)
+        else:
+            _count(window, seconds, i, before - _LIVE, second - _LIVE, 1)
+            _count(window, seconds, i, before - length, second - length, -1)
 
 
 @leaf
-def _forget(s: BigFlow, i: int, candle: Record) -> None:
-    """Take a second out of the longest window, and so out of what the others have let go."""
-    pulse = s.pulses[i]
-    pulse.buy -= candle.ask
-    pulse.sell -= candle.bid
-    pulse.buy_quote -= candle.ask_quote
-    pulse.sell_quote -= candle.bid_quote
-    for w in range(_SHORTER):
-        window = s.windows[i, w]
-        window.gone_buy -= candle.ask
-        window.gone_sell -= candle.bid
-        window.gone_buy_quote -= candle.ask_quote
-        window.gone_sell_quote -= candle.bid_quote
+def _count(window: Record, seconds: Candles, i: int, after: int, last: int, times: int) -> None:
+    """Add the seconds behind `after`, up to `last`, to the sums of a window."""
+    for number in range(max(after + 1, seconds.oldest[i]), min(last, seconds.newest[i]) + 1):
+        slot = find(seconds, i, number)
+        if slot >= 0:
+            candle = seconds.ring[slot, i]
+            window.buy += times * candle.ask
+            window.sell += times * candle.bid
+            window.buy_quote += times * candle.ask_quote
+            window.sell_quote += times * candle.bid_quote
 
 
 @leaf
 def _judge(s: BigFlow, seconds: Candles, i: int, w: int, ts_ms: int) -> None:
     """Open, grow or close the flow episode of one window."""
-    pulse, window = s.pulses[i], s.windows[i, w]
-    buy_quote, sell_quote = pulse.buy_quote - window.gone_buy_quote, pulse.sell_quote - window.gone_sell_quote
-    net = buy_quote - sell_quote
+    window, sums = s.windows[i, w], read_window(s, seconds, i, w)
+    net = sums.buy_quote - sums.sell_quote
     size = abs(net)
     sell = net < 0
     if window.event >= 0:
@@ -440,9 +428,8 @@ def _judge(s: BigFlow, seconds: Candles, i: int, w: int, ts_ms: int) -> None:
         return
     event.ts_ms = ts_ms
     event.quote = size
-    buy, sold = pulse.buy - window.gone_buy, pulse.sell - window.gone_sell
-    event.qty = abs(buy - sold)
-    event.vwap = sell_quote / sold if sell else buy_quote / buy
+    event.qty = abs(sums.buy - sums.sell)
+    event.vwap = sums.sell_quote / sums.sell if sell else sums.buy_quote / sums.buy
     event.pct_of_adv = 100.0 * size / s.adv[i]
     if window.trades == UNKNOWN:
         _look_up(s, seconds, i, w)
@@ -477,23 +464,13 @@ def on_second(s: BigFlow, seconds: Candles, second: int, cluster_ms: int) -> Non
         pulse = s.pulses[i]
         if pulse.parent_ms and second * 1000 - pulse.parent_ms > cluster_ms + 1000:
             _end_parent(s, i)
-        if second <= pulse.head_s or pulse.buy + pulse.sell == 0:
-            continue  # nothing in any window
-        if pulse.calm_above < pulse.calm_below and second - pulse.head_s < _LEFT_AT_MOST_S:
+        if second <= pulse.head_s or (pulse.calm_below and second - pulse.head_s < _LEFT_AT_MOST_S):
             continue  # nothing to judge: they move on when somebody looks
         _advance(s, seconds, i, second)
-        if pulse.calm_above >= pulse.calm_below:
-            for w in range(_RULES):
-                if s.windows[i, w].event >= 0:
-                    _judge(s, seconds, i, w, second * 1000)
-            _calm_down(s, i)
-
-
-@leaf
-def catch_up(s: BigFlow, seconds: Candles, i: int, second: int) -> None:
-    """Let the windows of one instrument end with this second, for who wants to read them."""
-    if second > s.pulses[i].head_s and s.pulses[i].buy + s.pulses[i].sell != 0:
-        _advance(s, seconds, i, second)
+        for w in range(_RULES):
+            if s.windows[i, w].event >= 0:
+                _judge(s, seconds, i, w, second * 1000)
+        _calm_down(s, seconds, i)
 
 
 @kernel
@@ -510,21 +487,16 @@ def _end_parent(s: BigFlow, i: int) -> None:
 def rescale(s: BigFlow, i: int, price_factor: int, lot_factor: int) -> None:
     """Rewrite one instrument's running sums and reported rows on a finer grid; open episodes end."""
     _end_parent(s, i)
-    pulse = s.pulses[i]
-    pulse.buy *= lot_factor
-    pulse.sell *= lot_factor
-    pulse.buy_quote *= price_factor * lot_factor
-    pulse.sell_quote *= price_factor * lot_factor
     for w in range(len(_WINDOWS)):
         window = s.windows[i, w]
         _close_event(s, window.event)
         window.event = -1
         window.trades = UNKNOWN
-        window.gone_buy *= lot_factor
-        window.gone_sell *= lot_factor
-        window.gone_buy_quote *= price_factor * lot_factor
-        window.gone_sell_quote *= price_factor * lot_factor
-    _stir(pulse)
+        window.buy *= lot_factor
+        window.sell *= lot_factor
+        window.buy_quote *= price_factor * lot_factor
+        window.sell_quote *= price_factor * lot_factor
+    s.pulses[i].calm_below = 0
     for k in range(len(s.events)):
         event = s.events[k]
         if event.id >= 0 and event.instrument == i:

@@ -201,9 +201,12 @@ def fetch_candle(store: Candles, i: int, number: int) -> None:
 
 @leaf
 def fetch_cell(store: Candles, i: int, number: int, price: int) -> None:
-    """Begin to fetch the cell of a price in the candle with this number."""
+    """Begin to fetch the cell of a price in the candle with this number, and its neighbours, two a cache line."""
     candle = _at(store, number & (len(store.ring) - 1), i)
-    prefetch(store.cells, candle.cell_at + candle.near[np.uint64(price & (SEATS - 1))])
+    at = candle.cell_at + candle.near[np.uint64(price & (SEATS - 1))]
+    prefetch(store.cells, at - 2)
+    prefetch(store.cells, at)
+    prefetch(store.cells, at + 2)
 
 
 @leaf

@@ -1,4 +1,4 @@
-"""Trade imbalance windows: what the screener's running sums hold at this moment."""
+"""Trade imbalance windows: what the flow windows of the screener hold at this moment."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from numpy.typing import NDArray
 
 from ..compiled import kernel
 from ..model.views import WINDOWS_S
-from .bigflow import BigFlow, catch_up
+from .bigflow import BigFlow, catch_up, read_window
 from .candles import Candles
-
-_WINDOWS = np.array(WINDOWS_S, np.int64)
 
 
 @kernel
@@ -22,13 +20,7 @@ def read_windows(big: BigFlow, seconds: Candles, now_second: int, out: NDArray[n
     """
     for i in range(len(out)):
         catch_up(big, seconds, i, now_second)
-        pulse = big.pulses[i]
-        for w in range(len(_WINDOWS)):
-            if now_second - pulse.head_s >= _WINDOWS[w]:
-                out[i, w, :] = 0
-                continue
-            window = big.windows[i, w]
-            out[i, w, 0] = pulse.sell - window.gone_sell
-            out[i, w, 1] = pulse.buy - window.gone_buy
-            out[i, w, 2] = pulse.sell_quote - window.gone_sell_quote
-            out[i, w, 3] = pulse.buy_quote - window.gone_buy_quote
+        for w in range(len(WINDOWS_S)):
+            sums = read_window(big, seconds, i, w)
+            out[i, w, 0], out[i, w, 1] = sums.sell, sums.buy
+            out[i, w, 2], out[i, w, 3] = sums.sell_quote, sums.buy_quote

@@ -12,7 +12,7 @@ from ..model.gaps import Cause, Fate
 from ..model.rules import TradeIds, TradeRule
 from ..model.tape import Flag, Kind
 from . import holes
-from .bigflow import BigFlow, fetch_leaving, on_flow_print, on_parent_print
+from .bigflow import BigFlow, on_flow_print, on_parent_print
 from .candles import MINUTE_MS, SECOND_MS, Candles, add_trade, fetch_candle, fetch_cell, mark_gap, number_of
 from .holes import Holes
 
@@ -297,9 +297,7 @@ def fetch_cells(s: Flow, row: Record) -> None:
     if row.kind == _TRADE:
         i = np.uint32(row.instrument)
         fetch_cell(s.minutes, i, number_of(row.ts_ms, MINUTE_MS), row.price)
-        second = number_of(row.ts_ms, SECOND_MS)
-        fetch_cell(s.seconds, i, second, row.price)
-        fetch_leaving(s.big, s.seconds, i, second)
+        fetch_cell(s.seconds, i, number_of(row.ts_ms, SECOND_MS), row.price)
 
 
 @leaf
