@@ -1,4 +1,4 @@
-"""/api/layouts: what one screen keeps, another one has."""
+"""/api/layouts and /api/settings: what one screen keeps, another one has."""
 
 from __future__ import annotations
 
@@ -57,4 +57,31 @@ async def test_without_a_store_every_browser_keeps_its_own(tmp_path: Path) -> No
         status, problem = await asked(served, "PUT", "a", FOUR)
         assert status == 422
         assert "nothing is stored here" in problem["detail"]
+    assert not (tmp_path / "data").exists()
+
+
+async def put(served: Served, sections: object) -> tuple[int, Any]:
+    async with served.http.put(f"{served.url}/api/settings", json=sections) as told:
+        return told.status, await told.json(content_type=None)
+
+
+async def test_settings_are_kept_section_by_section(tmp_path: Path) -> None:
+    async with serve(world(tmp_path)) as served:
+        assert await served.get("/api/settings") == (200, {"kept": True, "settings": {}})
+        assert not (tmp_path / "data").exists()  # a look makes no store
+        assert (await put(served, {"theme": "light", "depth": {"range": 10}}))[0] == 200
+        assert (await put(served, {"depth": {"range": 50}}))[0] == 200
+    kept = {"kept": True, "settings": {"theme": "light", "depth": {"range": 50}}}
+    async with serve(world(tmp_path)) as served:
+        assert await served.get("/api/settings") == (200, kept)
+        for wrong in ([1], {}, {"": 1}, {"x" * 41: 1}, {f"section {k}": k for k in range(99)}):
+            assert (await put(served, wrong))[0] == 422
+        assert (await put(served, {"big": "x" * 70_000}))[0] == 413
+        assert await served.get("/api/settings") == (200, kept)
+
+
+async def test_without_a_store_no_settings_are_kept(tmp_path: Path) -> None:
+    async with serve(world(tmp_path, enabled=False)) as served:
+        assert await served.get("/api/settings") == (200, {"kept": False, "settings": {}})
+        assert (await put(served, {"theme": "light"}))[0] == 422
     assert not (tmp_path / "data").exists()

@@ -111,9 +111,9 @@ def test_layouts_and_settings_are_kept(store: Store) -> None:
     assert catalog.layouts() == {"desk": '{"a": 2}', "'; DROP TABLE layouts; --": "{}"}
     assert catalog.delete_layout("desk")
     assert not catalog.delete_layout("desk")
-    catalog.put_setting("theme", "dark")
-    catalog.put_setting("theme", "light")
-    assert (catalog.setting("theme"), catalog.setting("none")) == ("light", None)
+    catalog.put_settings({"theme": "dark", "depth": "{}"})
+    catalog.put_settings({"theme": "light"})
+    assert catalog.settings() == {"theme": "light", "depth": "{}"}
 
 
 def test_instruments_have_versions(store: Store) -> None:

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, 
 import over_http
 from chromium import ADVICE, find_chromium
 from program import started
+from screen import alone
 from waiting import WITHIN_S, wait_until
 from written_tape import write_tape
 
@@ -39,7 +40,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     What a test provokes itself it names: `@pytest.mark.page_says("status of 503")`.
     """
     provoked = [LATE, *(words for marker in request.node.iter_markers("page_says") for words in marker.args)]
-    context = browser.new_context(viewport=VIEWPORT)  # type: ignore[arg-type]  # a TypedDict of two ints
+    context = alone(browser.new_context(viewport=VIEWPORT))  # type: ignore[arg-type]  # a TypedDict of two ints
     context.set_default_timeout(WITHIN_S * 1_000)
     page = context.new_page()
     complaints: list[str] = []

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 import over_http
 from program import SMALL_DEMO, started
-from screen import opened
+from screen import alone, opened
 from tapes import tape, trade, universe
 from tapewatch.store.writer import Store
 from waiting import wait_until
@@ -50,7 +50,7 @@ def demo(home: Path) -> Iterator[str]:
 @pytest.fixture
 def refused(browser: Browser) -> Iterator[Page]:
     """A page on which requests are refused, which the browser notes in its console."""
-    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    context = alone(browser.new_context(viewport={"width": 1366, "height": 768}))
     yield context.new_page()
     context.close()
 

@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, Page, expect
 
 import over_http
 from program import SMALL_DEMO, started
-from screen import opened, shown
+from screen import alone, opened, shown
 from tapes import tape, trade, universe
 from tapewatch.store.writer import Store
 from waiting import wait_until
@@ -89,7 +89,7 @@ def library(desk: str, files: dict[str, Path], browser: Browser) -> str:
 @pytest.fixture
 def lenient(browser: Browser) -> Iterator[Page]:
     """A page on which requests are refused, which the browser notes in its console."""
-    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    context = alone(browser.new_context(viewport={"width": 1366, "height": 768}))
     yield context.new_page()
     context.close()
 

@@ -124,6 +124,25 @@ def test_a_layout_kept_on_one_screen_is_had_on_another(taped: str, page: Page, b
     other.context.close()
 
 
+def test_settings_follow_to_the_next_screen(taped: str, browser: Browser) -> None:
+    """And the symbol that a screen looks at does not."""
+    one, other = browser.new_context(), browser.new_context()
+    page = one.new_page()
+    opened(page, f"{taped}?panels=depth&symbol=ETHUSDT")
+    with page.expect_response("**/api/settings"):
+        page.get_by_role("button", name="50", exact=True).click()
+    elsewhere = other.new_page()
+    opened(elsewhere, taped + "?panels=depth")
+    expect(elsewhere.get_by_role("button", name="50", exact=True)).to_have_attribute("aria-pressed", "true")
+    assert shown(elsewhere, "depth")["symbol"] == "BTCUSDT"
+    with elsewhere.expect_response("**/api/settings"):
+        elsewhere.get_by_role("button", name="10", exact=True).click()
+    page.reload()
+    expect(page.get_by_role("button", name="10", exact=True)).to_have_attribute("aria-pressed", "true")
+    one.close()
+    other.close()
+
+
 @pytest.mark.parametrize("width", [1920, 700])
 def test_what_a_narrow_head_has_no_room_for_is_in_the_panels_menu(taped: str, page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 768})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 
 from waiting import WITHIN_S, wait_until
 
@@ -33,3 +33,9 @@ def candles_shown(page: Page) -> list[dict[str, Any]]:
     """The footprint's candles, without what only the engine's own tests need."""
     names = ("open_ts", "bid", "ask", "delta", "cvd", "n", "levels")
     return [{name: candle[name] for name in names} for candle in shown(page, "footprint")["candles"] if candle["n"]]
+
+
+def alone(context: BrowserContext) -> BrowserContext:
+    """A profile that other screens' settings do not follow: tests share a server, and each begins with the defaults."""
+    context.route("**/api/settings", lambda route: route.fulfill(json={"kept": False, "settings": {}}))
+    return context

@@ -9,6 +9,7 @@ import './app.css';
 import { flushSync, mount } from 'svelte';
 import { streamUrl, takeToken } from './core/access';
 import { Feed } from './core/feed';
+import { followSettings } from './core/follow';
 import { installKeys } from './core/keys';
 import { link, linkedFromUrl, linkedToUrl } from './core/link';
 import type { Workspace } from './core/panel';
@@ -39,7 +40,7 @@ async function start(): Promise<void> {
     settings.update({ linked });
     history.replaceState(null, '', linkedToUrl(location.href, linked));
   });
-  await loadFonts();
+  await Promise.all([loadFonts(), followSettings()]);
 
   const workspace: Workspace = { feed: new Feed(streamUrl()), market: new Market() };
   const app = mount(App, { target: document.getElementById('app')!, props: { workspace } });

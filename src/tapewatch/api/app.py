@@ -29,7 +29,7 @@ from .derivs import derivs_routes
 from .docs import docs_page
 from .health import StatusReader, health
 from .lab import lab_routes
-from .layouts import layouts_routes
+from .layouts import layouts_routes, settings_routes
 from .market import market_routes
 from .numbers import answer, now_ms
 from .operations import operations_routes
@@ -110,6 +110,7 @@ def create_app(
     )
     app.include_router(transfer_routes(node.config.store, node.venues), dependencies=[Depends(_known_parameters)])
     app.include_router(layouts_routes(node.config.store), dependencies=[Depends(_known_parameters)])
+    app.include_router(settings_routes(node.config.store), dependencies=[Depends(_known_parameters)])
     sockets.install(app, hub, node.venues, catalogue, node.config.limits)
     app.mount("/", Page(static))
     return app

@@ -196,15 +196,16 @@ class Catalog:
         with self.write() as connection:
             return connection.execute(sa.delete(tables.layouts).where(tables.layouts.c.name == name)).rowcount > 0
 
-    def setting(self, key: str) -> str | None:
+    def settings(self) -> dict[str, str]:
+        """What the page remembers by section, as the JSON text that was saved."""
         with self.read() as connection:
-            value: str | None = connection.scalar(
-                sa.select(tables.settings.c.value).where(tables.settings.c.key == key)
-            )
-            return value
+            return dict(map(tuple, connection.execute(sa.select(tables.settings.c.key, tables.settings.c.value))))
 
-    def put_setting(self, key: str, value: str) -> None:
-        self._replace(tables.settings, {"key": key}, {"value": value})
+    def put_settings(self, sections: Mapping[str, str]) -> None:
+        """Keep sections whole, each in the place of the one that had its name."""
+        with self.write() as connection:
+            connection.execute(sa.delete(tables.settings).where(tables.settings.c.key.in_(sections)))
+            connection.execute(sa.insert(tables.settings), [{"key": k, "value": v} for k, v in sections.items()])
 
     def _replace(self, table: sa.Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         with self.write() as connection:

@@ -23,10 +23,10 @@ export function streamUrl(): string {
 }
 
 /** GET a JSON document; fails with the server's own sentence. */
-export function getJson<T>(path: string, params: Record<string, string>): Promise<T> {
+export function getJson<T>(path: string, params: Record<string, string>, signal?: AbortSignal): Promise<T> {
   const url = new URL(path, location.href);
   for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
-  return ask<T>(url, {});
+  return ask<T>(url, signal ? { signal } : {});
 }
 
 /** POST a JSON document; fails with the server's own sentence. */

@@ -1,4 +1,4 @@
-/** What the page remembers: one versioned JSON document in localStorage. A corrupted one is set aside, not fatal. */
+/** What the page remembers: one versioned JSON document in localStorage. A corrupted one is set aside, not fatal. See `follow`. */
 
 import { Store } from './store';
 import type { Linked, Timeframe } from './link';
