@@ -373,6 +373,10 @@ async def test_downloads_and_uploads_over_http(full: Store, tmp_path: Path) -> N
         good = "".join(f"{1_780_272_000 + 60 * k},1,2,1,2,3\n" for k in range(5_000))  # more than other bodies may have
         async with served.http.post(upload, data=good) as answer:
             assert json.loads(await answer.text()) == {"exchange": "binance", "symbol": "MINE", "rows": 5_000}
+        for rows, put_in_order in ((good, False), ("1780272060,1,2,1,2,3\n1780272000,1,2,1,2,3\n", True)):
+            async with served.http.post(f"{upload}&check=true", data=rows) as answer:
+                read = json.loads(await answer.text())
+                assert (read["sorted"], read["from"]) == (put_in_order, 1_780_272_000_000)
         cases = {
             ("POST", upload, "1,2\n"): "nothing was stored: line 1: columns",
             ("POST", upload.replace("1m", "7y"), "1780272000,1,2,1,2,3\n"): "is no length of candles",

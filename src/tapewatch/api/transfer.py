@@ -205,7 +205,8 @@ def transfer_routes(config: StoreConfig, venues: Mapping[str, VenueView]) -> API
                 {"open_ts": open_ms} | dict(zip(NUMBERS, map(exact, numbers), strict=True))
                 for open_ms, *numbers in islice(texts_of(candles), ROWS_SHOWN)
             ]
-            return answer({**head, "rows": 0, "read": len(candles), **span, "first": first})
+            sort = {"sorted": candles.sorted_here}
+            return answer({**head, "rows": 0, "read": len(candles), **span, **sort, "first": first})
 
         def work(body: bytes) -> Response:
             with closing(Store(config.data_path, config.url).open()) as store:

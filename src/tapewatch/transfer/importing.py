@@ -161,7 +161,10 @@ class Importer:
         unknown = (None,) * (len(stored_bars.BAR_COLUMNS) - 9)
         rows = ((venue, symbol, tf_ms, *numbers, *unknown) for numbers in texts_of(candles))
         counted = _counted(rows, len(candles), self._progress)
-        return Imported(what, "ohlc", [symbol], stored_bars.put_bars(self._store.catalog, counted))
+        done = Imported(what, "ohlc", [symbol], stored_bars.put_bars(self._store.catalog, counted))
+        if candles.sorted_here:
+            done.remarks.append("rows were not in order of time")
+        return done
 
     # -- our own exports ----------------------------------------------------------------------------------------
 

@@ -69,6 +69,8 @@ class Candles:
     open_ms: NDArray[np.int64]
     numbers: list[Text]
     """Open, high, low, close, volume."""
+    sorted_here: bool = False
+    """Whether the rows came in another order."""
 
     def __len__(self) -> int:
         return len(self.open_ms)
@@ -110,7 +112,8 @@ def read_ohlc(data: bytes, what: str, progress: Progress | None = None) -> Candl
         raise UsageError(f"{what} holds no rows")
     order = np.argsort(open_ms, kind="stable")
     tell(4, 4)
-    return Candles(open_ms[order], [column.take(pa.array(order)) for column in numbers])
+    in_time = [column.take(pa.array(order)) for column in numbers]
+    return Candles(open_ms[order], in_time, sorted_here=bool((np.diff(order) < 0).any()))
 
 
 def timeframe_of(candles: Candles, what: str) -> int:

@@ -126,6 +126,8 @@ export interface Understood {
   tf_ms: number | null;
   from: number | null;
   to: number | null;
+  /** Whether rows were not in order of time, and were put into it. */
+  sorted: boolean | null;
   first: { open_ts: number; open: number; high: number; low: number; close: number; volume: number }[] | null;
 }
 
