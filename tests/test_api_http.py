@@ -16,7 +16,7 @@ from yarl import URL
 from market_world import STATUS, T0, Feed, Served, World, lively, serve
 from tapewatch.api import derivs_schemas, lab_schemas, schemas
 from tapewatch.api.coverage import Coverage
-from tapewatch.api.layouts import Layouts
+from tapewatch.api.layouts import Layouts, Settings
 from tapewatch.api.operations import Operations
 from tapewatch.config import Config, ServerConfig
 from tapewatch.feed.status import FeedStatus
@@ -75,6 +75,7 @@ async def test_answers_are_what_the_openapi_document_says(world: World) -> None:
         "/api/coverage": Coverage,
         "/api/stored": schemas.Stored,
         "/api/layouts": Layouts,
+        "/api/settings": Settings,
         "/api/export/progress?job=mine": schemas.ExportProgress,
         "/api/impact?size=1": lab_schemas.Impact,
         "/api/operations": Operations,
@@ -160,14 +161,15 @@ async def test_imbalance_and_its_history(world: World) -> None:
     assert (ten["rows"][0]["trade_imbalance"], ten["rows"][0]["trend"]) == (-1, None)
     assert minute["rows"][1]["trade_imbalance"] == 0
     assert (history["step_ms"], history["window_ms"]) == (60_000, 300_000)
-    assert history["points"] == [
-        {"ts": T0 + 60_000, "imbalance": 0.5, "buy": 3, "sell": 1},
-        {"ts": T0 + 120_000, "imbalance": 0.2, "buy": 3, "sell": 2},
+    assert history["points"] == [  # not complete: the minutes before are not held
+        {"ts": T0 + 60_000, "imbalance": 0.5, "buy": 3, "sell": 1, "complete": False},
+        {"ts": T0 + 120_000, "imbalance": 0.2, "buy": 3, "sell": 2, "complete": False},
     ]
     assert fine["step_ms"] == 1000
     points = {point["ts"] - T0: point for point in fine["points"]}
     assert points[1_000]["imbalance"] == points[10_000]["imbalance"] == 1
-    assert points[11_000] == {"ts": T0 + 11_000, "imbalance": 0, "buy": 0, "sell": 0}
+    assert points[11_000] == {"ts": T0 + 11_000, "imbalance": 0, "buy": 0, "sell": 0, "complete": True}
+    assert (points[9_000]["complete"], points[10_000]["complete"]) == (False, True)
     assert points[62_000]["sell"] == 1
 
 
@@ -178,6 +180,20 @@ async def test_imbalance_history_runs_on_while_nothing_trades(world: World) -> N
         _, history = await served.get("/api/imbalance/history?window=10s")
     assert [point["ts"] - T0 for point in history["points"]] == [1000, 2000, 3000, 4000, 5000, 6000]
     assert [point["buy"] for point in history["points"]] == [3] * 6
+
+
+async def test_imbalance_history_does_not_call_lost_trades_balance(world: World) -> None:
+    """Trades are lost between 0 s and 40 s: nothing is known between, and too little of windows that reach into it."""
+    world.trade(0, "42500.5", "3")
+    world.lose_trades(3)
+    world.trade(40_000, "42500.5", "1", "sell")
+    world.trade(60_000, "42500.5", "1", "sell")
+    async with serve(world) as served:
+        _, history = await served.get("/api/imbalance/history?window=10s")
+    points = {point["ts"] - T0: point for point in history["points"]}
+    assert points[30_000] == {"ts": T0 + 30_000, "imbalance": None, "buy": 0, "sell": 0, "complete": False}
+    assert (points[45_000]["imbalance"], points[45_000]["complete"]) == (-1, False)
+    assert (points[55_000]["imbalance"], points[55_000]["complete"]) == (0, True)
 
 
 async def test_screener_tells_newest_first_and_obeys_limit_since_and_symbol(world: World) -> None:

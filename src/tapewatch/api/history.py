@@ -13,8 +13,8 @@ from ..hub.requests import MAX_LOOKBACK
 from ..hub.topics import WINDOW_NAMES, balance
 from ..model.instrument import Instrument
 from ..model.views import WINDOWS_S
-from .numbers import exact, grid_printer
-from .past import deltas
+from .numbers import exact, grid_printer, ratio
+from .past import Deltas, deltas
 from .view import HistoryView
 
 WindowName = Literal["10s", "1m", "5m", "15m"]
@@ -26,11 +26,15 @@ COARSE_MS, COARSE_CANDLES = 60_000, 1_440
 
 
 def history(engine: Engine, instrument: Instrument, window: WindowName) -> dict[str, Any]:
-    """Points ``{ts, imbalance, buy, sell}``, oldest first; each is the window that ends at `ts`."""
+    """Points ``{ts, imbalance, buy, sell, complete}``, oldest first; each is the window that ends at `ts`.
+
+    Not complete is a window of which trades are missing, or that began before the oldest trade held; where nothing of
+    it is held, its imbalance is not known.
+    """
     window_ms, base_ms, count = _lengths(window)
-    candles = engine.footprint(instrument.index, base_ms, ONE_BIN, count).candles
-    rows = candles["open_ms"], candles["ask"], candles["bid"]
-    return _content(instrument, window, window_ms, base_ms, count, *rows, engine.clock_ms)
+    candles = engine.footprint(instrument.index, base_ms, ONE_BIN, count + window_ms // base_ms - 1).candles
+    rows = Deltas(candles["open_ms"], candles["ask"], candles["bid"], candles["gap"] > 0)
+    return _content(instrument, window, window_ms, base_ms, count, rows, engine.clock_ms)
 
 
 async def history_before(
@@ -41,8 +45,8 @@ async def history_before(
     until_ms = min(before_ms // base_ms * base_ms, engine.clock_ms)
     span = window_ms // base_ms
     wanted = min(count + span, MAX_LOOKBACK)
-    instrument, opens, bought, sold = await deltas(engine, stored, instrument, base_ms, wanted, until_ms)
-    return _content(instrument, window, window_ms, base_ms, wanted - span, opens, bought, sold, until_ms - 1)
+    instrument, rows = await deltas(engine, stored, instrument, base_ms, wanted, until_ms)
+    return _content(instrument, window, window_ms, base_ms, wanted - span, rows, until_ms - 1)
 
 
 def _lengths(window: WindowName) -> tuple[int, int, int]:
@@ -52,34 +56,28 @@ def _lengths(window: WindowName) -> tuple[int, int, int]:
 
 
 def _content(
-    instrument: Instrument, window: WindowName, window_ms: int, base_ms: int, count: int, opens: NDArray[np.int64],
-    bought: NDArray[np.int64], sold: NDArray[np.int64], clock_ms: int,
-) -> dict[str, Any]:  # fmt: skip
+    instrument: Instrument, window: WindowName, window_ms: int, base_ms: int, count: int, rows: Deltas, clock_ms: int
+) -> dict[str, Any]:
     points: list[dict[str, Any]] = []
+    opens, bought, sold, missing = rows
     if len(opens):
-        ends, buy, sell = _windows(opens, bought, sold, clock_ms, base_ms, window_ms // base_ms, count)
+        span = window_ms // base_ms
+        quiet = min(max(0, (clock_ms - int(opens[-1])) // base_ms), count)  # no trade since: still a fact
+        ends = int(opens[0]) + np.arange(1, len(opens) + quiet + 1) * base_ms
+        buy, sell, holes = (_sums(column, quiet, span) for column in (bought, sold, missing))
+        complete = (holes == 0) & (np.arange(len(ends)) >= span - 1)
+        share = np.where(complete | (buy + sell > 0), balance(buy, sell), np.nan)
         lots = grid_printer(instrument.lot)
         points = [
-            {"ts": ts, "imbalance": round(share, 6), "buy": exact(lots(b)), "sell": exact(lots(s))}
-            for ts, share, b, s in zip(
-                ends.tolist(), balance(buy, sell).tolist(), buy.tolist(), sell.tolist(), strict=True
+            {"ts": ts, "imbalance": ratio(figure), "buy": exact(lots(b)), "sell": exact(lots(s)), "complete": whole}
+            for ts, figure, b, s, whole in zip(
+                *(column[-count:].tolist() for column in (ends, share, buy, sell, complete)), strict=True
             )
         ]
     return {"window": window, "window_ms": window_ms, "step_ms": base_ms, "points": points}
 
 
-def _windows(
-    opens: NDArray[np.int64], bought: NDArray[np.int64], sold: NDArray[np.int64], clock_ms: int, base_ms: int,
-    span: int, count: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
-    """End, bought and sold lots of every window of `span` candles, up to the candle in which the clock is."""
-    quiet = max(0, (clock_ms - int(opens[-1])) // base_ms)  # no trade since: still a fact
-    n = len(opens) + min(quiet, count)
-    sums = []
-    for lots in (bought, sold):
-        total = np.zeros(n + 1, np.int64)
-        total[1 : len(opens) + 1] = np.cumsum(lots)
-        total[len(opens) + 1 :] = total[len(opens)]
-        sums.append(total[1:] - total[np.maximum(np.arange(1, n + 1) - span, 0)])
-    ends = int(opens[0]) + np.arange(1, n + 1) * base_ms
-    return ends[-count:], sums[0][-count:], sums[1][-count:]
+def _sums(column: NDArray[Any], quiet: int, span: int) -> NDArray[np.int64]:
+    """Sums over every window of `span` candles, `quiet` empty ones behind the last included."""
+    total = np.cumsum(np.concatenate([[0], column, np.zeros(quiet, np.int64)]), dtype=np.int64)
+    return total[1:] - total[np.maximum(np.arange(1, len(total)) - span, 0)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,10 +118,19 @@ async def between(
     return [replace(part, candles=part.candles[part.candles["open_ms"] >= start_ms]) for part in parts]
 
 
+class Deltas(NamedTuple):
+    """Candles in a row: when they open, lots bought and sold, and whether trades of them are missing."""
+
+    open_ms: NDArray[np.int64]
+    bought: NDArray[np.int64]
+    sold: NDArray[np.int64]
+    missing: NDArray[np.bool_]
+
+
 async def deltas(
     engine: Engine, history: HistoryView | None, instrument: Instrument, tf_ms: int, count: int, before_ms: int
-) -> tuple[Instrument, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Open times, bought and sold lots of `count` candles in a row that end before a time, on the instrument's grid."""
+) -> tuple[Instrument, Deltas]:
+    """The `count` candles that end before a time, in lots of the instrument that is returned."""
     one_bin = instrument.tick.to_text(1 << 40)
     parts = await footprints(engine, history, instrument, tf_ms, one_bin, count, before_ms)
     lot = instrument.lot
@@ -129,15 +139,17 @@ async def deltas(
     opens = [part.candles["open_ms"] for part in parts if len(part.candles)]
     if not opens:
         none = np.zeros(0, np.int64)
-        return instrument, none, none, none
+        return instrument, Deltas(none, none, none, none > 0)
     first = int(opens[0][0])
     times = np.arange(first, int(opens[-1][-1]) + tf_ms, tf_ms)
     bought, sold = np.zeros(len(times), np.int64), np.zeros(len(times), np.int64)
+    missing = np.zeros(len(times), np.bool_)
     for part in parts:
         at = (part.candles["open_ms"] - first) // tf_ms
         factor = int(part.instrument.lot.value / lot.value)
         bought[at], sold[at] = part.candles["ask"] * factor, part.candles["bid"] * factor
-    return replace(instrument, lot=lot), times, bought, sold
+        missing[at] = part.candles["gap"] > 0
+    return replace(instrument, lot=lot), Deltas(times, bought, sold, missing)
 
 
 async def liquidations(

@@ -121,9 +121,10 @@ class Imbalance(Answer):
 
 class ImbalancePoint(Answer):
     ts: Annotated[int, Field(description="End of the window, ms.")]
-    imbalance: Ratio
+    imbalance: Annotated[Ratio | None, Field(description="Null where nothing of the window is held.")]
     buy: Quantity
     sell: Quantity
+    complete: Annotated[bool, Field(description="False: trades of the window are missing, or older than all held.")]
 
 
 class ImbalanceHistory(Answer):
@@ -283,6 +284,7 @@ class Uploaded(Answer):
     tf_ms: int | None = None
     from_: Annotated[TimeMs | None, Field(alias="from")] = None
     to: TimeMs | None = None
+    sorted: Annotated[bool | None, Field(description="Whether rows had to be put in order of time.")] = None
     first: Annotated[list[UploadedCandle] | None, Field(description="The first few, in order of time.")] = None
 
 

@@ -45,7 +45,7 @@ IMBALANCE: Schema = {
     "symbol": TEXT, "trade_imbalance": FLOAT, "book_imbalance": FLOAT, "bid_volume": EXACT, "ask_volume": EXACT,
     "net_flow_per_minute": FLOAT, "trend": FLOAT, "last": EXACT, "last_ts": TIME,
 }  # fmt: skip
-IMBALANCE_HISTORY: Schema = {"ts": TIME, "imbalance": FLOAT, "buy": EXACT, "sell": EXACT}
+IMBALANCE_HISTORY: Schema = {"ts": TIME, "imbalance": FLOAT, "buy": EXACT, "sell": EXACT, "complete": FLAG}
 LIQUIDATIONS: Schema = {
     "ts": TIME, "event_ts": TIME, "symbol": TEXT, "side": TEXT, "price": EXACT, "quantity": EXACT, "notional": EXACT,
 }  # fmt: skip

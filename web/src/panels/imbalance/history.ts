@@ -2,14 +2,17 @@
 
 import { timeStep } from '../../core/axis';
 import { clockMinutes, clockSeconds, ratio } from '../../core/format';
+import { hatch } from '../../core/hatch';
 import { charWidth, font, mix, type Theme } from '../../core/theme';
 
 export interface Point {
   ts: number;
-  imbalance: number;
+  /** Null where nothing of the window is held. */
+  imbalance: number | null;
   buy: number;
   sell: number;
-  net: number;
+  /** Whether no trade of the window is missing. */
+  complete: boolean;
 }
 
 export interface History {
@@ -19,6 +22,8 @@ export interface History {
   /** The server's sentence when it had none to give. */
   failed: string | undefined;
 }
+
+type Shown = Pick<Point, 'ts' | 'imbalance' | 'complete'>;
 
 interface Box {
   x: number;
@@ -45,14 +50,17 @@ export function paintHistory(
   const plot = { x: box.x + 6, y: box.y + TITLE_PX + 2, width: box.width - LABELS_PX - 6, height: box.height - TITLE_PX - AXIS_PX - 4 };
   paintFrame(context, plot, theme);
   paintTitle(context, box, history, live, theme);
-  const points = live ? [...history.points.filter((point) => point.ts < live.ts), live] : history.points;
+  const points: Shown[] = live ? [...history.points.filter((point) => point.ts < live.ts), { ...live, complete: true }] : history.points;
   if (points.length < 2) return;
   const from = points[0]!.ts;
   const to = points.at(-1)!.ts;
   const x = (ts: number): number => plot.x + ((ts - from) / (to - from)) * plot.width;
   const y = (value: number): number => plot.y + ((1 - value) / 2) * plot.height;
-  paintArea(context, points, x, y, 1, theme);
-  paintArea(context, points, x, y, -1, theme);
+  paintMissing(context, points, plot, x, theme);
+  for (const held of runs(points)) {
+    paintArea(context, held, x, y, 1, theme);
+    paintArea(context, held, x, y, -1, theme);
+  }
   paintTimes(context, plot, from, to, x, theme);
 }
 
@@ -76,6 +84,25 @@ function paintFrame(context: CanvasRenderingContext2D, plot: Box, theme: Theme):
     context.fillStyle = theme.muted;
     context.fillText(value > 0 ? '+1' : value < 0 ? '−1' : ' 0', plot.x + plot.width + 8, y + 4);
   }
+}
+
+/** Hatched: windows of which trades are missing. */
+function paintMissing(context: CanvasRenderingContext2D, points: readonly Shown[], plot: Box, x: (ts: number) => number, theme: Theme): void {
+  context.fillStyle = hatch(context, theme);
+  points.forEach((point, k) => {
+    const left = x(points[Math.max(0, k - 1)]!.ts);
+    if (!point.complete) context.fillRect(left, plot.y, x(point.ts) - left, plot.height);
+  });
+}
+
+/** Points in a row whose figure is known. */
+function runs(points: readonly Shown[]): { ts: number; imbalance: number }[][] {
+  const found: { ts: number; imbalance: number }[][] = [[]];
+  for (const { ts, imbalance } of points) {
+    if (imbalance !== null) found.at(-1)!.push({ ts, imbalance });
+    else if (found.at(-1)!.length) found.push([]);
+  }
+  return found.filter((run) => run.length > 0);
 }
 
 /** What lies on one side of zero, filled, with its outline. */
