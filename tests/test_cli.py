@@ -150,6 +150,34 @@ def has_ended(process: Path) -> bool:
     ("arguments", "sentence"),
     [
         (("--faults", "dorp"), "tapewatch: unknown fault 'dorp'; known are drop, "),
+        (("--venues", "kraken"), "tapewatch: no simulated venue is called 'kraken'; there are binance, "),
+    ],
+)
+def test_a_demo_of_what_does_not_exist_is_bad_usage(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    told = run(tmp_path, "demo", *arguments)
+    assert told.returncode == 2
+    assert told.stderr.startswith(sentence)
+    assert told.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        ("trades.txt", "tapewatch: trades.txt does not say its format; use a name that ends in .csv, .json, "),
+        ("trades.csv", "tapewatch: nothing is stored at "),
+    ],
+)
+def test_an_export_of_nothing_or_in_no_format_is_refused(tmp_path: Path, file: str, sentence: str) -> None:
+    told = run(tmp_path, "export", "trades", file)
+    assert told.returncode == 2
+    assert told.stderr.startswith(sentence)
+    assert list(tmp_path.glob("trades*")) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--faults", "dorp"), "tapewatch: unknown fault 'dorp'; known are drop, "),
         (("--replay", "nothing.gz"), "tapewatch: no such file: nothing.gz"),
     ],
 )

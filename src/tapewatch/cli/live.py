@@ -28,6 +28,7 @@ from .options import (
     given,
     must_exist,
     storage_flags,
+    words_of,
 )
 
 
@@ -63,7 +64,10 @@ def demo(
 ) -> None:
     """Run everything against simulated venues on this machine; no internet needed."""
     from ..node import demo as demonstration
+    from ..sim import VenueOptions
+    from ..sim.faults import Faults
 
+    demonstration.options_of(words_of(venues), VenueOptions(faults=Faults.parse(faults)))  # refuse wrong names here
     arguments = ["--venues", venues, "--symbols", str(symbols), "--seed", str(seed), "--patterns", "20"]
     if faults:
         arguments += ["--faults", faults]
@@ -95,7 +99,7 @@ def tui(
         raise UsageError("--json prints one picture's data and needs --once")
     flags: dict[str, Any] = {"tui.url": url and url.rstrip("/"), "tui.colours": colours}
     if symbols is not None:
-        flags["tui.symbols"] = [name.strip().upper() for name in symbols.split(",") if name.strip()]
+        flags["tui.symbols"] = words_of(symbols.upper())
     settings = config.load(config_file, flags=given(flags)).tui
     if once:
         print_once(settings.url, token, settings.symbols, as_data=as_json)
@@ -174,8 +178,8 @@ def venue(
         speed=speed.multiple,
         patterns_s=patterns,
     )
-    names = [name.strip() for name in venues.split(",") if name.strip()]
-    run_to_end(demonstration.serve_venues(demonstration.options_of(names, options), announce=told, child=announce))
+    simulated = demonstration.options_of(words_of(venues), options)
+    run_to_end(demonstration.serve_venues(simulated, announce=told, child=announce))
 
 
 def announce_address(url: str, token: str, new: bool) -> None:

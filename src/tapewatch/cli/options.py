@@ -62,3 +62,8 @@ def must_exist(paths: list[Path]) -> None:
 
 def given(flags: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in flags.items() if value is not None}
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a comma-separated list."""
+    return [word.strip() for word in text.split(",") if word.strip()]

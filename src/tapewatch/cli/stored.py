@@ -25,11 +25,13 @@ from .options import (
     listed_instruments,
     must_exist,
     storage_flags,
+    words_of,
 )
 
 if TYPE_CHECKING:
     from ..model.instrument import Instrument
     from ..replay import Input, Player, Position
+    from ..store.reader import Reader
 
 ARCHIVE_SUFFIXES = (".csv", ".zip")
 
@@ -112,16 +114,22 @@ def _recorded(paths: list[Path], listed: list[Instrument]) -> Input:
 def _stored(settings: config.Config, exchange: str, start: str, end: str, symbols: str) -> Input:
     """A range of the data folder; a sentence where there is none."""
     from ..replay.stored import StoredRange, parse_utc
-    from ..store.reader import Reader
 
     start_ms, end_ms = parse_utc(start), parse_utc(end)
     if start_ms >= end_ms:
         raise UsageError(f"--from {start} must be before --to {end}")
+    wanted = words_of(symbols) or None
+    return StoredRange.open(_reader(settings), exchange, start_ms, end_ms, wanted)
+
+
+def _reader(settings: config.Config) -> Reader:
+    """What is stored; a sentence where nothing has ever been."""
+    from ..store.reader import Reader
+
     folder = settings.store.data_path
     if not settings.store.url and not folder.is_dir():
         raise UsageError(f"nothing is stored at {folder}; --data names another folder")
-    wanted = [symbol.strip() for symbol in symbols.split(",") if symbol.strip()] or None
-    return StoredRange.open(Reader(folder, settings.store.url), exchange, start_ms, end_ms, wanted)
+    return Reader(folder, settings.store.url)
 
 
 def _play_out(player: Player, report: Path | None) -> None:
@@ -236,10 +244,10 @@ def export(
     debug: DebugOption = False,
 ) -> None:
     """Write what is stored to CSV, JSON, Excel or Parquet, with a sheet or sidecar that says what it is."""
-    from ..store.reader import Reader
     from ..transfer import exporting
-    from ..transfer.files import save
+    from ..transfer.files import Format, save
 
+    Format.of(file)  # before anything is read
     if not file.resolve().parent.is_dir():
         raise UsageError(f"the folder of {file} does not exist")
     settings = config.load(config_file, flags=given(storage_flags(data, no_store=False)))
@@ -252,7 +260,7 @@ def export(
         tf=tf,
         step=step or None,
     )
-    with closing(Reader(settings.store.data_path, settings.store.url)) as reader, progress_bar() as progress:
+    with closing(_reader(settings)) as reader, progress_bar() as progress:
         task = progress.add_task(f"export {what}", total=None)
         table = exporting.export(reader, wish, lambda done, total: progress.update(task, completed=done, total=total))
         rows = save(table, file)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..model.errors import UsageError
+from ..model.errors import NotFoundError, UsageError
 from ..model.instrument import Grid, Instrument, Universe
 from ..model.tape import Flag
 from ..model.views import TIMEFRAMES_MS, Footprint
@@ -93,12 +93,12 @@ def export(reader: Reader, wish: Wish, progress: Progress | None = None) -> Tabl
         features = of_store(reader, wish.venue, wish.symbols[0], wish.start_ms, wish.end_ms, progress)
         return dataset(features) if wish.what is What.DATASET else features
     universe = reader.universe(wish.venue)
+    if not len(universe) and wish.what not in (What.OHLC, What.ALERTS):
+        raise NotFoundError(f"nothing is stored of {wish.venue} yet; what was just heard follows within minutes")
     if wish.what in (What.OHLC, What.ALERTS):  # may be of instruments, and times, that nothing else is known of
         known = [universe.get(symbol) for symbol in wish.symbols if symbol in universe]
     else:
         known = [universe.get(symbol) for symbol in wish.symbols] or list(universe)
-        if not known:
-            raise UsageError(f"nothing is stored of {wish.venue}")
         wish = _within(reader, wish, known)
     job = _Job(reader, wish, universe, known, progress)
     schema, batches = job.table()
