@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from statsmodels.tsa.stattools import adfuller, coint
 
 from price_series import BEGIN_MS, MINUTE_MS, bars, tied, walk
+from tapewatch.desk.bars import floats
 from tapewatch.model.errors import UsageError
+from tapewatch.model.instrument import Grid
 from tapewatch.research import hawkes, hedge, unitroot
 from tapewatch.research.choices import METHODS, Method
 from tapewatch.research.correlation import correlation, hayashi_yoshida, ticks
@@ -510,3 +512,9 @@ def test_half_life_agrees_with_an_independent_regression() -> None:
     found = half_life(values)
     again = sm.OLS(np.diff(values), sm.add_constant(values[:-1])).fit()
     assert (found.b, found.b_se) == (again.params[1], again.bse[1])
+
+
+@given(st.integers(1, 10**12), st.sampled_from(["0.1", "0.01", "0.00001", "0.5", "0.025", "1", "100"]))
+def test_prices_of_bars_are_the_floats_nearest_to_the_exact_ones(count: int, tick: str) -> None:
+    grid = Grid.parse(tick)
+    assert floats(np.array([count]), grid)[0] == float(grid.to_decimal(count))

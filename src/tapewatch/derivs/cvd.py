@@ -85,7 +85,7 @@ def read_series(venue: str, engine: Engine, one: Instrument, end: int, steps: in
     else:
         scale = one.notional_scale()
         buy, sell = rows["ask_quote"] * scale, rows["bid_quote"] * scale
-    price = np.where(rows["n"] > 0, rows["close"] * float(one.tick.value) / units, np.nan)
+    price = np.where(rows["n"] > 0, rows["close"] * one.tick.units / (10**one.tick.decimals * units), np.nan)
     return Series(venue, one, numbers, _held(price), buy - sell, buy + sell, int((rows["gap"] > 0).sum()))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..model.errors import NotFoundError
+from ..model.instrument import Grid
 from ..model.shortage import ShortageError
 from ..model.tape import Kind
 from ..model.views import Footprint
@@ -32,14 +33,19 @@ MOST_QUOTED_MS = DAY_MS
 """Stored mids are made from every best quote of the range: a day of a busy book is some millions."""
 
 
+def floats(counts: NDArray[np.int64], grid: Grid) -> Floats:
+    """Counts of an increment as the nearest floats: 844777 of 0.1 are 84477.7, where a product is 84477.70000000001."""
+    return np.asarray(counts * grid.units / 10**grid.decimals)
+
+
 def of_candles(shown: Footprint, name: str) -> Bars | None:
     """Bars on trades; candles in which nothing traded have no price and are left out. None where nothing traded."""
     candles = shown.candles[shown.candles["n"] > 0]
     if not len(candles):
         return None
-    tick, lot = float(shown.instrument.tick.value), float(shown.instrument.lot.value)
-    prices: dict[str, Any] = {column: candles[column] * tick for column in ("open", "high", "low", "close")}
-    volume = (candles["bid"] + candles["ask"]) * lot
+    tick, lot = shown.instrument.tick, shown.instrument.lot
+    prices: dict[str, Any] = {column: floats(candles[column], tick) for column in ("open", "high", "low", "close")}
+    volume = floats(candles["bid"] + candles["ask"], lot)
     times, trades = candles["open_ms"].astype(np.int64), candles["n"].astype(np.int64)
     return Bars(name, shown.tf_ms, times, **prices, volume=volume, trades=trades, gap=candles["gap"] > 0)
 
@@ -95,7 +101,7 @@ def quoted(reader: Reader, name: str, tf_ms: int, start_ms: int, end_ms: int) ->
     venue, symbol = name.split(":", 1)
     universe = reader.universe(venue)
     unit_ms = min(tf_ms, MINUTE_MS)
-    tick = float(universe.get(symbol).tick.value)
+    tick = universe.get(symbol).tick
     times, doubled = [], []
     for tape in reader.tapes(venue, start_ms, end_ms, [symbol], [Kind.QUOTE], universe):
         rows = tape.rows
@@ -108,7 +114,7 @@ def quoted(reader: Reader, name: str, tf_ms: int, start_ms: int, end_ms: int) ->
     last = np.append(np.flatnonzero(np.diff(at // unit_ms)), len(at) - 1)  # a unit may lie in two tapes
     open_ms = at[last] // unit_ms * unit_ms
     gap = (open_ms + unit_ms - at[last] > LATEST_MS) if unit_ms == MINUTE_MS else np.zeros(len(last), np.bool_)
-    bars = of_mids(name, unit_ms, open_ms, sums[last] * (tick / 2), gap)
+    bars = of_mids(name, unit_ms, open_ms, floats(sums[last], tick) / 2, gap)
     return bars if tf_ms == unit_ms else longer(bars, tf_ms)
 
 

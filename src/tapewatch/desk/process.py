@@ -22,7 +22,7 @@ from ..research.series import FEWEST, Bars, Ticks
 from ..store.query import Place, Progress, Refusal, receive, send
 from ..store.reader import Reader
 from .ask import Ask
-from .bars import UPLOAD, kept, uploaded, why_none, with_stored
+from .bars import UPLOAD, floats, kept, uploaded, why_none, with_stored
 from .dryrun import tried
 from .questions import answer, arrivals, get_ready, together
 
@@ -122,9 +122,7 @@ def _trades(reader: Reader | None, ask: Ask, name: str) -> _Trades:
     rows = np.concatenate([np.zeros(0, ROW), *found])
     if not len(rows):
         raise _none_stored(name, "for this time")
-    return _Trades(
-        rows["ts_ms"], rows["price"] * float(universe.get(symbol).tick.value), rows["flags"] & Flag.SELL != 0
-    )
+    return _Trades(rows["ts_ms"], floats(rows["price"], universe.get(symbol).tick), rows["flags"] & Flag.SELL != 0)
 
 
 def _none_stored(name: str, when: str) -> ShortageError:
