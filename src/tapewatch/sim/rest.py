@@ -199,11 +199,12 @@ class MarketRest:
         )
 
     def _funding_info(self, _: Query) -> str:
+        """Caps, floors and intervals that were adjusted, if only to the usual 8 h: all but the first market's."""
         rows = (
             f'{{"symbol":"{listing.symbol}","adjustedFundingRateCap":"0.02000000",'
             f'"adjustedFundingRateFloor":"-0.02000000","fundingIntervalHours":{listing.funding_hours},"disclaimer":false}}'
-            for listing in self.market.listings
-            if listing.status == "TRADING" and listing.funding_hours != 8
+            for i, listing in enumerate(self.market.listings)
+            if listing.status == "TRADING" and (i > 0 or listing.funding_hours != 8)
         )
         return f"[{','.join(rows)}]"
 
