@@ -4,7 +4,7 @@ import type { Linked } from './link';
 import { Store } from './store';
 
 /** A panel, as far as pointing goes. */
-interface Looker {
+export interface Looker {
   readonly look: Store<Linked>;
 }
 

@@ -1,27 +1,24 @@
-/** The footprint: subscription and bin, hand and keys, and what is painted when. The drawing is in its neighbours. */
+/** The footprint: subscription and bin, the hand, and what is painted when. The drawing is in its neighbours. */
 
-import { point, pointedElsewhere, unpoint } from '../../core/aim';
 import { Aside } from '../../core/aside';
 import { assets } from '../../core/assets';
-import { type CrosshairFrame, paintAim, paintCrosshair, paintTooltip } from '../../core/crosshair';
-import { onGrid, stepText, toNumber, toText } from '../../core/decimal';
-import { clockSeconds } from '../../core/format';
+import { stepText } from '../../core/decimal';
 import { Hand } from '../../core/hand';
-import { chooseStep, link, TIMEFRAME_MS } from '../../core/link';
+import { link, TIMEFRAME_MS } from '../../core/link';
 import { CanvasPanel, element, fit, type Shown } from '../../core/panel';
 import { settings } from '../../core/settings';
 import { Store } from '../../core/store';
 import { font, theme } from '../../core/theme';
 import { DetectionLog } from '../../data/detections';
-import { type Candle, FootprintData, type FootprintHead } from '../../data/footprint';
+import { type Candle, FootprintData } from '../../data/footprint';
 import { venueNow } from '../../data/status';
 import { axisWidth, type AxisFrame, paintLastPrice, paintPriceAxis, paintPriceGrid, paintTimeAxis, TIME_AXIS_PX } from './axes';
 import { type Auction, paintAuctions, unfinishedAuctions } from './auctions';
-import { autoBins, autoMultiple, binFor, binLabel, chooseAutoBin, isBinChosen, neighbour } from './bins';
-import { extentOf, type Look } from './candle';
-import { tooltipLines } from './crosshair';
+import { autoBins, autoMultiple, binFor, binLabel, chooseAutoBin, isBinChosen } from './bins';
+import type { Look } from './candle';
+import { footprintKey } from './keys';
 import { type Detail, detailFor } from './lod';
-import { paintMarks } from './marks';
+import { Overlay } from './overlay';
 import { NO_SCALE, scaleOf } from './scale';
 import { paintSession, sessionWidth } from './session';
 import { divide, paintSubPanes, type Placed, type SubPanes } from './subpanes';
@@ -32,7 +29,6 @@ import { type Extent, Viewport } from './viewport';
 /** Candles to ask for; the next step when more fit on screen or a hand pans to the oldest. */
 const LOOKBACKS = [60, 120, 240, 500, 1440];
 const LIVE_REPAINT_MS = 100;
-const STYLES = ['bid-ask', 'delta', 'volume'] as const;
 
 /** The bin of the footprint that follows the workspace, for the selector in the top bar. */
 export const binShown = new Store<{ ticks: number; label: string; auto: boolean } | undefined>(undefined);
@@ -134,31 +130,6 @@ export class FootprintPanel extends CanvasPanel {
   #followDetections(): void {
     const { exchange, symbol } = this.look.get();
     this.#detections.follow(settings.get().detections.onFootprint ? { exchange, symbol } : undefined);
-  }
-
-  #paintMarks(): void {
-    const head = this.#data.head!;
-    const log = this.#detections.data;
-    if (log.head?.symbol !== head.symbol) return;
-    const hidden = new Set(settings.get().detections.hidden.split(','));
-    const { first, last } = this.#view.visible();
-    const from = this.#newestMs + first * head.timeframeMs;
-    const events = log.between(from, this.#newestMs + (last + 1) * head.timeframeMs).filter((event) => !hidden.has(event.kind));
-    paintMarks(
-      {
-        context: this.#over, theme: theme.get(), plot: this.#plot, height: this.#view.height, candleWidth: this.#view.candleWidth,
-        x: (ms) => this.#view.x(Math.floor((ms - this.#newestMs) / head.timeframeMs)),
-        y: (tick) => this.#view.y(tick + 0.5),
-        edges: (ms) => {
-          const open = Math.floor(ms / head.timeframeMs) * head.timeframeMs;
-          const candle = this.#data.candles.find(({ openMs }) => openMs === open);
-          if (!candle) return undefined;
-          const { high, low } = extentOf(candle, head.stepTicks);
-          return { top: this.#view.y(high), bottom: this.#view.y(low) };
-        },
-      },
-      events,
-    );
   }
 
   #replace(fresh: FootprintData, sameView: boolean): void {
@@ -353,98 +324,31 @@ export class FootprintPanel extends CanvasPanel {
     const context = this.#over;
     context.clearRect(0, 0, this.width, this.height);
     const head = this.#data.head;
-    const newest = this.#data.candles.at(-1);
-    if (!head || !newest || this.#view.perTick === 0) return;
-    this.#paintCountdown(newest);
-    this.#paintMarks();
+    if (!head || this.#data.candles.length === 0 || this.#view.perTick === 0) return;
+    const overlay = new Overlay(
+      {
+        context, theme: theme.get(), plot: this.#plot, width: this.width, height: this.height,
+        chart: this.#view.height, panes: this.height - TIME_AXIS_PX,
+      },
+      head, this.#data, this.#view, this.#newestMs,
+    );
+    overlay.paintCountdown(venueNow(this.workspace.feed.serverNow(), this.look.get().exchange));
+    overlay.paintMarks(this.#detections.data);
     const { pointer } = this.#hand;
-    if (!pointer || pointer.x >= this.#plot || pointer.y >= this.height - TIME_AXIS_PX) {
-      unpoint(this);
-      return this.#paintAim(head);
-    }
-    const frame: CrosshairFrame = {
-      context, theme: theme.get(), plot: this.#plot, width: this.width, height: this.height,
-      chart: this.#view.height, panes: this.height - TIME_AXIS_PX,
-    };
-    const index = this.#view.indexAt(pointer.x);
-    const lane = this.#sessionShown();
-    const overSession = lane && pointer.x < lane.width && pointer.y < this.#view.height;
-    const candle = overSession ? lane.session : this.#candleAt(index);
-    const price = Math.floor(this.#view.priceAt(pointer.y));
-    const inChart = pointer.y < this.#view.height;
-    const column = this.#view.x(index) + Math.round(this.#view.candleWidth / 2);
-    const open = this.#newestMs + index * head.timeframeMs;
-    point(this, open + head.timeframeMs / 2, inChart ? toNumber(price, head.tick) : undefined);
-    paintCrosshair(frame, pointer, inChart ? toText(price, head.tick) : undefined, clockSeconds(open), column);
-    if (candle) paintTooltip(frame, pointer, tooltipLines(candle, price, head, overSession ? Infinity : this.#scale.minQuantity, frame.theme, this.#data.gaps, overSession ? [] : this.#auctions));
-  }
-
-  /** What another panel points at: the candle of that moment, and the price. */
-  #paintAim(head: FootprintHead): void {
-    const { ms, price } = pointedElsewhere(this);
-    const index = ms && Math.floor((ms - this.#newestMs) / head.timeframeMs);
-    const x = index === undefined ? undefined : this.#view.x(index) + this.#view.candleWidth / 2;
-    const plot = { width: this.#plot, height: this.height - TIME_AXIS_PX };
-    const y = price && this.#view.y(onGrid(price, head.tick) + 0.5);
-    paintAim(this.#over, theme.get(), plot, x, y !== undefined && y < this.#view.height ? y : undefined);
-  }
-
-  #candleAt(index: number): Candle | undefined {
-    const openMs = this.#newestMs + index * (this.#data.head?.timeframeMs ?? 0);
-    return this.#data.candles.find((candle) => candle.openMs === openMs);
-  }
-
-  /** Time left of the newest candle, under the last price. */
-  #paintCountdown(newest: Candle): void {
-    const head = this.#data.head!;
-    const left = newest.openMs + head.timeframeMs - venueNow(this.workspace.feed.serverNow(), this.look.get().exchange);
-    const y = Math.round(this.#view.y(newest.close + 0.5));
-    if (left <= 0 || head.timeframeMs < 60_000 || y < 0 || y > this.#view.height - 14) return;
-    const text = clockSeconds(left).replace(/^00:/, '');
-    this.#over.font = font(10);
-    this.#over.fillStyle = theme.get().raised;
-    this.#over.fillRect(this.#plot + 1, y + 9, this.width - this.#plot - 1, 14);
-    this.#over.fillStyle = theme.get().muted;
-    this.#over.fillText(text, this.#plot + 8, y + 20);
+    if (pointer && overlay.covers(pointer)) overlay.paintPointer(this, pointer, { lane: this.#sessionShown(), minQuantity: this.#scale.minQuantity, auctions: this.#auctions });
+    else overlay.paintAim(this);
   }
 
   // ---- keys
 
   override onKey(event: KeyboardEvent): boolean {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (this.#hand.key(key, event.shiftKey)) return true;
-    const actions: Record<string, () => void> = {
-      '[': () => this.#stepBin(-1),
-      ']': () => this.#stepBin(1),
-      f: () => this.#cycleStyle(),
-      i: () => this.#toggle('imbalance'),
-      v: () => this.#toggle('valueArea'),
-      u: () => this.#toggle('auctions'),
-      p: () => this.#toggle('session'),
-    };
-    actions[key]?.();
-    return key in actions;
+    return this.#hand.key(key, event.shiftKey) || footprintKey(key, this.look, this.#data.head);
   }
 
   /** Newest candle at the right, prices to fit. */
   follow(): void {
     this.#hand.follow();
-  }
-
-  #stepBin(direction: 1 | -1): void {
-    const head = this.#data.head;
-    if (head) chooseStep(stepText(neighbour(head.stepTicks, direction), head.tick), this.look);
-  }
-
-  #cycleStyle(): void {
-    const { footprint } = settings.get();
-    const style = STYLES[(STYLES.indexOf(footprint.style) + 1) % STYLES.length]!;
-    settings.update({ footprint: { ...footprint, style } });
-  }
-
-  #toggle(name: 'imbalance' | 'valueArea' | 'auctions' | 'session'): void {
-    const { footprint } = settings.get();
-    settings.update({ footprint: { ...footprint, [name]: !footprint[name] } });
   }
 }
 
