@@ -9,11 +9,11 @@ import { type Chart, lineColours } from '../lines';
 
 const COLUMNS: GridColumn[] = [
   { id: 'symbol', title: 'symbol', width: 102, grow: 2, align: 'left', sortable: true },
-  { id: 'venue', title: 'venue', width: 62, grow: 1, align: 'left', sortable: true },
-  { id: 'basis', title: 'bps', width: 60, grow: 1, align: 'right', sortable: true, hint: 'Basis: mid against spot mid, of the same moment' },
+  { id: 'venue', title: 'venue', width: 56, grow: 1, align: 'left', sortable: true },
+  { id: 'basis', title: 'bps', width: 58, grow: 1, align: 'right', sortable: true, hint: 'Basis: mid against spot mid, of the same moment' },
   { id: 'state', title: 'state', width: 116, grow: 8, align: 'left', sortable: true },
   { id: 'mid', title: 'mid', width: 76, grow: 1, align: 'right', drop: 1 },
-  { id: 'spot', title: 'spot mid', width: 89, grow: 1, align: 'right', drop: 2 },
+  { id: 'spot', title: 'spot mid', width: 96, grow: 1, align: 'right', drop: 2 },
   { id: 'annual', title: '% a year', width: 60, grow: 1, align: 'right', sortable: true, drop: 4 },
   { id: 'premium', title: 'mark/index bps', width: 102, grow: 1, align: 'right', sortable: true, drop: 5 },
   { id: 'hour', title: '1 h ago', width: 56, grow: 1, align: 'right', drop: 3 },

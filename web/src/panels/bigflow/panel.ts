@@ -11,7 +11,7 @@ import { mix, theme } from '../../core/theme';
 import { BigFlow, type Episode, RULES } from '../../data/bigflow';
 
 const COLUMNS: GridColumn[] = [
-  { id: 'time', title: 'time UTC', width: 100, align: 'left', hint: 'When the episode began, by the venue' },
+  { id: 'time', title: 'began UTC', width: 100, align: 'left', hint: 'When the episode began, by the venue; the newest finding is on top' },
   { id: 'symbol', title: 'symbol', width: 104, grow: 3, align: 'left' },
   { id: 'side', title: 'side', width: 62, align: 'left' },
   { id: 'rule', title: 'rule', width: 76, grow: 1, align: 'left', hint: 'parent: prints of one side that followed each other at once; flow: net buying or selling over 10 s, 1 m or 5 m' },

@@ -7,6 +7,7 @@ import { Store } from '../../core/store';
 import { type GridColumn, TextGrid, type WriteRow } from '../../core/textgrid';
 import { charWidth, font, mix, theme } from '../../core/theme';
 import type { Cluster, Clusters } from '../../data/derivs';
+import { wrapped } from '../research/panes';
 
 const COLUMNS: GridColumn[] = [
   { id: 'price', title: 'price from', width: 94, grow: 1, align: 'right' },
@@ -22,7 +23,7 @@ const COLUMNS: GridColumn[] = [
 ];
 
 const WORDS: Record<Cluster['level'], string> = { none: '', watch: 'WATCH', danger: '◆ DANGER', critical: '◆◆ CRITICAL' };
-type Shown = Cluster | 'mid' | 'note' | 'note2';
+type Shown = Cluster | 'mid';
 
 export class ClustersPanel extends GridPanel {
   readonly id = 'clusters';
@@ -66,7 +67,7 @@ export class ClustersPanel extends GridPanel {
     const mid = told.mid_price;
     const above = told.clusters.filter((one) => mid === null || one.price > mid);
     const below = told.clusters.filter((one) => mid !== null && one.price <= mid);
-    this.#rows = [...above, ...(mid === null ? [] : ['mid' as const]), ...below, 'note', 'note2'];
+    this.#rows = [...above, ...(mid === null ? [] : ['mid' as const]), ...below];
     this.context.set(`${told.exchange} · ${told.symbol} · reported ${this.#reach(told)} · bucket ${told.bucket} · USD`);
   }
 
@@ -76,8 +77,17 @@ export class ClustersPanel extends GridPanel {
     return since > ts - window ? `since ${clockMinutes(since)} UTC` : `in ${settings.get().clusters.window}`;
   }
 
+  /** Clusters, and under them what is missing here and why, a line a row. */
   protected count(): number {
-    return this.#rows.length;
+    return this.#rows.length + this.#notes().length;
+  }
+
+  #notes(): string[] {
+    const told = this.#told;
+    if (!told) return [];
+    const reported = [told.clusters.length === 0 ? `no liquidation reported ${this.#reach(told)}` : '', told.depth_why ?? ''].filter((part) => part !== '');
+    const room = Math.floor((this.width - 20) / charWidth(11));
+    return [reported.length > 0 ? reported.join(' · ') : 'estimated levels: none', told.estimated_why].flatMap((words) => wrapped(words, room));
   }
 
   protected emptySentence(): string {
@@ -87,7 +97,7 @@ export class ClustersPanel extends GridPanel {
   protected onRow(): void {}
 
   protected writeRow: WriteRow = (index, put) => {
-    const row = this.#rows[index]!;
+    const row = this.#rows[index];
     const told = this.#told!;
     const { buy, sell, text, muted, accent, amber, bg, raised } = theme.get();
     if (row === 'mid') {
@@ -95,7 +105,7 @@ export class ClustersPanel extends GridPanel {
       put('long', 'mid price', accent);
       return { background: raised, mark: accent };
     }
-    if (row === 'note' || row === 'note2') return { background: bg, mark: '' };
+    if (!row) return { background: bg, mark: '' };
     const most = Math.max(1, ...told.clusters.map((one) => Math.max(one.long_notional, one.short_notional)));
     const hot = row.level === 'danger' || row.level === 'critical';
     put('price', `${price(row.price, told.price_decimals)} `, hot ? amber : text); // a mid has one decimal more
@@ -111,31 +121,24 @@ export class ClustersPanel extends GridPanel {
     return this.rowStyle(index, hot ? mix(amber, 0.1, bg) : bg, -Infinity, 0, hot ? amber : '');
   };
 
-  /** The sentence under the table: what is missing here, and why. */
   protected override paint(context: CanvasRenderingContext2D, now: number): void {
     super.paint(context, now);
-    const told = this.#told;
-    if (!told) return;
-    const reported = [told.clusters.length === 0 ? `no liquidation reported ${this.#reach(told)}` : '', told.depth_why ?? ''].filter((part) => part !== '');
-    this.#note(context, 'note', reported.length > 0 ? reported.join(' · ') : 'estimated levels: none');
-    this.#note(context, 'note2', told.estimated_why);
-  }
-
-  #note(context: CanvasRenderingContext2D, row: 'note' | 'note2', words: string): void {
-    const at = this.#rows.indexOf(row) - this.grid.top;
-    if (at < 0 || at >= this.grid.capacity) return;
     const { bg, muted } = theme.get();
-    const y = this.grid.headerHeight + at * this.grid.rowHeight;
-    const room = Math.floor((this.width - 20) / charWidth(11));
-    context.fillStyle = bg;
-    context.fillRect(3, y, this.width - 12, this.grid.rowHeight);
+    const { headerHeight, rowHeight, capacity, top } = this.grid;
     context.font = font(11);
-    context.fillStyle = muted;
-    context.fillText(words.length > room ? `${words.slice(0, room - 1)}…` : words, 8, y + this.grid.rowHeight / 2 + 4);
+    this.#notes().forEach((words, k) => {
+      const slot = this.#rows.length + k - top;
+      if (slot < 0 || slot >= capacity) return;
+      const y = headerHeight + slot * rowHeight;
+      context.fillStyle = bg;
+      context.fillRect(3, y, this.width - 12, rowHeight);
+      context.fillStyle = muted;
+      context.fillText(words, 8, y + rowHeight / 2 + 4);
+    });
   }
 
   protected rawRow(row: number): unknown {
-    return this.#rows[row];
+    return this.#rows[row] ?? this.#notes()[row - this.#rows.length];
   }
 
   override snapshot(): ReturnType<GridPanel['snapshot']> {

@@ -14,7 +14,7 @@ import { evidenceLines, paintEvidence, summary } from './evidence';
 import { LETTERS } from './marks';
 
 const COLUMNS: GridColumn[] = [
-  { id: 'time', title: 'time UTC', width: 92, align: 'left' },
+  { id: 'time', title: 'began UTC', width: 92, align: 'left', hint: 'When it began, by the venue; the newest finding is on top' },
   { id: 'symbol', title: 'symbol', width: 76, grow: 1, align: 'left', drop: 4 },
   { id: 'kind', title: 'detector', width: 92, align: 'left' },
   { id: 'side', title: 'side', width: 52, align: 'left' },

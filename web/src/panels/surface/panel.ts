@@ -203,32 +203,37 @@ export class SurfacePanel extends BookPanel {
       context.lineTo(to.x, to.y);
     }
     context.stroke();
-    const label = (label: string, place: Point, toward: Point, colour: string): void => {
-      const wide = label.length * charWidth(10);
-      const away = Math.sign(place.x - toward.x);
-      context.fillStyle = colour;
-      context.fillText(label, Math.round(place.x + (away > 0 ? 6 : away < 0 ? -6 - wide : -wide / 2)), Math.round(place.y + 12));
-    };
     const middle = at(0, 0, 0);
+    const placed: { x: number; y: number; wide: number }[] = [];
+    /** Beside its place, on the side of the floor that the axis lies on; left out where another one stands. */
+    const label = (label: string, place: Point, axis: Point): void => {
+      const wide = label.length * charWidth(10);
+      const [x, y] = [Math.round(axis.x > middle.x ? place.x + 6 : place.x - 6 - wide), Math.round(place.y + 12)];
+      if (placed.some((one) => Math.abs(one.y - y) < 11 && x < one.x + one.wide + 4 && one.x < x + wide + 4)) return;
+      placed.push({ x, y, wide });
+      context.fillStyle = muted;
+      context.fillText(label, x, y);
+    };
     const span = settings.get().surface.span;
     // Fewer labels where there is no room for them beside each other.
     const labels = this.width < 460 ? 2 : 4;
-    for (let k = 0; k <= labels; k++) {
+    for (let k = labels; k >= 0; k--) {
       const seconds = Math.round(span * (1 - k / labels));
-      label(seconds === 0 ? 'now' : `−${seconds} s`, at((2 * k) / labels - 1, near.price, 0), middle, muted);
+      label(seconds === 0 ? 'now' : `−${seconds} s`, at((2 * k) / labels - 1, near.price, 0), at(0, near.price, 0));
     }
     const ticks = PRICES * this.#mesh.bins * head.step;
     const first = this.#mesh.firstBin * head.step;
     const step = Math.max(1, niceStep(ticks / (labels + 0.5)));
     for (let price = Math.ceil(first / step) * step; price < first + ticks; price += step) {
-      label(toText(price, head.tick), at(near.time, ((price - first) / ticks) * 2 - 1, 0), middle, muted);
+      label(toText(price, head.tick), at(near.time, ((price - first) / ticks) * 2 - 1, 0), at(near.time, 0, 0));
     }
     if (this.#top <= 0) return;
     const most = toNumber(this.#top, head.lot);
     const size = niceStep(most / 3);
     for (let k = 1; k * size <= most * 1.001; k++) {
       const place = at(-near.time, near.price, (k * size) / most);
-      const figure = quantity(k * size, head.lot.decimals);
+      const unit = (k + 1) * size > most * 1.001 ? ` ${this.unit()}` : '';
+      const figure = quantity(k * size, head.lot.decimals) + unit;
       context.fillStyle = text;
       context.fillRect(place.x - 2, place.y, 4, 1);
       const left = place.x < middle.x;
