@@ -43,7 +43,7 @@ def _candidates() -> Iterator[str]:
 def _starts(path: str) -> bool:
     """Ubuntu's `chromium-browser` is a script that only names the snap to install: ask, do not trust the name."""
     try:
-        return subprocess.run([path, "--version"], capture_output=True, check=False, timeout=60).returncode == 0
+        return subprocess.run([path, "--version"], capture_output=True, check=False, timeout=180).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 

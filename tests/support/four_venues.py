@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
 from msgspec import structs
 
+from ports import kept_port
 from tapewatch.config import Config, ThresholdsConfig
 from tapewatch.derivs.derivs import Derivs
 from tapewatch.feed.dialects import DIALECTS
@@ -84,7 +85,9 @@ class World:
 
 @asynccontextmanager
 async def world(folder: Path) -> AsyncIterator[World]:
-    simulated = SimulatedVenues({name: VenueOptions(symbols=SYMBOLS) for name in SIMULATED})
+    ports = ExitStack()  # of a venue that has gone down nobody else gets one
+    options = {name: VenueOptions(symbols=SYMBOLS, port=ports.enter_context(kept_port())) for name in SIMULATED}
+    simulated = SimulatedVenues(options)
     await simulated.start()
     nodes: dict[str, VenueNode] = {}
     feeds: dict[str, VenueFeed] = {}
@@ -103,3 +106,4 @@ async def world(folder: Path) -> AsyncIterator[World]:
             task.cancel()
         await asyncio.wait(tasks.values())
         await simulated.stop()
+        ports.close()

