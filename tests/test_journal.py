@@ -49,7 +49,7 @@ def test_what_is_appended_is_on_the_disk_within_its_time(tmp_path: Path) -> None
     journal = journal_on(tmp_path)
     for n in range(500):
         assert journal.add(entry(n))
-    wait_until(lambda: journal.status.synced == 500)
+    wait_until(lambda: journal.status.synced == 500 and not journal.status.queue_bytes)
     status = journal.status
     assert (status.state, status.records, status.queue_bytes, status.dropped_reads) == ("recording", 500, 0, 0)
     assert status.sync_age_s == 0.0
@@ -74,7 +74,7 @@ def test_appending_copies(tmp_path: Path) -> None:
 def test_a_full_queue_drops_the_newest_and_notes_the_hole_where_it_is(tmp_path: Path, disk: FaultyDisk) -> None:
     journal = journal_on(tmp_path, disk, queue_bytes=20_000)
     journal.add(entry(0))
-    wait_until(lambda: journal.status.synced == 1)
+    wait_until(lambda: journal.status.synced == 1 and not journal.status.queue_bytes)
     disk.flowing.clear()
     taken = [n for n in range(1, 200) if journal.add(entry(n))]
     assert taken == list(range(1, len(taken) + 1))
