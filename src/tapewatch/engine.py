@@ -1,8 +1,8 @@
 """The engine of one venue: rows of the tape in, state of books and flow out.
 
-One compiled loop walks a batch row by row and changes integer state arrays; what is rare (a snapshot, a gap, a full
-arena) leaves the loop, is handled in Python and the loop goes on at the next row. Nothing here knows sockets, clocks
-or files: time is the newest event time seen on the tape.
+The compiled loop in `walk` goes through a batch row by row and changes integer state arrays; what is rare (a snapshot,
+a gap, a full arena) leaves the loop, is handled here, and the loop goes on at the next row. Nothing here knows sockets,
+clocks or files: time is the newest event time seen on the tape.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import math
 from collections import Counter
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,17 +18,16 @@ from numpy.typing import NDArray
 from .book import impact, ladder
 from .book.ladder import EARLY, LIVE, OFF, Ladders
 from .book.sync import STATE_WORDS, BookSync, Diff
-from .compiled import Record, entry, kernel, leaf
+from .compiled import entry, kernel
 from .flow import bigflow, candles, holes, packing, quotes
-from .flow.bigflow import NEVER, on_second
-from .flow.candles import DAY_MS, MINUTE_MS, has_room
+from .flow.bigflow import NEVER
+from .flow.candles import DAY_MS, MINUTE_MS
 from .flow.footprint import footprint
 from .flow.imbalance import read_windows
 from .flow.klines import DayKlines, lead
 from .flow.profile import add_traded
-from .flow.quotes import Quotes, fetch_quote, on_liquidation, on_mark, on_quote
-from .flow.trades import EMPTY, Flow, fetch_cells, fetch_flow, needs_hole, new_trades, on_trade
-from .lab.lab import Lab, Watch
+from .flow.trades import EMPTY, Flow, new_trades
+from .lab.lab import Lab
 from .model.errors import OffGridError
 from .model.gaps import Cause, Fate
 from .model.instrument import Grid, Instrument, Universe, common_grid
@@ -37,6 +35,21 @@ from .model.rules import BookRule, TradeIds, TradeRule
 from .model.tape import Flag, Tape
 from .model.thresholds import Thresholds
 from .model.views import BIG_FLOW, IMBALANCE, KLINE, LIQUIDATION, WINDOWS_S, BookState, BookView, Footprint
+from .walk import (
+    ATTEND,
+    BEAT,
+    DONE,
+    LOOK,
+    MORE_HOLES,
+    MORE_MINUTE_CELLS,
+    MORE_PAGES,
+    MORE_SECOND_CELLS,
+    STUDY,
+    TOP_LEVELS,
+    Clock,
+    pass_time,
+    walk,
+)  # fmt: skip
 
 SECONDS_KEPT = 1024
 """One-second candles kept per instrument: the longest imbalance window and some more."""
@@ -46,22 +59,14 @@ OPEN_MINUTES = 30
 """Minutes whose cells stay as they were written; older ones are packed (`flow.packing`)."""
 SETTLED_AT_ONCE = 128
 """Slots of the minute ring that are looked through in a minute: a quarter of an hour goes once around it."""
-TOP_LEVELS = 10
-ROWS_AHEAD, CELLS_AHEAD = 8, 4
-"""How early memory is asked for what a row changes, and for what can only be found in that."""
 SHORT_DEPTH = 100
 """Room for so many levels is made unasked: to look up how many stand there takes longer than to read them."""
-KEPT_ROWS = 64
-"""Diffs of books that are being refreshed which one pass of the loop can note down."""
-BIG_FLOW_BPS = 10
 DAYS_OF_ROOM = 100
 UNKNOWN_DAILY_VOLUME = 1e9
 SPARE_INSTRUMENTS = 64
 """Room for listings before the state arrays are enlarged."""
-
-DONE, ATTEND, LOOK, MORE_PAGES, MORE_SECOND_CELLS, MORE_MINUTE_CELLS, MORE_HOLES, BEAT, STUDY, KEEP = range(10)
-
-_SNAPSHOT = int(Flag.SNAPSHOT)
+KEPT_ROWS = 64
+"""Diffs of books that are being refreshed which one pass of the loop can note down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,141 +75,6 @@ class Need:
 
     instrument: int
     reason: str
-
-
-class Clock(NamedTuple):
-    """`now[0]` newest event time, ms; `now[1]` the whole second the engines were last told of."""
-
-    now: NDArray[np.int64]
-
-
-@kernel
-def _apply(
-    rows: NDArray[np.void],
-    levels: NDArray[np.void],
-    start: int,
-    books: Ladders,
-    flow: Flow,
-    quote: Quotes,
-    clock: Clock,
-    watch: Watch,
-    kept: NDArray[np.int64],
-) -> tuple[int, int]:
-    """Walk rows from `start`; returns (status, row). The row has been applied at STUDY, at all others not yet.
-
-    Diffs that were applied and have to be kept are noted in `kept`: how many, then their rows.
-    """
-    for r in range(start, len(rows)):
-        row = rows[np.uint64(r)]
-        i = np.uint32(row.instrument)  # no index here is negative: unsigned, it costs no look whether it is
-        if r + ROWS_AHEAD < len(rows):
-            _fetch(rows[np.uint64(r + ROWS_AHEAD)], levels, books, flow, quote)
-        if r + CELLS_AHEAD < len(rows):
-            fetch_cells(flow, rows[np.uint64(r + CELLS_AHEAD)])
-        if row.event_ms >= watch.due[0]:
-            return BEAT, r
-        if row.kind == 1:
-            if not has_room(flow.seconds):
-                return MORE_SECOND_CELLS, r
-            if not has_room(flow.minutes):
-                return MORE_MINUTE_CELLS, r
-            if needs_hole(flow, row):
-                return MORE_HOLES, r
-            _pass_time(flow, clock, row.event_ms)
-            _trade(row, books, flow, clock)
-        elif row.kind == 2:
-            book = books.books[i]
-            book.received += 1
-            if book.state == OFF:
-                book.ignored += 1
-                continue
-            if book.state != LIVE or row.flags & _SNAPSHOT:
-                return ATTEND, r
-            if row.prev_id != book.last_id:
-                if row.last_id <= book.last_id and row.ts_ms <= book.ts_ms:
-                    book.dropped += 1
-                    continue
-                return ATTEND, r
-            if book.refreshing == EARLY:
-                return ATTEND, r
-            if books.meta[0] < row.bids + row.asks:
-                book.received -= 1
-                return MORE_PAGES, r
-            if book.refreshing:
-                if kept[0] == len(kept) - 1:
-                    book.received -= 1
-                    return KEEP, r
-                kept[0] += 1
-                kept[kept[0]] = r
-            _pass_time(flow, clock, row.event_ms)
-            ladder.set_levels(books, i, levels, row.level_at, row.bids, row.asks)
-            book.last_id = row.last_id
-            book.event_ms = row.event_ms
-            book.ts_ms = row.ts_ms
-            book.applied += 1
-            if book.watched:
-                ladder.sum_top_change(books, i, row.prev_id, TOP_LEVELS)
-            if _needs_a_look(book):
-                return LOOK, r
-        else:
-            _pass_time(flow, clock, row.event_ms)
-            if row.kind == 3:
-                on_quote(quote, row)
-            elif row.kind == 4:
-                on_mark(quote, row)
-            elif row.kind == 5:
-                on_liquidation(quote, row)
-        if watch.studied[i]:
-            return STUDY, r
-    return DONE, len(rows)
-
-
-@leaf
-def _fetch(row: Record, levels: NDArray[np.void], books: Ladders, flow: Flow, quote: Quotes) -> None:
-    """Begin to fetch what a row will change: with hundreds of instruments little of it is in the processor's cache."""
-    i = np.uint32(row.instrument)
-    if row.kind == 2:
-        ladder.fetch_levels(books, i, levels, row.level_at, row.level_at + row.bids + row.asks)
-    elif row.kind == 1:
-        fetch_flow(flow, i, row.ts_ms)
-    elif row.kind == 3:
-        fetch_quote(quote, i, row.ts_ms)
-
-
-@leaf
-def _needs_a_look(book: Record) -> bool:
-    """Whether a book is crossed, or a best price nears the edge of what the snapshot knew, or has left it."""
-    near_edge = book.best_bid < book.refresh_below or book.best_ask > book.refresh_above
-    ask_again = near_edge and book.bids and book.asks and not book.refreshing
-    return bool(ask_again or ladder.is_beyond_known(book) or ladder.is_crossed(book))
-
-
-@leaf
-def _pass_time(flow: Flow, clock: Clock, event_ms: int) -> None:
-    if event_ms <= clock.now[0]:
-        return
-    clock.now[0] = event_ms
-    second = event_ms // 1000
-    if second > clock.now[1]:
-        clock.now[1] = second
-        on_second(flow.big, flow.seconds, second, flow.meta[1])
-
-
-@leaf
-def _trade(row: Record, books: Ladders, flow: Flow, clock: Clock) -> None:
-    """A print; episodes of big flow and whales that it opens get the depth they met, if the book is live."""
-    first_new, first_whale = flow.big.meta[0], flow.big.meta[2]
-    on_trade(flow, row, clock.now[1])
-    for event_id in range(first_new, flow.big.meta[0]):
-        _note_depth(flow.big.events[event_id % len(flow.big.events)], books)
-    for whale_id in range(first_whale, flow.big.meta[2]):
-        _note_depth(flow.big.whales[whale_id % len(flow.big.whales)], books)
-
-
-@leaf
-def _note_depth(event: Record, books: Ladders) -> None:
-    if books.books[event.instrument].state == LIVE:
-        event.depth_quote = ladder.depth_quote(books, event.instrument, 1 if event.sell else -1, BIG_FLOW_BPS)
 
 
 class Engine:
@@ -252,7 +122,7 @@ class Engine:
         none = Tape.empty()
         self._kept = np.zeros(1 + KEPT_ROWS, np.int64)
         state = (self.sync.ladders, self.flow, self.quotes, self._clock, self.lab.watch, self._kept)
-        self._apply = entry(_apply, none.rows, none.levels, 0, *state)
+        self._walk = entry(walk, none.rows, none.levels, 0, *state)
         self._read_book = entry(ladder.read_book, self.sync.ladders, 0, np.empty((2, 0, 2), np.int64))
 
     # -- tape in ------------------------------------------------------------------------------------------------
@@ -264,7 +134,7 @@ class Engine:
         at = 0
         while True:
             state = (self.sync.ladders, self.flow, self.quotes, self._clock, self.lab.watch, self._kept)
-            status, at = self._apply(rows, levels, at, *state)
+            status, at = self._walk(rows, levels, at, *state)
             if self._kept[0]:
                 self._keep(tape)
             if status == DONE:
@@ -329,10 +199,10 @@ class Engine:
         i = int(row["instrument"])
         diff = _copy(tape, at)
         book = self.sync.ladders.books[i]
-        _pass_time(self.flow, self._clock, int(row["event_ms"]))
+        pass_time(self.flow, self._clock, int(row["event_ms"]))
         if applied:
             reason = self.sync.on_applied(i, diff)
-        elif row["flags"] & _SNAPSHOT:
+        elif row["flags"] & Flag.SNAPSHOT:
             book["snapshots"] += 1
             reason = self.sync.on_snapshot(i, diff)
             if book["watched"]:

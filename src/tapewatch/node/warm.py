@@ -26,7 +26,7 @@ import numpy as np
 from ..api.celltext import level_texts
 from ..book import ladder, stacking
 from ..compiled import cache_folder, remove_unused
-from ..engine import TOP_LEVELS, Engine
+from ..engine import Engine
 from ..feed.binance_usdm import DIALECT
 from ..feed.streams import READ_PADDING, StreamCounter
 from ..model.instrument import Grid, Instrument, Universe
@@ -34,6 +34,7 @@ from ..model.tape import Tape
 from ..model.thresholds import Thresholds
 from ..venues.binance_usdm_codec import Codec
 from ..venues.registry import PRODUCTS
+from ..walk import TOP_LEVELS
 
 LIVE = "live"
 NOW_MS = 1_790_000_000_000
