@@ -190,7 +190,7 @@ def _close_event(s: BigFlow, event_id: int) -> None:
 def on_parent_print(s: BigFlow, i: int, ts_ms: int, price: int, lots: int, sell: bool, cluster_ms: int) -> None:
     """Extend or start the parent order of an instrument with one print."""
     parent, pulse = s.parents[i], s.pulses[i]
-    if pulse.parent_ms == 0 or parent.sell != sell or ts_ms - pulse.parent_ms > cluster_ms:
+    if (pulse.parent_ms == 0) | (parent.sell != sell) | (ts_ms - pulse.parent_ms > cluster_ms):  # one branch for three
         if parent.event >= 0:
             _close_event(s, parent.event)
         if parent.whale >= 0:
@@ -361,22 +361,26 @@ def read_window(s: BigFlow, seconds: Candles, i: int, w: int) -> Sums:
     for number in range(head_s - _LIVE + 1, head_s + 1):
         slot = find(seconds, i, number)
         if slot >= 0:
-            c = seconds.ring[slot, i]
+            candle = seconds.ring[slot, i]
             sums = Sums(
-                sums.buy + c.ask, sums.sell + c.bid, sums.buy_quote + c.ask_quote, sums.sell_quote + c.bid_quote
+                sums.buy + candle.ask,
+                sums.sell + candle.bid,
+                sums.buy_quote + candle.ask_quote,
+                sums.sell_quote + candle.bid_quote,
             )
     return sums
 
 
 @leaf
 def catch_up(s: BigFlow, seconds: Candles, i: int, second: int) -> None:
-    """Let the windows of one instrument end with this second, if they do not yet."""
+    """Let the windows of one instrument end with this second, unless they do already."""
     if second > s.pulses[i].head_s:
         _advance(s, seconds, i, second)
 
 
 @kernel
 def _advance(s: BigFlow, seconds: Candles, i: int, second: int) -> None:
+    """Take in the seconds that are no longer new and let go of those that have left, or count all anew after a leap."""
     pulse = s.pulses[i]
     before, pulse.head_s = pulse.head_s, second
     for w in range(len(_WINDOWS)):

@@ -269,7 +269,7 @@ def _search(store: Candles, candle: Record, price: int) -> int:
     below = np.int64(0)
     for k in range(LOOKED_AT):
         below += (start + k < hi) & (store.cells[np.uint64(candle.cell_at + start + k)].price < price)
-    if (below > 0 or start == 0) and (below < LOOKED_AT or start + LOOKED_AT == hi):
+    if ((below > 0) | (start == 0)) & ((below < LOOKED_AT) | (start + LOOKED_AT == hi)):
         return start + below
     while lo < hi:
         mid = (lo + hi) >> 1

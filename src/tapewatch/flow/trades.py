@@ -315,21 +315,21 @@ def on_trade(s: Flow, row: Record, now_second: int) -> None:
             trades.excluded += 1
             return
     sell = (row.flags & _SELL) != 0
-    if not add_trade(s.minutes, i, number_of(row.ts_ms, MINUTE_MS), row.id, row.price, row.qty, sell):
+    ts_ms, price, lots = row.ts_ms, row.price, row.qty
+    if not add_trade(s.minutes, i, number_of(ts_ms, MINUTE_MS), row.id, price, lots, sell):
         trades.too_late += 1
         return
-    in_seconds = add_trade(s.seconds, i, number_of(row.ts_ms, SECOND_MS), row.id, row.price, row.qty, sell)
+    in_seconds = add_trade(s.seconds, i, number_of(ts_ms, SECOND_MS), row.id, price, lots, sell)
+    sold = lots if sell else 0
     trades.seq += 1
     trades.count += 1
-    trades.quote += row.price * row.qty
-    sold = row.qty if sell else 0
+    trades.quote += price * lots
     trades.sell += sold
-    trades.buy += row.qty - sold
-    if in_order:
-        trades.last_ms = row.ts_ms
-        trades.last_price = row.price
+    trades.buy += lots - sold
     if in_seconds:
-        on_flow_print(s.big, s.seconds, i, row.ts_ms, row.price, row.qty, sell, now_second)
+        on_flow_print(s.big, s.seconds, i, ts_ms, price, lots, sell, now_second)
     if in_order:
+        trades.last_ms = ts_ms
+        trades.last_price = price
         cluster_ms = s.meta[1] if row.flags & _AGGREGATE else s.meta[0]
-        on_parent_print(s.big, i, row.ts_ms, row.price, row.qty, sell, cluster_ms)
+        on_parent_print(s.big, i, ts_ms, price, lots, sell, cluster_ms)
