@@ -379,6 +379,12 @@ async def test_downloads_and_uploads_over_http(full: Store, tmp_path: Path) -> N
                 assert (read["sorted"], read["from"]) == (put_in_order, 1_780_272_000_000)
         cases = {
             ("POST", upload, "1,2\n"): "nothing was stored: line 1: columns",
+            ("POST", upload, "1780272020,1,2,1,2,3\n"): "a candle of 1m cannot open at 2026-06-01 00:00:20 UTC",
+            (
+                "POST",
+                upload.replace("&tf=1m", ""),
+                "1780272020,1,2,1,2,3\n1780272320,1,2,1,2,3\n",
+            ): "a candle of 5m cannot",
             ("POST", upload.replace("1m", "7y"), "1780272000,1,2,1,2,3\n"): "is no length of candles",
             ("GET", f"{served.url}/api/export?what=trades&symbol=NOPE", ""): "unknown symbol",
             ("GET", f"{served.url}/api/export?what=everything", ""): "what = 'everything' is refused",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -198,7 +199,8 @@ def understood(
     tf_ms = _length(tf, what) if tf else timeframe_of(candles, what)
     off = candles.open_ms[candles.open_ms % min(tf_ms, DAY_MS) != 0]
     if len(off):
-        raise UsageError(f"{what}: a candle of {tf or f'{tf_ms} ms'} cannot open at {off[0]}")
+        at = datetime.fromtimestamp(int(off[0]) / 1000, UTC)
+        raise UsageError(f"{what}: a candle of {tf or _spelt(tf_ms)} cannot open at {at:%Y-%m-%d %H:%M:%S} UTC")
     return candles, tf_ms
 
 
@@ -229,6 +231,12 @@ def _length(text: str, what: object) -> int:
     if not number.isdigit() or unit not in _UNITS_MS or int(number) == 0:
         raise UsageError(f"{what}: {text!r} is no length of candles; write 1m, 5m, 1h, 1d")
     return int(number) * _UNITS_MS[unit]
+
+
+def _spelt(length_ms: int) -> str:
+    """A length as people write it, 5m; one of no whole unit in ms."""
+    unit = next((unit for unit, ms in reversed(_UNITS_MS.items()) if length_ms % ms == 0), "")
+    return f"{length_ms // _UNITS_MS[unit]}{unit}" if unit else f"{length_ms} ms"
 
 
 def _gathered(tapes: Iterable[Tape]) -> Iterator[Tape]:

@@ -15,7 +15,7 @@ import { plain } from '../footprint/snapshot';
 import { type CandleRow, type LevelRow, type Row, SESSION, tableRows } from './rows';
 
 const COLUMNS: GridColumn[] = [
-  { id: 'time', title: 'time', width: 78, align: 'left' },
+  { id: 'time', title: 'time', width: 92, align: 'left' },
   { id: 'bid', title: 'bid vol', width: 54, grow: 1, align: 'right' },
   { id: 'ask', title: 'ask vol', width: 54, grow: 1, align: 'right' },
   { id: 'delta', title: 'delta', width: 74, grow: 2, align: 'right', bar: 'signed' },
@@ -181,7 +181,7 @@ export class CandlesPanel extends GridPanel {
     put('ask', about + this.#amount(candle.ask), candle.ask ? buy : muted);
     put('delta', about + this.#signed(delta), shade(delta), kind === 'session' ? 0 : delta / this.#most.candle);
     put('cvd', this.#signed(candle.cvd), shade(candle.cvd));
-    put('levels', String(candle.price.length), muted);
+    put('levels', candle.price.length || !candle.klines ? String(candle.price.length) : MISSING, muted);
     put('trades', quantity(candle.trades, 0), muted);
     put('poc', price(candle.poc), poc);
     put('value', candle.val < 0 ? MISSING : `${price(candle.val)} – ${price(candle.vah)}`, muted);
@@ -198,7 +198,7 @@ export class CandlesPanel extends GridPanel {
     const [bid, ask] = [candle.cellBid[at]!, candle.cellAsk[at]!];
     const isPoc = price === candle.poc;
     const inside = price >= candle.val && price <= candle.vah;
-    put('time', `    ${toText(price, head!.tick)}`, isPoc ? poc : inside ? text : muted);
+    put('time', `  ${toText(price, head!.tick)}`, isPoc ? poc : inside ? text : muted);
     put('bid', this.#amount(bid), sells ? sell : bid ? text : faint);
     put('ask', this.#amount(ask), buys ? buy : ask ? text : faint);
     put('delta', this.#signed(ask - bid), shade(ask - bid), (ask - bid) / this.#most.level);

@@ -38,7 +38,7 @@ export function tooltipLines(candle: Candle, price: number, head: FootprintHead,
     ['trades', String(candle.trades)],
     ['CVD', delta(candle.cvd), shade(candle.cvd)],
     ['POC', text(candle.poc), theme.poc],
-    ['VA', `${text(candle.val)} – ${text(candle.vah < 0 ? -1 : candle.vah)}`],
+    ['VA', candle.vah < 0 ? text(-1) : `${text(candle.val)} – ${text(candle.vah)}`],
   ];
   for (const { openMs, end, price, touched } of auctions) {
     if (openMs === candle.openMs) lines.push([`${end} end`, `unfinished at ${text(price)} + ${stepText(head.stepTicks, head.tick)}${touched ? ', touched' : ''}`]);

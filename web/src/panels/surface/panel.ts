@@ -230,10 +230,11 @@ export class SurfacePanel extends BookPanel {
     if (this.#top <= 0) return;
     const most = toNumber(this.#top, head.lot);
     const size = niceStep(most / 3);
-    for (let k = 1; k * size <= most * 1.001; k++) {
+    const marks = Math.floor((most * 1.001) / size);
+    const crowded = at(-near.time, near.price, 0).y - at(-near.time, near.price, size / most).y < 11;
+    for (let k = crowded ? marks : 1; k <= marks; k++) {
       const place = at(-near.time, near.price, (k * size) / most);
-      const unit = (k + 1) * size > most * 1.001 ? ` ${this.unit()}` : '';
-      const figure = quantity(k * size, head.lot.decimals) + unit;
+      const figure = quantity(k * size, head.lot.decimals) + (k === marks ? ` ${this.unit()}` : '');
       context.fillStyle = text;
       context.fillRect(place.x - 2, place.y, 4, 1);
       const left = place.x < middle.x;
