@@ -21,8 +21,8 @@ from tapewatch.node.accounts import examine_server
 from tapewatch.node.audit import Account, Audit
 from tapewatch.node.doctor import Verdict, _catalog
 from tapewatch.node.quarantine import Quarantine
-from tapewatch.node.recorder import Recorder
 from tapewatch.node.sealing import Sealing
+from tapewatch.node.storage import Storage
 from tapewatch.node.venue import VenueNode
 from tapewatch.store import tables
 from tapewatch.store.catalog import Catalog
@@ -37,7 +37,7 @@ class Recorded:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config = StoreConfig(path=str(folder), retention="forever")
-        self.storage = Recorder(self.config)
+        self.storage = Storage(self.config)
         self.world = World(folder)
         self.world.storage = self.storage
         self.venue = self.world.venue
@@ -45,7 +45,9 @@ class Recorded:
         self.venue.recorder = self.storage.start(["binance"])["binance"]
         self.venue.recorder.instruments(list(self.venue.universe), T0 * 10**6)
         self.sealing = self.storage.sealing = Sealing(self.config)
-        self.audit = self.storage.audit = Audit({"binance": self.venue}, self.storage, self.sealing, self.config)
+        self.audit = self.storage.audit = Audit(
+            {"binance": self.venue}, self.storage.journals, self.sealing, self.config
+        )
         self.journal = self.storage.journals["binance"]
         self.was_sealed = False
 
@@ -205,14 +207,14 @@ async def test_every_venue_is_compared_however_its_trades_are_numbered(name: str
     """Where ids do not count, the trades of each minute do. A file that is lost is noticed everywhere, once."""
     words = next(one for one in ALL if one.name == name)
     config = StoreConfig(path=str(tmp_path), retention="forever")
-    storage = Recorder(config)
+    storage = Storage(config)
     node = VenueNode(words.product, VenueConfig(), ThresholdsConfig(), Quarantine(tmp_path / "quarantine"))
     node.venue_ms = lambda: NOW + 60_000  # type: ignore[method-assign]
     node.on_universe(list(words.universe()))
     node.recorder = storage.start([name])[name]
     node.recorder.instruments(list(node.universe), NOW * 10**6)
     sealing = storage.sealing = Sealing(config)
-    audit = Audit({name: node}, storage, sealing, config)
+    audit = Audit({name: node}, storage.journals, sealing, config)
     audit._from_ms[name] = NOW - 60_000
     journal, numbers = storage.journals[name], count(100)
 

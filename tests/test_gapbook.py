@@ -21,9 +21,9 @@ from tapewatch.model.instrument import Universe
 from tapewatch.model.tape import Tape
 from tapewatch.node import gapbook
 from tapewatch.node.gapbook import GapBook
-from tapewatch.node.recorder import Recorder
 from tapewatch.node.rising import StoredTrades
 from tapewatch.node.sealing import Sealing
+from tapewatch.node.storage import Storage
 from tapewatch.node.today import load_stored_day
 from tapewatch.node.venue import VenueNode
 from tapewatch.store.catalog import Catalog, GapRow
@@ -51,7 +51,7 @@ class Lives:
     def begin(self) -> None:
         """Begin to record."""
         node, market = self.node, self.market
-        self.storage = Recorder(self.config)
+        self.storage = Storage(self.config)
         node.recorder = self.storage.start(["bybit"])["bybit"]
         node.recorder.instruments(list(node.universe), NOW * 10**6)
         self._patch.setattr(node, "venue_ms", lambda: market.ms(market.traded))

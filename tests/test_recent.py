@@ -22,7 +22,7 @@ from tapewatch.feed.bybit import BybitRest
 from tapewatch.feed.recent import RecentTrades
 from tapewatch.model.gaps import Cause, Fate
 from tapewatch.model.tape import Flag
-from tapewatch.node.recorder import Recorder
+from tapewatch.node.storage import Storage
 from tapewatch.store.reader import Reader
 from tapewatch.venues.bybit_linear_rest import RECENT_TRADES
 from venue_words import NOW
@@ -214,7 +214,7 @@ async def test_what_the_venue_does_not_tell_is_given_up_after_a_few_answers(mark
 def test_trades_that_came_back_are_stored_once(tmp_path: Path, *, apart: bool) -> None:
     """A range of stored ids that do not count says nothing of what was hidden in it."""
     market = Market(tmp_path)
-    storage = Recorder(StoreConfig(path=str(tmp_path / "data"), retention="forever"))
+    storage = Storage(StoreConfig(path=str(tmp_path / "data"), retention="forever"))
     node = market.node
     node.recorder = storage.start(["bybit"])["bybit"]
     node.recorder.instruments(list(node.universe), NOW * 10**6)
@@ -225,7 +225,7 @@ def test_trades_that_came_back_are_stored_once(tmp_path: Path, *, apart: bool) -
     if apart:
         storage.close()
         seal_all(task_of(tmp_path / "data"))
-        storage = Recorder(StoreConfig(path=str(tmp_path / "data"), retention="forever"))
+        storage = Storage(StoreConfig(path=str(tmp_path / "data"), retention="forever"))
         node.recorder = storage.start(["bybit"])["bybit"]
         node.recorder.instruments(list(node.universe), NOW * 10**6)
     assert market.newest() == (200, 0)

@@ -17,7 +17,8 @@ from tapewatch.model.instrument import Grid, Instrument, Universe
 from tapewatch.model.views import BookState
 from tapewatch.node import warm
 from tapewatch.node.quarantine import Quarantine
-from tapewatch.node.recorder import Recorder, VenueRecorder, journal_folder
+from tapewatch.node.recorder import VenueRecorder
+from tapewatch.node.storage import Storage, journal_folder
 from tapewatch.node.venue import VenueNode
 from tapewatch.venues.binance_usdm_codec import Codec
 from tapewatch.venues.registry import PRODUCTS
@@ -42,13 +43,13 @@ def recorded(folder: Path) -> list[Record]:
 
 def kept(tmp_path: Path, record: tuple[str, ...], *reads: tuple[bytes, ...]) -> list[tuple[StreamClass, list[bytes]]]:
     """What is recorded of socket reads: class and messages of each record."""
-    recorder = Recorder(StoreConfig(path=str(tmp_path), record=record))  # type: ignore[arg-type]
-    venue = recorder.start(["binance"])["binance"]
+    storage = Storage(StoreConfig(path=str(tmp_path), record=record))  # type: ignore[arg-type]
+    venue = storage.start(["binance"])["binance"]
     for frames in reads:
         # As the socket gives them: 64-bit ends, and room for scanners behind the last message.
         buffer, ends = bytearray(b"".join(frames) + bytes(64)), array("q", accumulate(len(frame) for frame in frames))
         venue.frames(buffer, ends, NOW_NS)
-    recorder.close()
+    storage.close()
     records = recorded(journal_folder(tmp_path, "binance"))
     return [(item.stream, list(item.frames())) for item in records if item.content is Content.FRAMES]
 
@@ -102,12 +103,12 @@ def test_what_nobody_understands_is_recorded_and_takes_nothing_with_it(tmp_path:
 
 
 def test_classes_that_the_guard_has_stopped_are_left_out(tmp_path: Path) -> None:
-    recorder = Recorder(StoreConfig(path=str(tmp_path), record=("trades", "depth", "quotes")))
-    venue = recorder.start(["binance"])["binance"]
+    storage = Storage(StoreConfig(path=str(tmp_path), record=("trades", "depth", "quotes")))
+    venue = storage.start(["binance"])["binance"]
     assert StreamClass.DEPTH in venue.wanted()
-    recorder.journals["binance"].guarded = frozenset({StreamClass.DEPTH, StreamClass.QUOTES})
+    storage.journals["binance"].guarded = frozenset({StreamClass.DEPTH, StreamClass.QUOTES})
     assert venue.wanted() == {StreamClass.TRADES, StreamClass.OTHER}
-    recorder.close()
+    storage.close()
 
 
 W = Instrument(0, "binance", "WUSDT", "W", "USDT", "perp", tick=Grid.parse("0.1"), lot=Grid.parse("1"))
@@ -121,8 +122,8 @@ def venue_node(tmp_path: Path, recorder: VenueRecorder) -> VenueNode:
 
 def test_a_journal_alone_gives_the_same_state_again(tmp_path: Path) -> None:
     """Instruments, frames, filled holes and refined grids: all that the engine had is in the file."""
-    recorder = Recorder(StoreConfig(path=str(tmp_path), record=("trades", "marks", "liquidations", "depth", "quotes")))
-    node = venue_node(tmp_path, recorder.start(["binance"])["binance"])
+    storage = Storage(StoreConfig(path=str(tmp_path), record=("trades", "marks", "liquidations", "depth", "quotes")))
+    node = venue_node(tmp_path, storage.start(["binance"])["binance"])
     node.on_universe([W])
     for frame in warm.FRAMES:
         node.on_frames(bytearray(frame), [len(frame)], NOW_NS)
@@ -132,7 +133,7 @@ def test_a_journal_alone_gives_the_same_state_again(tmp_path: Path) -> None:
     finer = warm.FRAMES[2].replace(b'"a":1', b'"a":4').replace(b'"p":"100.1"', b'"p":"100.15"')
     node.on_frames(bytearray(finer), [len(finer)], NOW_NS)  # between two ticks: the grid is refined
     assert node.universe.get("WUSDT").tick == Grid.parse("0.05")
-    recorder.close()
+    storage.close()
 
     records = recorded(journal_folder(tmp_path, "binance"))
     # A grid only ever becomes finer: the last one told holds everything before it, too.
@@ -163,9 +164,9 @@ def footprint(engine: Engine) -> list[tuple[int, ...]]:
 
 
 def test_every_file_begins_with_the_instruments(tmp_path: Path) -> None:
-    recorder = Recorder(StoreConfig(path=str(tmp_path)))
-    venue = recorder.start(["binance"])["binance"]
-    journal = recorder.journals["binance"]
+    storage = Storage(StoreConfig(path=str(tmp_path)))
+    venue = storage.start(["binance"])["binance"]
+    journal = storage.journals["binance"]
     venue.instruments([W], NOW_NS)
     venue.frames(TRADE, [len(TRADE)], NOW_NS)
     journal.rotate()
@@ -174,7 +175,7 @@ def test_every_file_begins_with_the_instruments(tmp_path: Path) -> None:
     other = replace(W, symbol="XUSDT", index=1)
     venue.frames(TRADE, [len(TRADE)], NOW_NS)
     venue.instruments([W, other], NOW_NS)
-    recorder.close()
+    storage.close()
     first, second = (list(read(file.path)) for file in files(journal.folder))
     for items in (first, second):
         head = [item for item in items[:2] if isinstance(item, Record)]
@@ -185,7 +186,7 @@ def test_every_file_begins_with_the_instruments(tmp_path: Path) -> None:
 
 
 def test_a_second_program_is_refused_with_one_sentence(tmp_path: Path) -> None:
-    one, other = Recorder(StoreConfig(path=str(tmp_path))), Recorder(StoreConfig(path=str(tmp_path)))
+    one, other = Storage(StoreConfig(path=str(tmp_path))), Storage(StoreConfig(path=str(tmp_path)))
     one.start(["binance"])
     with pytest.raises(TapewatchError, match=r"^the data folder .* is in use \(process \d+, since .* UTC\); stop"):
         other.start(["binance"])
@@ -199,4 +200,4 @@ def test_a_second_program_is_refused_with_one_sentence(tmp_path: Path) -> None:
 def test_a_data_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TapewatchError, match=r"cannot be written .* choose another with --data"):
-        Recorder(StoreConfig(path=str(tmp_path / "file" / "data"))).start(["binance"])
+        Storage(StoreConfig(path=str(tmp_path / "file" / "data"))).start(["binance"])

@@ -28,7 +28,6 @@ from ..store.catalog import Catalog, GapRow
 from ..store.reader import without
 from .aside import aside
 from .outage import Outage
-from .recorder import Recorder
 from .sealing import Sealing
 from .venue import VenueNode
 
@@ -91,14 +90,14 @@ class Audit:
     """Keeps the accounts of all venues. Comparing is done in a thread."""
 
     def __init__(
-        self, venues: Mapping[str, VenueNode], storage: Recorder, sealing: Sealing, config: StoreConfig
+        self, venues: Mapping[str, VenueNode], journals: Mapping[str, Journal], sealing: Sealing, config: StoreConfig
     ) -> None:
         """Where ids do not count, the trades of each minute do."""
         uncounted = {name for name, venue in venues.items() if venue.product.trades.ids is TradeIds.RISING}
         accounts = {name: Account("minutes" if name in uncounted else "ids") for name in venues}
         self.accounts = accounts if "trades" in config.record else {}
         self._venues = venues
-        self._storage = storage
+        self._journals = journals
         self._sealing = sealing
         self._config = config
         self._floors: dict[str, tuple[int, NDArray[np.int64], NDArray[np.int64]]] = {}
@@ -117,12 +116,12 @@ class Audit:
             if asyncio.get_running_loop().time() >= next_s:
                 next_s += EVERY_S
                 for name in self.accounts:
-                    journal, venue = self._storage.journals[name], self._venues[name]
+                    journal, venue = self._journals[name], self._venues[name]
                     # A recording may be older than what retention keeps.
                     if name not in pending and len(venue.universe) and not venue.plays_recording():
                         pending[name] = self.note(name, journal)
             for name, one in list(pending.items()):
-                if await asyncio.to_thread(self._is_sealed, self._storage.journals[name], one.mark):
+                if await asyncio.to_thread(self._is_sealed, self._journals[name], one.mark):
                     try:
                         await self.compare(name, one)
                     except (TapewatchError, OSError) as error:
@@ -206,7 +205,7 @@ class Audit:
 
     def _was_told(self, name: str) -> bool:
         """Whether somebody has already said that something is lost."""
-        journal, sealing = self._storage.journals[name].status, self._sealing.status
+        journal, sealing = self._journals[name].status, self._sealing.status
         told = journal.dropped_reads, journal.expired_files, sealing.rejected, sealing.damaged, len(sealing.refused)
         return any(told)
 

@@ -30,10 +30,10 @@ from .gapbook import GapBook
 from .minutes import keep_minutes
 from .quarantine import Quarantine, Refused
 from .queries import Queries
-from .recorder import Recorder
 from .sealing import Sealing
 from .server import Server, bind, url_of
 from .stopping import stop_signals
+from .storage import Storage
 from .today import load_stored_day
 from .venue import VenueNode
 from .warm import LAB, LIVE_PARTS, compile_apart, is_cached, own_decoders, warm_up, warm_up_lab
@@ -71,7 +71,7 @@ class Node:
         self.hub = Hub()
         self.venues: dict[str, VenueNode] = {}
         self.feeds: dict[str, VenueFeed] = {}
-        self.storage = Recorder(config.store) if config.store.enabled else None
+        self.storage = Storage(config.store) if config.store.enabled else None
         self.sealing = Sealing(config.store) if config.store.enabled else None
         if self.storage is not None:
             self.storage.sealing = self.sealing
@@ -85,7 +85,7 @@ class Node:
             if config.venues.of(name).enabled:
                 self._add(name)
         if self.storage is not None and self.sealing is not None:
-            self.storage.audit = Audit(self.venues, self.storage, self.sealing, config.store)
+            self.storage.audit = Audit(self.venues, self.storage.journals, self.sealing, config.store)
 
     @property
     def mode(self) -> Mode:

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { counterpart } from '../../src/ui/venue';
+import { counterpart } from '../../src/data/instruments';
 
 const row = (symbol: string, base: string, quote = 'USDT') => ({ symbol, base, quote });
 const futures = [row('BTCUSDT', 'BTC'), row('1000PEPEUSDT', '1000PEPE'), row('TSLAUSDT', 'TSLA')];
