@@ -22,7 +22,7 @@ from tapewatch.model.instrument import Grid, Instrument, Universe
 from tapewatch.model.tape import Flag
 from tapewatch.model.views import Footprint
 from tapewatch.replay import Player
-from tapewatch.replay import archive as room
+from tapewatch.replay import archive_source as room
 from tapewatch.replay.archive import Archive, Archives
 
 
@@ -226,6 +226,27 @@ def test_files_that_are_no_archives_are_refused_with_a_sentence(tmp_path: Path) 
     for path, sentence in cases.items():
         with pytest.raises(UsageError, match=sentence):
             Archive(path).history()
+
+
+def test_a_zip_may_store_its_file_as_it_is(tmp_path: Path) -> None:
+    prints = market(500)
+    path = write(tmp_path, (p.aggregate() for p in prints))
+    with zipfile.ZipFile(path.with_suffix(".zip"), "w", zipfile.ZIP_STORED) as out:
+        out.write(path, path.name)
+    assert_is(Archive(path.with_suffix(".zip")).history().footprint(60_000, 1), prints)
+
+
+@pytest.mark.parametrize("what", ["CRC", "file_size"])
+def test_a_zip_that_holds_something_else_than_was_put_into_it_is_refused(tmp_path: Path, what: str) -> None:
+    path = zipped(write(tmp_path, (p.aggregate() for p in market(2_000))))
+    with zipfile.ZipFile(path) as archive:
+        said = getattr(archive.infolist()[0], what).to_bytes(4, "little")
+    data = bytearray(path.read_bytes())
+    at = data.rindex(said)  # the directory at the end counts, not the header before the data
+    data[at] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match="is damaged"):
+        Archive(path).history()
 
 
 def test_days_and_instruments_join_in_order_of_time(tmp_path: Path) -> None:

@@ -56,6 +56,26 @@ def _frame(payload: Payload) -> bytes:
     return bytes((first, 127)) + size.to_bytes(8, "big") + body
 
 
+class _Tap:
+    """All that an update needs of a line, side by side in memory: a thousand of them are walked at once."""
+
+    __slots__ = ("_line", "framing", "is_open", "write")
+
+    def __init__(self, line: Line, write: Callable[[bytes], None]) -> None:
+        self._line = line
+        self.framing = Framing()
+        self.is_open = False
+        """The transport takes more, and neither side is leaving."""
+        self.write = write
+
+    def send_all(self, payloads: Payloads) -> bool:
+        if not self.is_open:
+            return self._line.ready  # whoever leaves needs nothing any more
+        framing = self.framing
+        self.write(framing.octets if payloads is framing.payloads else framing(payloads))
+        return True
+
+
 class Line(WebSocketsSansIOProtocol):
     """One websocket; give as ``ws=`` to uvicorn. Once `carry` was called it is an `Outlet` of the hub."""
 
@@ -63,27 +83,40 @@ class Line(WebSocketsSansIOProtocol):
     """The client did not read for longer than our patience."""
     ready = True
     """Whether its transport takes more: what the base class keeps in an event, without a call for each client."""
-    _framing: Framing
+    _tap: _Tap
+    _close_sent = False
     _on_ready: Callable[[], None] | None = None
     _patience_s = 0.0
     _patience: asyncio.TimerHandle | None = None
 
+    @property
+    def send_all(self) -> Callable[[Payloads], bool]:
+        return self._tap.send_all
+
+    @property
+    def close_sent(self) -> bool:
+        return self._close_sent
+
+    @close_sent.setter
+    def close_sent(self, sent: bool) -> None:
+        self._close_sent = sent
+        if sent:
+            self._tap.is_open = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._tap = _Tap(self, self.transport.write)
+
     def carry(self, framing: Framing, patience_s: float, on_ready: Callable[[], None]) -> None:
         """Take what the hub sends from now on; `on_ready` is called when the client reads again after a pause."""
-        self._framing, self._patience_s, self._on_ready = framing, patience_s, on_ready
-        if not self.ready:
+        self._tap.framing, self._patience_s, self._on_ready = framing, patience_s, on_ready
+        if self.ready:
+            self._tap.is_open = not self._close_sent
+        else:
             self.pause_writing()
 
-    def send_all(self, payloads: Payloads) -> bool:
-        if not self.ready:
-            return False
-        transport, framing = self.transport, self._framing
-        if not self.close_sent and not transport.is_closing():  # whoever leaves needs nothing any more
-            transport.write(framing.octets if payloads is framing.payloads else framing(payloads))
-        return True
-
     def pause_writing(self) -> None:
-        self.ready = False
+        self.ready = self._tap.is_open = False
         super().pause_writing()
         if self._on_ready is not None and self._patience is None:
             self._patience = self.loop.call_later(self._patience_s, self.cut)
@@ -93,10 +126,12 @@ class Line(WebSocketsSansIOProtocol):
         super().resume_writing()
         self._forget_patience()
         if self._on_ready is not None:
+            self._tap.is_open = not self._close_sent
             self._on_ready()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._on_ready = None
+        self._tap.is_open = False
         self.ready = True  # nobody waits for one who has left
         self._forget_patience()
         super().connection_lost(exc)

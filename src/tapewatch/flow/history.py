@@ -4,7 +4,7 @@ The result is the store that live trades fill (`candles`), cell for cell, so tha
 is the same view. The road is shorter: rows come in order of id, so a minute's cells are added up in a window of ticks
 around its first price and written out once, sorted, when the minute is over. A price outside the window, or a step back
 in time, only ends the run early; runs of one minute are merged at the end. Parts of a file can therefore be added up
-at the same time by different threads, each with its own `Adder`.
+at the same time by different threads, each with its own `Adder`, into the same `Cells`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -214,12 +215,50 @@ def _close_run(w: Work) -> None:
     a.to_ms = 0
 
 
+def _plain(records: NDArray[np.void]) -> NDArray[np.void]:
+    """The same memory without fields: numpy copies such records whole, and others field by field."""
+    return records.view(np.dtype((np.void, records.dtype.itemsize)))
+
+
+def _joined(arrays: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
+    """A copy of records of one kind, one array behind the other."""
+    return np.concatenate([_plain(array) for array in arrays]).view(arrays[0].dtype)
+
+
+class Cells:
+    """The cells of all parts in one array, in whatever order they come; threads put theirs there themselves.
+
+    What has not been filled has never been touched and costs nothing. To move what each had gathered into one array in
+    the end took up to a third as long as reading it all: the first touch of memory is what is slow.
+    """
+
+    def __init__(self, expected: int) -> None:
+        self._held = np.empty(max(expected, FIRST_CELLS), CELL)
+        self._used = 0
+        self._turn = Lock()
+
+    def put(self, cells: NDArray[np.void]) -> int:
+        """Keep a copy of these; returns where it begins."""
+        with self._turn:
+            at, end = self._used, self._used + len(cells)
+            if end > len(self._held):
+                wider = np.empty(2 * end, CELL)
+                _plain(wider)[:at] = _plain(self._held)[:at]
+                self._held = wider
+            _plain(self._held)[at:end] = _plain(cells)
+            self._used = end
+            return at
+
+    @property
+    def all(self) -> NDArray[np.void]:
+        return self._held[: self._used]
+
+
 @dataclass(slots=True)
 class Part:
-    """What one adder added up: runs, cells and holes in it, and its account."""
+    """What one adder added up: runs, whose cells are among `Cells`, holes, and its account."""
 
     runs: NDArray[np.void]
-    cells: NDArray[np.void]
     holes: NDArray[np.void]
     account: NDArray[np.void]
 
@@ -231,7 +270,8 @@ class Part:
 class Adder:
     """Adds trades of one instrument up, in order of id. Its arrays grow and are used again for the next part."""
 
-    def __init__(self) -> None:
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
         self.work = Work(
             np.zeros(FIRST_RUNS, BASE),
             np.zeros(FIRST_CELLS, CELL),
@@ -241,6 +281,7 @@ class Adder:
         )
         """What `add` changes, for whoever calls it for each trade."""
         self._add = entry(_add, np.zeros(0, ROW), 0, 0, self.work)
+        self._close_run = entry(_close_run, self.work)
 
     def add(self, rows: NDArray[np.void], n: int) -> bool:
         """Add the first `n` TRADE rows; False, with the part so far of no use, where ids go back."""
@@ -255,19 +296,18 @@ class Adder:
         """Make the room that `status` asks for."""
         name = {MORE_RUNS: "runs", MORE_CELLS: "cells", MORE_HOLES: "holes"}[status]
         held = getattr(self.work, name)
-        wider = np.zeros(2 * len(held), held.dtype)  # `np.concatenate` would leave out what pads a record
-        wider[: len(held)] = held
+        wider = np.zeros(2 * len(held), held.dtype)
+        _plain(wider)[: len(held)] = _plain(held)
         self.work = self.work._replace(**{name: wider})
 
     def part(self) -> Part:
         """What has been added since the last call."""
-        _close_run(self.work)
+        self._close_run(self.work)
         account = self.work.account[0].copy()
         self.work.account[:] = 0
-        runs, cells, holes = (
-            held[: account[name]].copy() for name, held in zip(("runs", "cells", "holes"), self.work[:3], strict=True)
-        )
-        return Part(runs, cells, holes, account)
+        runs = _joined([self.work.runs[: account["runs"]]])
+        runs["cell_at"] += self._cells.put(self.work.cells[: account["cells"]])
+        return Part(runs, _joined([self.work.holes[: account["holes"]]]), account)
 
 
 @dataclass(slots=True)
@@ -303,18 +343,13 @@ def continues(parts: Sequence[Part]) -> bool:
     return all(one["last_id"] < other["first_id"] for one, other in pairwise(chain))
 
 
-def history(instrument: Instrument, parts: Sequence[Part]) -> History:
-    """Join parts whose ids rise from one to the next."""
+def history(instrument: Instrument, parts: Sequence[Part], cells: Cells) -> History:
+    """Join parts whose ids rise from one to the next, and whose cells are these."""
     parts = [part for part in parts if part.trades]
-    offsets = np.cumsum([0, *(len(part.cells) for part in parts)])
-    runs = np.concatenate([np.zeros(0, BASE), *(part.runs for part in parts)])
-    runs["cell_at"] += np.repeat(offsets[:-1], [len(part.runs) for part in parts])
-    runs, merged = _merge_runs(runs, [part.cells for part in parts], offsets)
-    cells = np.concatenate([merged, *(part.cells for part in parts)])
-    runs["cell_at"] += len(merged)
-    holes = np.concatenate([np.zeros(0, HOLE), *(part.holes for part in parts), _holes_between(parts)])
+    runs = _merge_runs(_joined([np.zeros(0, BASE), *(part.runs for part in parts)]), cells)
+    holes = _joined([np.zeros(0, HOLE), *(part.holes for part in parts), _holes_between(parts)])
     holes = holes[np.argsort(holes["first"])]
-    store = _store(runs, cells)
+    store = _store(runs, cells.all)
     for hole in holes:
         mark_gap(store, 0, int(hole["from_ms"]), int(hole["to_ms"]), 1)
     return History(
@@ -352,20 +387,15 @@ def _store(runs: NDArray[np.void], cells: NDArray[np.void]) -> Candles:
     return store._replace(cells=cells)
 
 
-def _merge_runs(
-    runs: NDArray[np.void], cells: Sequence[NDArray[np.void]], offsets: NDArray[np.int64]
-) -> tuple[NDArray[np.void], NDArray[np.void]]:
-    """Runs in order of time, one a minute, and the cells of those made of several, to be put before all others.
-
-    The runs' `cell_at` count from the first of `cells`, which begin at `offsets`; those of merged runs are negative.
-    """
+def _merge_runs(runs: NDArray[np.void], cells: Cells) -> NDArray[np.void]:
+    """Runs in order of time, one a minute; the cells of those made of several are put behind all others."""
     runs = runs[np.argsort(runs["number"], kind="stable")]
     first = np.flatnonzero(np.diff(runs["number"], prepend=-1))
     counts = np.diff(first, append=len(runs))
     many = np.flatnonzero(counts > 1)
     out = runs[first]
     if not len(many):
-        return out, np.zeros(0, CELL)
+        return out
     pieces = np.concatenate([np.arange(first[m], first[m] + counts[m]) for m in many])
     pieces = pieces[np.lexsort((runs["open_id"][pieces], runs["number"][pieces]))]
     part = runs[pieces]
@@ -378,9 +408,8 @@ def _merge_runs(
     merged["low"] = np.minimum.reduceat(part["low"], starts)
     merged["open"], merged["open_id"] = part["open"][starts], part["open_id"][starts]
     merged["close"], merged["close_id"] = part["close"][last], part["close_id"][last]
-    owner = np.searchsorted(offsets, part["cell_at"], side="right") - 1
-    place = zip(owner.tolist(), (part["cell_at"] - offsets[owner]).tolist(), part["cells"].tolist(), strict=True)
-    loose = np.concatenate([cells[k][at : at + n] for k, at, n in place])
+    place = zip(part["cell_at"].tolist(), part["cells"].tolist(), strict=True)
+    loose = _joined([cells.all[at : at + n] for at, n in place])
     number = np.repeat(part["number"], part["cells"])
     order = np.lexsort((loose["price"], number))
     loose, number = loose[order], number[order]
@@ -390,6 +419,6 @@ def _merge_runs(
         added[name] = np.add.reduceat(loose[name], new)
     begins = np.searchsorted(number[new], merged["number"])
     merged["cells"] = np.searchsorted(number[new], merged["number"], side="right") - begins
-    merged["cell_at"] = begins - len(added)
+    merged["cell_at"] = begins + cells.put(added)
     out[many] = merged
-    return out, added
+    return out

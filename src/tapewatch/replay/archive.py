@@ -10,27 +10,22 @@ unlisted one they are the powers of ten that hold every number of the file.
 
 from __future__ import annotations
 
-import codecs
-import hashlib
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
 from threading import Lock
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled import entry
 from ..config import ThresholdsConfig
-from ..flow.history import DISORDER, DONE, Adder, History, Part, continues, history
+from ..flow.history import DISORDER, DONE, Adder, Cells, History, Part, continues, history
 from ..model.errors import FrameError, OffGridError, UsageError
 from ..model.instrument import Grid, Instrument, Universe, common_grid
 from ..model.tape import LEVEL, ROW, Flag, Kind, Tape
@@ -43,17 +38,18 @@ from ..venues.binance_archive import (
     symbol_of,
 )
 from ..venues.binance_archive_kernel import LEFT, nothing_seen, read_trades
-from ..venues.scan import PADDING
 from .archive_kernel import LEFT as NOT_READ
 from .archive_kernel import add_lines
+from .archive_source import Blocks, Source, block_buffer
 from .stage import Stage
 
-BLOCK_BYTES = 1 << 20
-MAX_LINE = 4096
-"""No line of an archive is a tenth as long; without a bound a file without line feeds would fill the memory."""
 ROWS = 1 << 11
 """Rows read at a time: a quarter of a megabyte, which stays in a processor's cache until they are added up."""
 TAPE_ROWS = 1 << 13
+BYTES_A_CELL = 256
+"""Of a busy instrument's file two or three times as much; room for cells is asked for by this."""
+MOST_EXPECTED = 1 << 24
+"""Cells for which there is room from the start: half a gigabyte that is not taken before it is written to."""
 SAMPLE = 2000
 """Lines that increments are guessed from: cheap, and nearly always enough."""
 WRONG_KEPT = 20
@@ -103,117 +99,6 @@ class Account:
             self.by_reason[reason] = self.by_reason.get(reason, 0) + n
 
 
-class Source:
-    """The lines of one CSV file or of the one CSV file in a zip, in blocks; its checksum where one lies beside it."""
-
-    def __init__(self, path: Path) -> None:
-        """Raise UsageError when it cannot be read or is not what its ``.CHECKSUM`` file says."""
-        self.path = path
-        try:
-            self.checked = _verify(path)
-            with self.open() as file:
-                head = file.readline(MAX_LINE), file.readline(MAX_LINE)
-        except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
-        if not head[0].strip():
-            raise UsageError(f"{path} is empty")
-        self.head = head
-
-    @contextmanager
-    def open(self) -> Iterator[IO[bytes]]:
-        """The bytes of the CSV; damage to a zip is a UsageError."""
-        try:
-            if not zipfile.is_zipfile(self.path):
-                with self.path.open("rb") as file:
-                    yield _behind_mark(file)
-                return
-            with zipfile.ZipFile(self.path) as archive, archive.open(_member(self.path, archive)) as file:
-                yield _behind_mark(file)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-            raise UsageError(f"{self.path} is damaged: {error}") from error
-
-    @property
-    def size(self) -> int:
-        """Bytes of the CSV."""
-        if zipfile.is_zipfile(self.path):
-            with zipfile.ZipFile(self.path) as archive:
-                return _member(self.path, archive).file_size
-        return self.path.stat().st_size
-
-
-def _behind_mark(file: IO[bytes]) -> IO[bytes]:
-    """The file behind the byte order mark that spreadsheets put at the beginning."""
-    if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
-        file.seek(0)
-    return file
-
-
-class _Blocks:
-    """An open source in blocks of whole lines, for one thread at a time."""
-
-    def __init__(self, path: Path, file: IO[bytes], skip_lines: int) -> None:
-        self.ended = False
-        """Nothing is left, or nobody wants it."""
-        self._path, self._file = path, file
-        self._rest = b""
-        for _ in range(skip_lines):
-            file.readline(MAX_LINE)
-
-    def fill(self, buffer: bytearray) -> int:
-        """Put the next lines into the buffer, padded: where they end; 0 behind the last one."""
-        if self.ended:
-            return 0
-        n = len(self._rest)
-        buffer[:n] = self._rest
-        with memoryview(buffer) as view:
-            n += _fill(self._file, view[n:BLOCK_BYTES])
-        if n == BLOCK_BYTES:
-            end = buffer.rfind(b"\n", 0, n) + 1
-            if n - end > MAX_LINE or end == 0:
-                raise UsageError(f"{self._path} has a line of more than {MAX_LINE} bytes")
-        else:
-            self.ended = True
-            end = n
-            if n and buffer[n - 1] != ord("\n"):
-                buffer[n] = ord("\n")
-                end = n + 1
-        self._rest = bytes(buffer[end:n])
-        buffer[end : end + PADDING] = bytes(PADDING)
-        return end
-
-
-def _block_buffer() -> bytearray:
-    return bytearray(BLOCK_BYTES + PADDING + 1)
-
-
-def _fill(file: IO[bytes], view: memoryview) -> int:
-    """Read until the view is full or the file ends; returns the number of bytes read."""
-    n = 0
-    while n < len(view) and (got := file.readinto(view[n:])):  # type: ignore[attr-defined]
-        n += got
-    return n
-
-
-def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    members = [info for info in archive.infolist() if info.filename.lower().endswith(".csv")]
-    if len(members) != 1:
-        raise UsageError(f"{path} holds {len(members)} CSV files; an archive holds one")
-    return members[0]
-
-
-def _verify(path: Path) -> bool:
-    """Whether the file agrees with the ``.CHECKSUM`` file beside it; False where there is none."""
-    said = path.with_name(path.name + ".CHECKSUM")
-    if not said.is_file():
-        return False
-    words = said.read_text(encoding="utf-8", errors="replace").split()
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if not words or words[0].lower() != found:
-        raise UsageError(f"{path} is not the file that {said.name} describes; download it again")
-    return True
-
-
 class Archive:
     """One file of aggTrades or trades of one instrument."""
 
@@ -244,6 +129,9 @@ class Archive:
         tick = lot = Grid(1, 0)
         with self.source.open() as file:
             for line in islice(file, int(self.layout.header), SAMPLE):
+                written = zip(line.split(b",", 3)[1:3], (tick, lot), strict=False)
+                if all(_fraction_digits(number) <= grid.decimals for number, grid in written):
+                    continue
                 with suppress(FrameError):
                     trade = read_trade(line, self.layout.product)
                     tick, lot = (
@@ -275,25 +163,26 @@ class Archive:
     def _read(self, progress: Progress | None) -> History:
         self.account = Account(lines=int(self.layout.header))
         parts: list[Part] = []
-        in_order = True
-        for piece in self._in_parallel(_Reader.add, progress):
+        in_order, cells = True, Cells(min(self.source.size // BYTES_A_CELL, MOST_EXPECTED))
+        for piece in self._in_parallel(_Reader.add, cells, progress):
             self.account.join(piece.account)
             in_order = in_order and piece.part is not None
             if piece.part is not None:
                 parts.append(piece.part)
         if in_order and continues(parts):
-            return history(self.instrument, parts)
+            return history(self.instrument, parts, cells)
         return self._sort(progress)
 
     def _sort(self, progress: Progress | None) -> History:
         """The long way for files that are not in order: keep all rows and sort them."""
-        columns = np.concatenate([piece.columns for piece in self._in_parallel(_Reader.keep, progress)])
+        cells = Cells(0)
+        columns = np.concatenate([piece.columns for piece in self._in_parallel(_Reader.keep, cells, progress)])
         self._columns = columns[np.argsort(columns["id"], kind="stable")]
         self.account.sorted = False
-        adder = Adder()
+        adder = Adder(cells)
         for tape in _batches(self._columns, self.instrument.index):
             adder.add(tape.rows, len(tape))
-        return history(self.instrument, [adder.part()])
+        return history(self.instrument, [adder.part()], cells)
 
     def tapes(self) -> Iterator[Tape]:
         """Its trades in order of id, repetitions among them, in batches good until the next one is asked for."""
@@ -301,16 +190,16 @@ class Archive:
         if self._columns is not None:
             yield from _batches(self._columns, self.instrument.index)
             return
-        reader, buffer = _Reader(self.layout.product, self.instrument, TAPE_ROWS), _block_buffer()
+        reader, buffer = _Reader(self.layout.product, self.instrument, TAPE_ROWS, Cells(0)), block_buffer()
         levels = np.zeros(0, LEVEL)
         with self.source.open() as file:
-            blocks = _Blocks(self.path, file, int(self.layout.header))
+            blocks = Blocks(self.path, file, int(self.layout.header))
             while end := blocks.fill(buffer):
                 for n in reader.read(buffer, 0, end):
                     yield Tape(reader.rows[:n], levels)
 
     def _in_parallel(
-        self, work: Callable[[_Reader, bytearray, int, _Piece], None], progress: Progress | None
+        self, work: Callable[[_Reader, bytearray, int, _Piece], None], cells: Cells, progress: Progress | None
     ) -> list[_Piece]:
         """Do `work` on every block, as many at a time as there are cores; the pieces are in order of the file.
 
@@ -320,9 +209,9 @@ class Archive:
         total, done = self.source.size, 0
         pieces: list[_Piece] = []
 
-        def go_through(blocks: _Blocks) -> None:
+        def go_through(blocks: Blocks) -> None:
             nonlocal done
-            reader, buffer = _Reader(self.layout.product, self.instrument, ROWS), _block_buffer()
+            reader, buffer = _Reader(self.layout.product, self.instrument, ROWS, cells), block_buffer()
             while True:
                 with turn:
                     end = blocks.fill(buffer)
@@ -336,7 +225,7 @@ class Archive:
                 work(reader, buffer, end, piece)
 
         with self.source.open() as file, ThreadPoolExecutor(threads, "archive") as pool:
-            blocks = _Blocks(self.path, file, int(self.layout.header))
+            blocks = Blocks(self.path, file, int(self.layout.header))
             running = [pool.submit(go_through, blocks) for _ in range(threads)]
             try:
                 wait(running, return_when=FIRST_EXCEPTION)
@@ -364,7 +253,7 @@ class _Piece:
 class _Reader:
     """Reads blocks of one file, on one thread at a time."""
 
-    def __init__(self, product: Product, instrument: Instrument, rows: int) -> None:
+    def __init__(self, product: Product, instrument: Instrument, rows: int, cells: Cells) -> None:
         self.rows = np.zeros(rows, ROW)
         self.account = Account()
         self._product = product
@@ -373,7 +262,7 @@ class _Reader:
             [instrument.tick.units, instrument.tick.decimals, instrument.lot.units, instrument.lot.decimals], np.int64
         )
         self._seen = nothing_seen()
-        self._adder = Adder()
+        self._adder = Adder(cells)
         self._aggregate = product is Product.AGG_TRADES
         empty = np.zeros(0, np.uint8)
         self._read = entry(read_trades, empty, 0, 0, self._aggregate, 0, self._grid, self._seen, self.rows)
@@ -469,6 +358,10 @@ def _refined(instrument: Instrument, error: OffGridError, *, listed: bool) -> In
     if error.what == "price":
         return replace(instrument, tick=common_grid(instrument.tick, finer))
     return replace(instrument, lot=common_grid(instrument.lot, finer))
+
+
+def _fraction_digits(number: bytes) -> int:
+    return len(number.partition(b".")[2].rstrip(b"0"))
 
 
 def _power_of_ten(value: Decimal) -> Grid:

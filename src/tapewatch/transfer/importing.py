@@ -22,7 +22,8 @@ from ..model.errors import FrameError, UsageError
 from ..model.gaps import Cause, Fate
 from ..model.instrument import Grid, Instrument, Universe
 from ..model.tape import E8, LEVEL, ROW, Flag, Kind, Tape
-from ..replay.archive import Archive, Source
+from ..replay.archive import Archive
+from ..replay.archive_source import Source
 from ..store import bars as stored_bars
 from ..store.catalog import GapRow
 from ..store.writer import Store, Written
