@@ -91,7 +91,10 @@ def test_unrelated_environment_is_left_alone() -> None:
         ("[sever]\nport = 1\n", "unknown key sever ({path}); did you mean server?"),
         (
             "port = 1\n",
-            "unknown key port ({path}); allowed here: venues, server, thresholds, limits, store, alerts, node, tui",
+            (
+                "unknown key port ({path}); allowed here: venues, server, thresholds, limits, store, bus, alerts, "
+                "node, tui"
+            ),
         ),
         (
             "[venues.kraken]\nenabled = true\n",
@@ -135,6 +138,11 @@ def test_unrelated_environment_is_left_alone() -> None:
             "[store]\nrecord = 1\n",
             "store.record = 1 ({path}) is refused; allowed: a list, each depth, liquidations, marks, quotes or trades",
         ),
+        (
+            '[store]\nlake = "s3://tape/lake"\n',
+            "store.lake = 's3://tape/lake' ({path}) is refused; allowed: the path of a folder",
+        ),
+        ('[bus]\nurl = "nats://host"\n', "bus.url = 'nats://host' ({path}) is refused; allowed: an empty text"),
         ("[server]\ntoken = 5\n", "server.token = … ({path}) is refused; allowed: text"),
     ],
 )

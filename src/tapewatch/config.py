@@ -44,6 +44,8 @@ PATTERNS = {
     "^ws": "a ws:// or wss:// address",
     "^[0-9a-fA-F:.]": "a network such as 10.0.0.0/8",
     "^(forever": "forever, or hours or days such as 12h or 30d",
+    "^(?!": "the path of a folder",
+    "^$": "an empty text",
 }
 """What texts of a certain shape are called, by the beginning of their pattern."""
 Percent = Annotated[float, Meta(gt=0, le=100)]
@@ -195,6 +197,14 @@ class StoreConfig(Struct, frozen=True, forbid_unknown_fields=True):
             "empty is an SQLite file in the data folder."
         ),
     ] = ""
+    lake: Annotated[
+        str,
+        Meta(
+            pattern=r"^(?!\w+://)",
+            description="Folder of the sealed segments, such as one on a larger disk or a mounted bucket, of this data "
+            "folder alone; empty is `segments` in the data folder.",
+        ),
+    ] = ""
     record: Annotated[
         tuple[Literal["trades", "liquidations", "marks", "depth", "quotes"], ...],
         Meta(description="What is recorded. Order books (depth, quotes) are many times the bytes of all else."),
@@ -322,6 +332,15 @@ class ThresholdsConfig(Thresholds, frozen=True, forbid_unknown_fields=True):
         return Thresholds(**common | (msgspec.to_builtins(own) if own else {}))
 
 
+class BusConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """What carries views between the parts of the program."""
+
+    url: Annotated[
+        str,
+        Meta(pattern="^$", description="Empty is inside the one process, which is all there is: no broker yet."),
+    ] = ""
+
+
 class Config(Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set."""
 
@@ -330,6 +349,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     thresholds: ThresholdsConfig = ThresholdsConfig()
     limits: LimitsConfig = LimitsConfig()
     store: StoreConfig = StoreConfig()
+    bus: BusConfig = BusConfig()
     alerts: AlertsConfig = AlertsConfig()
     node: NodeConfig = NodeConfig()
     tui: TuiConfig = TuiConfig()

@@ -188,12 +188,14 @@ def import_(
     debug: DebugOption = False,
 ) -> None:
     """Put archive files, OHLC and exports into the store; a file with a wrong row is refused whole."""
+    from ..store.lake import settle
     from ..store.writer import Store
     from ..transfer.importing import Importer
 
     must_exist(paths)
     listed = listed_instruments(exchange_info)
     settings = config.load(config_file, flags=given(storage_flags(data, no_store=False)))
+    settle(settings.store.data_path, settings.store.lake)
     with closing(Store(settings.store.data_path, settings.store.url).open()) as store, progress_bar() as progress:
         for path in paths:
             task = progress.add_task(path.name, total=None)

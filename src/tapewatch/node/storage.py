@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..config import StoreConfig
 from ..journal import DataLock, Journal, JournalStatus, Limits, StreamClass, recover
+from ..store.lake import settle
 from ..venues.registry import PRODUCTS
 from .audit import Audit
 from .recorder import VenueRecorder
@@ -42,6 +43,7 @@ class Storage:
     def start(self, venues: Iterable[str]) -> Mapping[str, VenueRecorder]:
         """Take the data folder, recover what a dead program left, begin to record; raises TapewatchError."""
         self._lock.acquire(since=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+        settle(self.path, self._config.lake)
         recorders = {}
         for venue in venues:
             folder = journal_folder(self.path, venue)
