@@ -10,9 +10,9 @@ at the same time by different threads, each with its own `Adder`, into the same 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -232,10 +232,11 @@ class Cells:
     the end took up to a third as long as reading it all: the first touch of memory is what is slow.
     """
 
-    def __init__(self, expected: int) -> None:
+    def __init__(self, expected: int, turn: AbstractContextManager[object]) -> None:
+        """Where several threads put cells, `turn` lets one of them in at a time."""
         self._held = np.empty(max(expected, FIRST_CELLS), CELL)
         self._used = 0
-        self._turn = Lock()
+        self._turn = turn
 
     def put(self, cells: NDArray[np.void]) -> int:
         """Keep a copy of these; returns where it begins."""

@@ -163,7 +163,7 @@ class Archive:
     def _read(self, progress: Progress | None) -> History:
         self.account = Account(lines=int(self.layout.header))
         parts: list[Part] = []
-        in_order, cells = True, Cells(min(self.source.size // BYTES_A_CELL, MOST_EXPECTED))
+        in_order, cells = True, Cells(min(self.source.size // BYTES_A_CELL, MOST_EXPECTED), Lock())
         for piece in self._in_parallel(_Reader.add, cells, progress):
             self.account.join(piece.account)
             in_order = in_order and piece.part is not None
@@ -175,7 +175,7 @@ class Archive:
 
     def _sort(self, progress: Progress | None) -> History:
         """The long way for files that are not in order: keep all rows and sort them."""
-        cells = Cells(0)
+        cells = Cells(0, Lock())
         columns = np.concatenate([piece.columns for piece in self._in_parallel(_Reader.keep, cells, progress)])
         self._columns = columns[np.argsort(columns["id"], kind="stable")]
         self.account.sorted = False
@@ -190,7 +190,8 @@ class Archive:
         if self._columns is not None:
             yield from _batches(self._columns, self.instrument.index)
             return
-        reader, buffer = _Reader(self.layout.product, self.instrument, TAPE_ROWS, Cells(0)), block_buffer()
+        unused = Cells(0, Lock())  # one's own: rows are taken as they are
+        reader, buffer = _Reader(self.layout.product, self.instrument, TAPE_ROWS, unused), block_buffer()
         levels = np.zeros(0, LEVEL)
         with self.source.open() as file:
             blocks = Blocks(self.path, file, int(self.layout.header))
