@@ -216,7 +216,8 @@ def test_a_row_that_grows_tells_every_print_of_its_window(prints: list[tuple[int
         seen.append((ts // 1000, price))
         head = max(second for second, _ in seen)
         for row in rows_of(engine):
-            grew = row["ts_ms"] == ts and row["quote"] != before.get(int(row["id"]))
+            assert row["ts_ms"] >= row["start_ms"]
+            grew = row["quote"] != before.get(int(row["id"]))
             before[int(row["id"])] = row["quote"]
             if row["rule"] != Rule.PARENT and grew:
                 length = FLOW_WINDOWS_S[int(row["rule"]) - 1]
@@ -421,7 +422,7 @@ class PlainReading:
         if episode and abs(net) > episode.figures.get("quote", 0):
             lots = abs(sum(-q.lots if q.sell else q.lots for q in inside))
             side = [q for q in inside if q.sell == sell]
-            last = Print(i, now_ms, 0, 0, 0, sell)
+            last = Print(i, max(now_ms, int(episode.figures.get("ts_ms", 0))), 0, 0, 0, sell)
             episode.figures = {**self.figures(inside, abs(net), lots, last), "levels": 0}
             episode.figures["vwap"] = sum(q.units for q in side) / sum(q.lots for q in side)
 

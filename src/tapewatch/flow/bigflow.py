@@ -160,6 +160,7 @@ def _open_event(s: BigFlow, i: int, rule: int, sell: bool, start_ms: int) -> int
     event.rule = rule
     event.sell = sell
     event.start_ms = start_ms
+    event.ts_ms = start_ms
     event.open = 1
     event.quote = 0
     event.depth_quote = -1
@@ -238,7 +239,7 @@ def _notice(s: BigFlow, i: int) -> None:
 
 @leaf
 def _write_parent(row: Record, parent: Record, ts_ms: int, adv: float) -> None:
-    row.ts_ms = ts_ms
+    row.ts_ms = max(ts_ms, parent.start_ms)  # a late print may make it grow
     row.qty = parent.qty
     row.quote = parent.quote
     row.low = parent.low
@@ -430,7 +431,7 @@ def _judge(s: BigFlow, seconds: Candles, i: int, w: int, ts_ms: int) -> None:
     event = s.events[window.event % len(s.events)]
     if size <= event.quote:
         return
-    event.ts_ms = ts_ms
+    event.ts_ms = max(event.ts_ms, ts_ms)  # a late print may make an episode grow, not end before it began
     event.quote = size
     event.qty = abs(sums.buy - sums.sell)
     event.vwap = sums.sell_quote / sums.sell if sell else sums.buy_quote / sums.buy

@@ -169,7 +169,10 @@ def beat(books: Ladders, i: int, s: State, beat_ms: int) -> None:
     if books.books[i].state != LIVE:
         f.live = 0
     state = s.counts.last[0]
-    f.stoikov = s.counts.last[1] / 2 + s.adjustment[state] if state >= 0 else np.nan
+    f.stoikov = np.nan
+    # A young fit has states that one jump has decided: what strays further than the spread is no estimate of the mid.
+    if state >= 0 and abs(s.adjustment[state]) <= f.ask - f.bid:
+        f.stoikov = s.counts.last[1] / 2 + s.adjustment[state]
     f.ts_ms = beat_ms
     s.samples[s.meta[0] % SAMPLES] = f
     s.meta[0] += 1

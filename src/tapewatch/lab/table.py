@@ -21,7 +21,8 @@ Column = NDArray[np.float64]
 
 NOT_LIVE = "the book was not live"
 REASONS = {
-    "stoikov_microprice": "not fitted yet, or a state of imbalance and spread hardly ever seen",
+    "stoikov_microprice": "not fitted yet, a state of imbalance and spread hardly ever seen, or a fit that strays "
+    "further than the spread",
     "depth_weighted_price": f"fewer than {TOP} levels are known on a side",
     "slope": f"fewer than {TOP} levels are known on a side, or the first holds one lot",
     "depth_per_bp": f"the known book ends within {SLOPE_BPS} bps of the mid price",
