@@ -14,7 +14,7 @@ import pytest
 
 from journals import read_all
 from tapewatch.config import ThresholdsConfig, VenueConfig
-from tapewatch.feed import watchdog
+from tapewatch.feed import books, watchdog
 from tapewatch.feed.dialects import DIALECTS
 from tapewatch.feed.driver import VenueFeed
 from tapewatch.journal import Content, Journal, Record, StreamClass
@@ -35,6 +35,7 @@ EVENTS, KINDS = 12, 3
 """What is to be found before the comparison means something."""
 INSTRUMENTS = 6
 """Two perpetuals, and two quarterlies of each."""
+LEVELS = 1_000
 HOUR_NS = 3_600_000_000_000
 
 
@@ -65,7 +66,7 @@ def replay(node: VenueNode, records: list[Record], *, at_once: bool, later_ns: i
             frames = [frame for record in run for frame in record.frames()]
             node.on_frames(bytearray(b"".join(frames)), list(accumulate(map(len, frames))), recv_ns)
         elif run[0].content is Content.SNAPSHOT:
-            node.on_snapshot(run[0].symbol, run[0].payload, recv_ns, 1_000)
+            node.on_snapshot(run[0].symbol, run[0].payload, recv_ns, LEVELS)
         elif run[0].content is Content.TRADES:
             node.on_trades(run[0].symbol, run[0].payload, recv_ns)
 
@@ -76,6 +77,8 @@ async def test_live_replay_and_another_clock_find_the_same(
 ) -> None:
     # A second of lateness on a busy machine is eight of this market's; a connection given up for it is in no journal.
     monkeypatch.setattr(watchdog, "TOO_LATE_MS", float("inf"))
+    # Nor is it in one how many levels of a book were asked for: as many while weight is short.
+    monkeypatch.setattr(books, "TAIL_DEPTH", LEVELS)
     await asyncio.to_thread(warm_up)
     start_s = time.time()
     venue = SimulatedBinanceUsdm(
