@@ -51,11 +51,11 @@ check-page:
 	$(BIN)/python hatch_build.py npm run check
 	$(BIN)/python hatch_build.py npm run test
 
-# pytest comes last: its summary is the last line on the screen. Files are spread over a process a core and one more:
-# they start programs, and wait for them as long as they compute.
+# pytest comes last: its summary is the last line on the screen. Files are spread over a process a core: the programs
+# and browsers that they start have to keep up with a market beside each other.
 test: setup browser check
 	$(BIN)/pytest --dist loadfile --no-loadscope-reorder --maxprocesses 8 \
-	--numprocesses $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))
+	--numprocesses $$(getconf _NPROCESSORS_ONLN)
 
 # Run it on a quiet machine; bench/README.md says what is measured. `make bench SETS=depth20` runs one set.
 bench: setup

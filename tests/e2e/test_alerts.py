@@ -220,9 +220,8 @@ def test_an_alert_is_heard_and_notified_where_the_browser_was_asked(browser: Bro
     locked.click()
     expect(locked).to_have_count(0)
     over_http.put(f"{demo}api/alerts/rules/{made['id']}", json=rule | {"threshold": 1.0, "sinks": ["sound", "desktop"]})
-    wait_until(
-        lambda: set(page.evaluate("[...window.__heard]")) == {660, 880}, lambda: page.evaluate("[...window.__heard]")
-    )
+    heard = "[...window.__heard]"  # the two tones; on a busy machine also the clicks of a starved loudspeaker
+    wait_until(lambda: {660, 880} <= set(page.evaluate(heard)), lambda: page.evaluate(heard))
     (notified,) = page.evaluate("window.__notified")
     (episode,) = [one for one in told(demo)["episodes"] if one["rule"] == "loud"]
     assert (notified["title"], notified["tag"]) == ("loud", episode["key"])
