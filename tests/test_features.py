@@ -328,6 +328,18 @@ def test_the_microprice_of_a_market_that_follows_imbalance() -> None:
     assert np.isnan(adjustment[microprice.state_of.py_func(bid, 5, bid + 3, 5)])  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(("adjustment", "told"), [(1.0, 101.5), (-1.0, 99.5), (1.01, math.nan), (math.nan, math.nan)])
+def test_no_microprice_further_from_the_mid_than_the_spread(adjustment: float, told: float) -> None:
+    engine = Engine(universe("BTCUSDT"))
+    engine.follow_book(0)
+    study = engine.lab.study(engine.universe[0])
+    engine.apply(tape([snapshot(10, [(100, 5)], [(101, 5)]), diff(9, 11, 8), quote(1, T0 + 1, 100, 5, 101, 5)]))
+    study.state.adjustment[:] = adjustment
+    engine.apply(tape([quote(2, T0 + 2_000, 100, 5, 101, 5)]))
+    sample = study.state.samples[study.state.meta[0] - 1]
+    assert sample["stoikov"] == pytest.approx(told, abs=0, nan_ok=True)
+
+
 def test_no_microprice_from_few_quotes() -> None:
     counts = microprice.new_counts()
     for k in range(100):
