@@ -113,6 +113,23 @@ def test_agg_trade(codec: Codec) -> None:
     assert bought["flags"] == Flag.AGGREGATE
 
 
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [(0, 0), (7, 7), (9, 10), (99_999_999, 100_000_000), (100_000_000, 100_000_009), (8_199_999_999, 8_200_000_000),
+     (8_154_045_700, 9_154_045_700), (1, 10**14), (10**15 - 1, 10**15 - 1), (10**15 - 1, 10**15)],
+)  # fmt: skip
+def test_the_ends_of_an_aggregate_may_differ_in_any_digit(codec: Codec, first: int, last: int) -> None:
+    row = row_of(codec, {**AGG_TRADE, "f": first, "l": last})
+    assert (row.get("first_id", 0), row.get("last_id", 0)) == (first, last)
+
+
+@pytest.mark.parametrize("ts_ms", [1_791_399_999_999, 1_791_400_000_000], ids=["before", "behind"])
+@pytest.mark.parametrize("event", [AGG_TRADE, QUOTE], ids=["aggTrade", "bookTicker"])
+def test_both_times_may_differ_in_any_digit(codec: Codec, event: dict[str, Any], ts_ms: int) -> None:
+    row = row_of(codec, {**event, "E": 1_791_400_000_003, "T": ts_ms})
+    assert (row["event_ms"], row["ts_ms"]) == (1_791_400_000_003, ts_ms)
+
+
 def test_raw_trade(codec: Codec) -> None:
     assert row_of(codec, TRADE) == {
         "kind": Kind.TRADE, "event_ms": NOW, "ts_ms": NOW - 1, "id": 7947325360, "first_id": 7947325360,

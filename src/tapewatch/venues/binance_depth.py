@@ -9,7 +9,7 @@ from ..model.tape import Kind
 from .batch import LEVELS
 from .binance_keys import OWN, SYMBOL, Frame, done, has, read_keys
 from .binance_usdm_fields import MAX_LEVELS, in_units, times_ok, units_ok
-from .scan import FAIL, known_shape, read_int, read_new_shape, read_quantity, read_shaped, skip_scalar
+from .scan import FAIL, read_int, read_new_shape, read_quantity, read_shaped, shape_of, skip_scalar
 from .words import byte_at, matches, text
 
 _e_T, _e_E, _e_U, _e_u, _e_b, _e_a = (ord(c) for c in "TEUuba")
@@ -75,15 +75,15 @@ def _diff_value(frame: Frame, p: int, key: int, i: int, seen: int, row: Record) 
 def _levels(frame: Frame, p: int, i: int, at: int) -> tuple[int, int]:
     """[["83401.90","8.843"],…] into `levels` from `at`: (position behind it, how many)."""
     buf, symbols = frame.buf, frame.symbols
-    tick_units = symbols.grid[i, 0]
-    lot_units, lot_decimals = symbols.grid[i, 2], symbols.grid[i, 3]
+    known = symbols.known[np.uint64(i)]
+    tick_units, lot_units, lot_decimals = known.tick_units, known.lot_units, known.lot_decimals
     if byte_at(buf, p) != _OPEN_LIST:
         return FAIL, 0
     p += 1
     if byte_at(buf, p) == _CLOSE_LIST:
         return p + 1, 0
     n = 0
-    shape = known_shape(symbols, i)
+    shape = shape_of(known)
     prices = qtys = np.int64(0)  # every bit that any of them has: at least as large as the largest
     while True:
         start = p + _OPEN_LEVEL.length
@@ -94,10 +94,10 @@ def _levels(frame: Frame, p: int, i: int, at: int) -> tuple[int, int]:
             price = read_shaped(buf, start, shape)
             p = start + shape.length + _NEXT_NUMBER.length
         if price == FAIL:
-            p, price = read_new_shape(buf, start - 1, symbols, i)
+            p, price = read_new_shape(buf, start - 1, known)
             if p == FAIL or not matches(buf, p - 1, _NEXT_NUMBER):
                 return FAIL, 0
-            shape = known_shape(symbols, i)
+            shape = shape_of(known)
             p = p - 1 + _NEXT_NUMBER.length
         p, price = in_units(p, price, tick_units)
         if p == FAIL or price == 0:

@@ -80,10 +80,10 @@ def _decode(
     spot: bool,
 ) -> int:
     for k in range(first, len(ends)):
-        start = ends[k - 1] if k else np.int64(0)
+        start = ends[np.uint64(k - 1)] if k else np.int64(0)
         row_mark, level_mark, foreign_mark = counts[ROWS], counts[LEVELS], counts[FOREIGN]
-        received = recv_ns[min(k, len(recv_ns) - 1)]
-        if not _read_frame(Frame(buf, ends[k], received, symbols, rows, levels, counts), start, spot):
+        received = recv_ns[np.uint64(min(k, len(recv_ns) - 1))]
+        if not _read_frame(Frame(buf, ends[np.uint64(k)], received, symbols, rows, levels, counts), start, spot):
             counts[ROWS], counts[LEVELS], counts[FOREIGN] = row_mark, level_mark, foreign_mark
             return k
     return len(ends)
@@ -132,7 +132,7 @@ def _mark_prices(frame: Frame, p: int, many: bool) -> int:
 def _event(frame: Frame, p: int, name: int, name_end: int, spot: bool) -> int:
     """One event object from its kind on; returns the position behind it."""
     buf = frame.buf
-    row = frame.rows[frame.counts[ROWS]]
+    row = frame.rows[np.uint64(frame.counts[ROWS])]
     after = np.int64(FAIL)
     if not spot and matches(buf, p, USUAL_AGG_TRADE):
         start = p + USUAL_AGG_TRADE.length
@@ -165,7 +165,7 @@ def _event(frame: Frame, p: int, name: int, name_end: int, spot: bool) -> int:
 
 @leaf
 def _blank_row(frame: Frame) -> Record:
-    row = frame.rows[frame.counts[ROWS]]
+    row = frame.rows[np.uint64(frame.counts[ROWS])]
     row.flags = 0
     row.recv_ns = frame.recv_ns
     row.event_ms = 0

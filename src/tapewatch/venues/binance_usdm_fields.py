@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..compiled import leaf
-from .scan import FAIL, Symbols, known_shape, read_new_shape, read_quantity, read_shaped
+from .scan import FAIL, Symbols, read_new_shape, read_quantity, read_shaped, shape_of
 from .words import byte_at
 
 _QUOTE = ord('"')
@@ -32,15 +32,16 @@ def price_of(buf: NDArray[np.uint8], p: int, symbols: Symbols, i: int) -> tuple[
     """A quoted price as a whole number of the instrument's ticks. The symbol has to come before it, as it does."""
     if i < 0:
         return FAIL, np.int64(0)
-    shape = known_shape(symbols, i)
+    known = symbols.known[np.uint64(i)]
+    shape = shape_of(known)
     end = p + 1 + shape.length
     value = np.int64(FAIL)
     if shape.length and byte_at(buf, p) == _QUOTE and byte_at(buf, end) == _QUOTE:
         value = read_shaped(buf, p + 1, shape)
     if value == FAIL:
-        end, value = read_new_shape(buf, p, symbols, i)
-        return in_units(end, value, symbols.grid[i, 0])
-    return in_units(end + 1, value, symbols.grid[i, 0])
+        end, value = read_new_shape(buf, p, known)
+        return in_units(end, value, known.tick_units)
+    return in_units(end + 1, value, known.tick_units)
 
 
 @leaf
@@ -48,8 +49,9 @@ def quantity_of(buf: NDArray[np.uint8], p: int, symbols: Symbols, i: int) -> tup
     """A quoted quantity as a whole number of the instrument's lots."""
     if i < 0:
         return FAIL, np.int64(0)
-    p, value = read_quantity(buf, p, symbols.grid[i, 3])
-    return in_units(p, value, symbols.grid[i, 2])
+    known = symbols.known[np.uint64(i)]
+    p, value = read_quantity(buf, p, known.lot_decimals)
+    return in_units(p, value, known.lot_units)
 
 
 @leaf
@@ -70,8 +72,10 @@ def time_ok(ms: int, recv_ns: int) -> bool:
 
 @leaf
 def times_ok(event_ms: int, ts_ms: int, recv_ns: int) -> bool:
+    # Both are near each other, so one of them stands for both, if for it the limits are narrower by so much.
     in_order = -MAX_AHEAD_MS <= event_ms - ts_ms <= MAX_BEHIND_MS
-    return in_order and time_ok(event_ms, recv_ns) and time_ok(ts_ms, recv_ns)
+    in_range = EARLIEST_MS + MAX_BEHIND_MS < event_ms < LATEST_MS - MAX_AHEAD_MS
+    return in_order & in_range & (abs(event_ms * 1_000_000 - recv_ns) <= (MAX_SKEW_MS - MAX_BEHIND_MS) * 1_000_000)
 
 
 @leaf

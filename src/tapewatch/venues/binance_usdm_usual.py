@@ -21,8 +21,21 @@ from numpy.typing import NDArray
 from ..compiled import Record, leaf
 from ..model.tape import Flag, Kind
 from .binance_usdm_fields import in_units, times_ok, units_ok
-from .scan import FAIL, Symbols, find_from, known_shape, read_new_shape, read_number, read_shaped, slot_of
-from .words import MAX_TEXT, WORD, Text, below, byte_at, digits_at, matches, text, value_before, word_at
+from .scan import FAIL, Symbols, find_from, read_new_shape, read_number, read_shaped, shape_of, slot_of
+from .words import (
+    MAX_TEXT,
+    WORD,
+    Text,
+    begin_alike,
+    below,
+    byte_at,
+    digits_at,
+    head_before,
+    matches,
+    tail_before,
+    text,
+    word_at,
+)
 
 _KIND_TRADE, _KIND_QUOTE = int(Kind.TRADE), int(Kind.QUOTE)
 _AGGREGATE, _SELL = int(Flag.AGGREGATE), int(Flag.SELL)
@@ -53,14 +66,16 @@ def usual_agg_trade(
     if not 0 < length <= _LONGEST_NAME:
         return FAIL
     slot = slot_of(symbols, buf, name, length)
-    p, event_ms = _ms(buf, p)
-    p, number = _int(buf, _behind(buf, p, _ID))
+    event_at = p
+    p, ms_head, event_ms = _ms(buf, p)
+    p, _, _, number = _int(buf, _behind(buf, p, _ID))
     p = _behind(buf, p, _SYMBOL)
     i = find_from(symbols, slot, buf, p, length) if p != FAIL else np.int64(-1)
     if i < 0:
         return FAIL
-    p, price = _price(buf, _behind(buf, p + length, _PRICE), symbols, i, _QTY)
-    decimals, units = symbols.grid[i, 3], symbols.grid[i, 2]
+    known = symbols.known[np.uint64(i)]
+    decimals, units = known.lot_decimals, known.lot_units
+    p, price = _price(buf, _behind(buf, p + length, _PRICE), known, _QTY)
     start = p
     p, qty = _quantity(buf, p, decimals, units)
     repeated = p + _QTY2.length
@@ -69,9 +84,10 @@ def usual_agg_trade(
         p = repeated + p - start
     else:
         p, qty2 = _quantity(buf, _behind(buf, p, _QTY2), decimals, units)
-    p, first_id = _int(buf, _behind(buf, p, _FIRST))
-    p, last_id = _int(buf, _behind(buf, p, _LAST))
-    p, ts_ms = _ms(buf, _behind(buf, p, _TIME))
+    first_at = _behind(buf, p, _FIRST)
+    p, digits, id_head, first_id = _int(buf, first_at)
+    p, last_id = _near(buf, _behind(buf, p, _LAST), first_at, digits, id_head)
+    p, ts_ms = _near(buf, _behind(buf, p, _TIME), event_at, np.int64(_MS_DIGITS), ms_head)
     if p == FAIL or price == 0 or qty == 0 or not (units_ok(price, qty) and times_ok(event_ms, ts_ms, recv_ns)):
         return FAIL
     sold = matches(buf, p, _SOLD)  # as likely as not: a choice between numbers costs no mispredicted branch
@@ -104,7 +120,7 @@ def usual_book_ticker(
     if not 0 < length <= _LONGEST_NAME:
         return FAIL
     slot = slot_of(symbols, buf, name, length)
-    p, number = _int(buf, p)
+    p, _, _, number = _int(buf, p)
     symbol = _behind(buf, p, _SYMBOL)
     i = find_from(symbols, slot, buf, symbol, length) if symbol != FAIL else np.int64(-1)
     if i < 0:
@@ -112,13 +128,15 @@ def usual_book_ticker(
     p = symbol + length
     if matches(buf, p, _PAIR) and _is_same(buf, symbol, p + _PAIR.length, length):
         p += _PAIR.length + length
-    decimals, units = symbols.grid[i, 3], symbols.grid[i, 2]
-    p, bid = _price(buf, _behind(buf, p, _BID), symbols, i, _BID_QTY)
+    known = symbols.known[np.uint64(i)]
+    decimals, units = known.lot_decimals, known.lot_units
+    p, bid = _price(buf, _behind(buf, p, _BID), known, _BID_QTY)
     p, bid_lots = _quantity(buf, p, decimals, units)
-    p, ask = _price(buf, _behind(buf, p, _ASK), symbols, i, _ASK_QTY)
+    p, ask = _price(buf, _behind(buf, p, _ASK), known, _ASK_QTY)
     p, ask_lots = _quantity(buf, p, decimals, units)
-    p, ts_ms = _ms(buf, _behind(buf, p, _QUOTE_TIME))
-    p, event_ms = _ms(buf, _behind(buf, p, _EVENT_TIME))
+    quote_at = _behind(buf, p, _QUOTE_TIME)
+    p, ms_head, ts_ms = _ms(buf, quote_at)
+    p, event_ms = _near(buf, _behind(buf, p, _EVENT_TIME), quote_at, np.int64(_MS_DIGITS), ms_head)
     if p == FAIL or not (units_ok(bid, bid_lots) and units_ok(ask, ask_lots) and times_ok(event_ms, ts_ms, recv_ns)):
         return FAIL
     row.kind = _KIND_QUOTE
@@ -154,36 +172,51 @@ def _behind(buf: NDArray[np.uint8], p: int, wanted: Text) -> int:
 
 
 @leaf
-def _ms(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
-    """The time at `p`. What stands behind it the caller compares."""
+def _ms(buf: NDArray[np.uint8], p: int) -> tuple[int, int, int]:
+    """The time at `p`: the position behind it, which the caller looks at, what its first digits are worth, and all."""
     if p == FAIL or digits_at(buf, p) != _MS_DIGITS:
-        return FAIL, np.int64(0)
-    return p + _MS_DIGITS, value_before(buf, p + _MS_DIGITS, _MS_DIGITS)
+        return FAIL, np.int64(0), np.int64(0)
+    p += _MS_DIGITS
+    head = head_before(buf, p, _MS_DIGITS)
+    return p, head, head + tail_before(buf, p, _MS_DIGITS)
 
 
 @leaf
-def _int(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
-    """The whole number at `p`, up to 15 digits. What stands behind it the caller compares."""
+def _int(buf: NDArray[np.uint8], p: int) -> tuple[int, int, int, int]:
+    """The whole number at `p`, up to 15 digits: as `_ms`, and behind the position how many digits it has."""
     if p == FAIL:
-        return FAIL, np.int64(0)
+        return FAIL, np.int64(0), np.int64(0), np.int64(0)
     digits = digits_at(buf, p)
     if (digits == 0) | (digits == MAX_TEXT) | (byte_at(buf, p) == _ZERO):
-        return FAIL, np.int64(0)
-    return p + digits, value_before(buf, p + digits, digits)
+        return FAIL, np.int64(0), np.int64(0), np.int64(0)
+    p += digits
+    head = head_before(buf, p, digits)
+    return p, digits, head, head + tail_before(buf, p, digits)
 
 
 @leaf
-def _price(buf: NDArray[np.uint8], p: int, symbols: Symbols, i: int, following: Text) -> tuple[int, int]:
+def _near(buf: NDArray[np.uint8], p: int, other: int, digits: int, head: int) -> tuple[int, int]:
+    """The whole number at `p` if it has the digits of the one at `other` but for the last eight, worth `head`.
+
+    So it is with two times and with the two ends of a few ids, but where they lie on both sides of a round number.
+    """
+    if p == FAIL or digits_at(buf, p) != digits or byte_at(buf, p) == _ZERO or not begin_alike(buf, p, other, digits):
+        return FAIL, np.int64(0)
+    return p + digits, head + tail_before(buf, p + digits, digits)
+
+
+@leaf
+def _price(buf: NDArray[np.uint8], p: int, known: Record, following: Text) -> tuple[int, int]:
     """The price at `p`, in ticks, and the position behind what has to follow it."""
     if p == FAIL:
         return FAIL, np.int64(0)
-    shape = known_shape(symbols, i)
+    shape = shape_of(known)
     end = p + shape.length
     value = read_shaped(buf, p, shape) if shape.length and matches(buf, end, following) else np.int64(FAIL)
     if value == FAIL:
-        end, value = read_new_shape(buf, p - 1, symbols, i)
+        end, value = read_new_shape(buf, p - 1, known)
         end = FAIL if end == FAIL or not matches(buf, end - 1, following) else end - 1
-    end, value = in_units(end, value, symbols.grid[i, 0])
+    end, value = in_units(end, value, known.tick_units)
     return end + following.length if end != FAIL else FAIL, value
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import kernel, leaf
+from ..compiled import Record, kernel, leaf, whole_lines, zeros
 from ..model.instrument import Instrument
 from .words import (
     MAX_TEXT,
@@ -146,23 +146,18 @@ class Shape(NamedTuple):
     power: int
 
 
-SHAPE = np.dtype([(name, np.uint64 if name in ("digits", "zeros") else np.int64) for name in Shape._fields])
-
-
 @leaf
-def known_shape(table: Symbols, i: int) -> Shape:
-    """The shape of the instrument's newest price."""
-    s = table.shapes[i]
-    return Shape(s.length, s.whole, s.digits, s.zeros, s.used, s.power)
+def shape_of(known: Record) -> Shape:
+    """The shape of the newest price of a symbol (SYMBOL)."""
+    return Shape(known.length, known.whole, known.digits, known.zeros, known.used, known.power)
 
 
 @kernel
-def read_new_shape(buf: NDArray[np.uint8], p: int, table: Symbols, i: int) -> tuple[int, int]:
+def read_new_shape(buf: NDArray[np.uint8], p: int, known: Record) -> tuple[int, int]:
     """As `read_price`, for a price that is written in another shape than the last one: that is noted down."""
-    decimals = table.grid[i, 1]
+    decimals = known.tick_decimals
     q, value = read_price(buf, p, decimals)
-    s = table.shapes[i]
-    s.length = 0
+    known.length = 0
     if q == FAIL:
         return FAIL, np.int64(0)
     length = q - p - 2
@@ -170,12 +165,12 @@ def read_new_shape(buf: NDArray[np.uint8], p: int, table: Symbols, i: int) -> tu
     n = length if whole == length else length - 1
     if n <= WORD and 0 < whole < WORD:
         used = whole + min(n - whole, decimals)
-        s.length = length
-        s.whole = whole
-        s.digits = below(n)
-        s.zeros = below(n) & ~below(used)
-        s.used = used
-        s.power = decimals - (used - whole)
+        known.length = length
+        known.whole = whole
+        known.digits = below(n)
+        known.zeros = below(n) & ~below(used)
+        known.used = used
+        known.power = decimals - (used - whole)
     return q, value
 
 
@@ -302,25 +297,39 @@ def skip_scalar(buf: NDArray[np.uint8], p: int, end: int) -> int:
     return read_int(buf, p)[0]
 
 
-class Symbols(NamedTuple):
-    """Hash table from symbol bytes to instrument index, with each instrument's grid.
+SYMBOL = whole_lines(
+    ("name_length", np.int64),
+    ("tick_units", np.int64),
+    ("tick_decimals", np.int64),
+    ("lot_units", np.int64),
+    ("lot_decimals", np.int64),
+    ("length", np.int64),
+    ("whole", np.int64),
+    ("digits", np.uint64),
+    ("zeros", np.uint64),
+    ("used", np.int64),
+    ("power", np.int64),
+    ("name", np.uint64, (NAME_BYTES // WORD,)),
+)
+"""What the kernels know of a symbol, what is needed of most messages in two lines of the processor's cache: its grid,
+the `Shape` of its newest price, which they remember and on which no result depends, and its name in words, padded with
+zeros (`name_length` 0: it is never found)."""
 
-    `names` are padded with zeros, in words. `grid` columns: tick units, tick decimals, lot units, lot decimals.
-    `shapes` (SHAPE) is what the kernels remember of the newest prices; no result depends on it.
-    """
+
+class Symbols(NamedTuple):
+    """Hash table from symbol bytes to instrument index: `slots` (-1: empty) lead to `known` (SYMBOL)."""
 
     slots: NDArray[np.int32]
-    names: NDArray[np.uint64]
-    lengths: NDArray[np.int64]
-    grid: NDArray[np.int64]
-    shapes: NDArray[np.void]
+    known: NDArray[np.void]
 
 
 def index_symbols(instruments: list[Instrument]) -> Symbols:
     """Build the table of instruments in the order of their `index`."""
     table = index_names([instrument.symbol.encode() for instrument in instruments])
-    grid = [(i.tick.units, i.tick.decimals, i.lot.units, i.lot.decimals) for i in instruments]
-    return table._replace(grid=np.array(grid, np.int64).reshape(-1, 4))
+    for known, instrument in zip(table.known, instruments, strict=True):
+        known["tick_units"], known["tick_decimals"] = instrument.tick.units, instrument.tick.decimals
+        known["lot_units"], known["lot_decimals"] = instrument.lot.units, instrument.lot.decimals
+    return table
 
 
 def index_names(names: list[bytes]) -> Symbols:
@@ -328,18 +337,13 @@ def index_names(names: list[bytes]) -> Symbols:
     size = 64
     while size < 4 * len(names):
         size *= 2
-    table = Symbols(
-        slots=np.full(size, -1, np.int32),
-        names=np.zeros((len(names), NAME_BYTES // WORD), np.uint64),
-        lengths=np.zeros(len(names), np.int64),
-        grid=np.zeros((0, 4), np.int64),
-        shapes=np.zeros(len(names), SHAPE),
-    )
+    table = Symbols(np.full(size, -1, np.int32), zeros(len(names), SYMBOL))
     for number, name in enumerate(names):
         if not 0 < len(name) <= NAME_BYTES or _is_escaped(name):
             continue
-        table.names[number] = np.frombuffer(name.ljust(NAME_BYTES, b"\0"), np.uint64)
-        table.lengths[number] = len(name)
+        known = table.known[number]
+        known["name"] = np.frombuffer(name.ljust(NAME_BYTES, b"\0"), np.uint64)
+        known["name_length"] = len(name)
         slot = int(slot_of(table, np.frombuffer(name + bytes(PADDING), np.uint8), 0, len(name)))
         while table.slots[slot] >= 0:
             slot = (slot + 1) & (size - 1)
@@ -349,14 +353,15 @@ def index_names(names: list[bytes]) -> Symbols:
 
 @leaf
 def slot_of(table: Symbols, buf: NDArray[np.uint8], start: int, length: int) -> int:
-    """Where the table begins to look for a name, in whichever case it is written: a hash of its first, middle and
-    last word.
+    """Where the table begins to look for a name, in whichever case it is written: a hash of its first and last word,
+    which are all of most names, and of the middle one of others.
     """
     part = min(length, WORD)
     head = head_of(word_at(buf, start), part) | _SMALL
-    middle = head_of(word_at(buf, start + (length - part) // 2), part) | _SMALL
     tail = head_of(word_at(buf, start + length - part), part) | _SMALL
-    h = head * _HASH_1 ^ middle * _HASH_3 ^ tail * _HASH_2
+    h = head * _HASH_1 ^ tail * _HASH_2
+    if length > MAX_TEXT:
+        h ^= (word_at(buf, start + (length - part) // 2) | _SMALL) * _HASH_3
     return np.int64((h ^ (h >> _HALF)) & np.uint64(len(table.slots) - 1))
 
 
@@ -372,21 +377,21 @@ def find_symbol(table: Symbols, buf: NDArray[np.uint8], start: int, stop: int) -
 @leaf
 def find_from(table: Symbols, slot: int, buf: NDArray[np.uint8], start: int, length: int) -> int:
     """Instrument whose symbol is the `length` bytes at `start`, or -1. A wrong `slot` finds nothing."""
-    while table.slots[slot] >= 0:
-        i = np.int64(table.slots[slot])
-        if table.lengths[i] == length and _is_named(table, i, buf, start, length):
+    while True:
+        i = np.int64(table.slots[np.uint64(slot)])
+        if i < 0 or _is_named(table.known[np.uint64(i)], buf, start, length):
             return i
         slot = (slot + 1) & (len(table.slots) - 1)
-    return -1
 
 
 @leaf
-def _is_named(table: Symbols, i: int, buf: NDArray[np.uint8], start: int, length: int) -> bool:
-    """Whether instrument `i` has this name: two words of it at once, since symbols differ in length."""
-    name = table.names[i]
-    strange = (word_at(buf, start) ^ name[0]) & below(min(length, WORD))
-    strange |= (word_at(buf, start + WORD) ^ name[1]) & (below(min(length - WORD, WORD)) if length > WORD else _NONE)
-    return bool(strange == 0) and (length <= MAX_TEXT or _ends_like(name, buf, start, length))
+def _is_named(known: Record, buf: NDArray[np.uint8], start: int, length: int) -> bool:
+    """Whether a symbol has this name: two words of it at once, since symbols differ in length."""
+    second = below(min(length - WORD, WORD)) if length > WORD else _NONE
+    strange = np.uint64(known.name_length ^ length)
+    strange |= (word_at(buf, start) ^ known.name[0]) & below(min(length, WORD))
+    strange |= (word_at(buf, start + WORD) ^ known.name[1]) & second
+    return bool(strange == 0) and (length <= MAX_TEXT or _ends_like(known.name, buf, start, length))
 
 
 @kernel

@@ -40,6 +40,7 @@ _POWERS = np.array([10**k for k in range(19)], np.int64)
 _LAST = np.array([256**WORD - 256 ** max(WORD - k, 0) for k in range(MAX_TEXT + 1)], np.uint64)
 """Masks of the last k bytes of a word, all of it from 8 on."""
 _LAST_BUT_A_WORD = np.array([int(_LAST[max(k - WORD, 0)]) for k in range(MAX_TEXT + 1)], np.uint64)
+_FIRST_BUT_A_WORD = np.array([256 ** max(k - WORD, 0) - 1 for k in range(MAX_TEXT + 1)], np.uint64)
 
 
 class Text(NamedTuple):
@@ -234,14 +235,25 @@ def value_of(word: int, digits: int) -> int:
 
 
 @leaf
-def value_before(buf: NDArray[np.uint8], p: int, digits: int) -> int:
-    """Number that the `digits` bytes before `p`, 0 to 16 decimal digits, spell. Sixteen bytes before it are looked at.
+def head_before(buf: NDArray[np.uint8], p: int, digits: int) -> int:
+    """What all but the last eight of the `digits` bytes before `p`, 0 to 16 decimal digits, are worth in the number
+    they spell. Sixteen bytes before `p` are looked at.
 
     Numbers shorter and longer than a word come in turns: what does not belong to this one is masked, not branched on.
     """
-    low = (word_at(buf, p - WORD) ^ _ZEROS) & _LAST[np.uint64(digits)]
-    high = (word_at(buf, p - MAX_TEXT) ^ _ZEROS) & _LAST_BUT_A_WORD[np.uint64(digits)]
-    return _eight(high) * _EIGHT_DIGITS + _eight(low)
+    return _eight((word_at(buf, p - MAX_TEXT) ^ _ZEROS) & _LAST_BUT_A_WORD[np.uint64(digits)]) * _EIGHT_DIGITS
+
+
+@leaf
+def tail_before(buf: NDArray[np.uint8], p: int, digits: int) -> int:
+    """What the last eight of them are worth."""
+    return _eight((word_at(buf, p - WORD) ^ _ZEROS) & _LAST[np.uint64(digits)])
+
+
+@leaf
+def begin_alike(buf: NDArray[np.uint8], one: int, other: int, digits: int) -> bool:
+    """Whether two numbers of 0 to 16 digits are the same but for their last eight."""
+    return bool((word_at(buf, one) ^ word_at(buf, other)) & _FIRST_BUT_A_WORD[np.uint64(digits)] == 0)
 
 
 @leaf
