@@ -15,7 +15,7 @@ from .book import ladder
 from .book.ladder import EARLY, LIVE, OFF, Ladders
 from .compiled import Record, kernel, leaf
 from .flow.bigflow import on_second
-from .flow.candles import has_room
+from .flow.candles import SECOND_MS, has_room, number_of
 from .flow.quotes import Quotes, fetch_quote, on_liquidation, on_mark, on_quote
 from .flow.trades import Flow, fetch_cells, fetch_flow, needs_hole, on_trade
 from .lab.lab import Watch
@@ -23,8 +23,9 @@ from .model.tape import Flag, Kind
 
 TOP_LEVELS = 10
 """Levels of a side whose changes are summed."""
-ROWS_AHEAD, CELLS_AHEAD = 8, 4
-"""How early memory is asked for what a row changes, and for what can only be found in that."""
+ROWS_AHEAD, CELLS_AHEAD, LEVELS_AHEAD = 12, 6, 1
+"""How many rows early memory is asked for what a row changes, for what can only be found in that, and for the levels of
+a diff: those of a few diffs fill the processor's first cache, and would be gone from it when they are needed."""
 BIG_FLOW_BPS = 10
 """How far from the best price a book is counted as the depth that big flow met."""
 
@@ -64,9 +65,11 @@ def walk(
         row = rows[np.uint64(r)]
         i = np.uint32(row.instrument)  # no index here is negative: unsigned, it costs no look whether it is
         if r + ROWS_AHEAD < len(rows):
-            _fetch(rows[np.uint64(r + ROWS_AHEAD)], levels, books, flow, quote)
+            _fetch(rows[np.uint64(r + ROWS_AHEAD)], flow, quote)
         if r + CELLS_AHEAD < len(rows):
             fetch_cells(flow, rows[np.uint64(r + CELLS_AHEAD)])
+        if r + LEVELS_AHEAD < len(rows):
+            _fetch_levels(rows[np.uint64(r + LEVELS_AHEAD)], levels, books)
         if row.event_ms >= watch.due[0]:
             return BEAT, r
         if row.kind == _TRADE:
@@ -126,15 +129,20 @@ def walk(
 
 
 @leaf
-def _fetch(row: Record, levels: NDArray[np.void], books: Ladders, flow: Flow, quote: Quotes) -> None:
+def _fetch(row: Record, flow: Flow, quote: Quotes) -> None:
     """Begin to fetch what a row will change: with hundreds of instruments little of it is in the processor's cache."""
     i = np.uint32(row.instrument)
-    if row.kind == _DEPTH:
-        ladder.fetch_levels(books, i, levels, row.level_at, row.level_at + row.bids + row.asks)
-    elif row.kind == _TRADE:
+    if row.kind == _TRADE:
         fetch_flow(flow, i, row.ts_ms)
     elif row.kind == _QUOTE:
         fetch_quote(quote, i, row.ts_ms)
+
+
+@leaf
+def _fetch_levels(row: Record, levels: NDArray[np.void], books: Ladders) -> None:
+    if row.kind == _DEPTH:
+        i = np.uint32(row.instrument)
+        ladder.fetch_levels(books, i, levels, row.level_at, row.level_at + row.bids + row.asks)
 
 
 @leaf
@@ -150,7 +158,7 @@ def pass_time(flow: Flow, clock: Clock, event_ms: int) -> None:
     if event_ms <= clock.now[0]:
         return
     clock.now[0] = event_ms
-    second = event_ms // 1000
+    second = number_of(event_ms, SECOND_MS)
     if second > clock.now[1]:
         clock.now[1] = second
         on_second(flow.big, flow.seconds, second, flow.meta[1])

@@ -198,21 +198,23 @@ def on_parent_print(s: BigFlow, i: int, ts_ms: int, price: int, lots: int, sell:
             _close_whale(s, parent.whale)
         parent.sell = sell
         parent.start_ms = ts_ms
-        parent.qty = 0
-        parent.quote = 0
+        parent.qty = lots
+        parent.quote = price * lots
         parent.low = price
         parent.high = price
-        parent.levels = 0
-        parent.trades = 0
+        parent.levels = 1
+        parent.prices[0] = price
+        parent.trades = 1
         parent.event = -1
         parent.whale = -1
+    else:
+        parent.qty += lots
+        parent.quote += price * lots
+        parent.low = min(parent.low, price)
+        parent.high = max(parent.high, price)
+        parent.trades += 1
+        _count_level(parent, price)
     pulse.parent_ms = ts_ms
-    parent.qty += lots
-    parent.quote += price * lots
-    parent.low = min(parent.low, price)
-    parent.high = max(parent.high, price)
-    parent.trades += 1
-    _count_level(parent, price)
     if parent.quote >= parent.notice:
         _notice(s, i)
 

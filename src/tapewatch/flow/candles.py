@@ -2,8 +2,11 @@
 
 A store holds, for every instrument, a ring of candles of one base length (one minute, one second). The candle of
 `ts_ms` lives at slot `(ts_ms // base_ms) % slots`, so a late or backfilled trade finds its candle as directly as a
-fresh one. The cells of a candle are a block of one shared arena, sorted by tick; blocks come in powers of two and go
-back to a free list of their size when they are outgrown or their candle leaves the ring.
+fresh one. The cells of a candle are a block of one shared arena; blocks come in powers of two and go back to a free
+list of their size when they are outgrown or their candle leaves the ring.
+
+Cells of a minute are sorted by tick. Those of a second lie as they came, since few seconds are ever looked at, and a
+price may have several there: whoever reads them sorts them and adds them up (`flow.footprint`).
 
 A candle that has been left alone for a while may be packed (`flow.packing`): its cells then are a few bytes each in a
 second arena. What still comes for it opens a block anew, and whoever reads its cells reads both.
@@ -159,11 +162,14 @@ def _capacity(size_class: int) -> int:
 def _take_block(store: Candles, size_class: int) -> int:
     at = store.free[size_class]
     if at >= 0:
-        store.free[size_class] = store.cells[at].price
+        store.free[size_class] = store.cells[np.uint64(at)].price
+        prefetch(store.cells, store.free[size_class])
         return at
     at = store.meta[0]
     store.meta[0] += SMALLEST_BLOCK << size_class
     store.meta[2] = max(store.meta[2], SMALLEST_BLOCK << (size_class + 1))
+    prefetch(store.cells, store.meta[0])
+    prefetch(store.cells, store.meta[0] + 2)
     return at
 
 
@@ -292,34 +298,66 @@ def cell_of(store: Candles, i: int, slot: int, price: int) -> int:
     candle.near[seat] = np.uint8(lo)
     if lo < candle.cells and store.cells[np.uint64(candle.cell_at + lo)].price == price:
         return candle.cell_at + lo
-    if candle.cells == _capacity(candle.size_class):
-        moved = _take_block(store, candle.size_class + 1)
-        if candle.size_class != NO_BLOCK:
-            for k in range(candle.cells):
-                store.cells[moved + k] = store.cells[candle.cell_at + k]
-            give_block(store, candle.cell_at, candle.size_class)
-        candle.cell_at = moved
-        candle.size_class += 1
+    _make_room(store, candle)
     at = candle.cell_at + lo
     for k in range(candle.cell_at + candle.cells, at, -1):
         store.cells[k] = store.cells[k - 1]
-    candle.cells += 1
     place = np.uint8(lo)
     for k in range(SEATS):
         held = candle.near[np.uint64(k)]
         candle.near[np.uint64(k)] = np.uint8(held + (held >= place))
     candle.near[seat] = place
+    _begin_cell(store, candle, at, price)
+    return at
+
+
+@leaf
+def _loose_cell_of(store: Candles, i: int, slot: int, price: int) -> int:
+    """As `cell_of`, for cells in no order: a price that is not where it was last gets another, behind the rest."""
+    candle = _at(store, slot, i)
+    seat = np.uint64(price & (SEATS - 1))
+    near = np.int64(candle.near[seat])
+    if near < candle.cells and store.cells[np.uint64(candle.cell_at + near)].price == price:
+        return candle.cell_at + near
+    _make_room(store, candle)
+    at = candle.cell_at + candle.cells
+    candle.near[seat] = np.uint8(candle.cells)
+    _begin_cell(store, candle, at, price)
+    return at
+
+
+@leaf
+def _make_room(store: Candles, candle: Record) -> None:
+    """Let the candle's block have room for one more cell."""
+    if candle.cells < _capacity(candle.size_class):
+        return
+    moved = _take_block(store, candle.size_class + 1)
+    if candle.size_class != NO_BLOCK:
+        for k in range(candle.cells):
+            store.cells[moved + k] = store.cells[candle.cell_at + k]
+        give_block(store, candle.cell_at, candle.size_class)
+    candle.cell_at = moved
+    candle.size_class += 1
+
+
+@leaf
+def _begin_cell(store: Candles, candle: Record, at: int, price: int) -> None:
+    candle.cells += 1
     cell = store.cells[np.uint64(at)]
     cell.price = price
     cell.bid = 0
     cell.ask = 0
     cell.n = 0
-    return at
 
 
 @leaf
-def add_trade(store: Candles, i: int, number: int, trade_id: int, price: int, lots: int, sell: bool) -> bool:
-    """Put one trade into candle `number` and its cell; False when that is older than the ring reaches."""
+def add_trade(
+    store: Candles, i: int, number: int, trade_id: int, price: int, lots: int, sell: bool, loose: bool
+) -> bool:  # fmt: skip
+    """Put one trade into candle `number` and its cell; False when that is older than the ring reaches.
+
+    Cells are sorted, or `loose`: in the order in which they came.
+    """
     slot = _open_slot(store, i, number)
     if slot < 0:
         return False
@@ -339,7 +377,8 @@ def add_trade(store: Candles, i: int, number: int, trade_id: int, price: int, lo
             candle.open, candle.open_id = price, trade_id
         if trade_id >= candle.close_id:
             candle.close, candle.close_id = price, trade_id
-    cell = store.cells[np.uint64(cell_of(store, i, slot, price))]
+    at = _loose_cell_of(store, i, slot, price) if loose else cell_of(store, i, slot, price)
+    cell = store.cells[np.uint64(at)]
     sold = lots if sell else 0
     bought = lots - sold
     candle.bid += sold

@@ -67,6 +67,7 @@ def _build(
     Work and memory follow the cells that traded, not the range between them: one print far away costs one cell.
     """
     used = 0
+    starts, spare = np.empty(len(cells) + 1, np.int64), np.empty(len(cells), cells.dtype)
     for c in range(len(candles)):
         out = candles[c]
         number = out.open_ms // store.meta[1]
@@ -75,7 +76,7 @@ def _build(
         if out.n == 0:
             out.poc = out.vah = out.val = -1
             continue
-        out.cells = _merge_cells(store, i, number, per_candle, step, cells[used:])
+        out.cells = _merge_cells(store, i, number, per_candle, step, cells[used:], starts, spare)
         profile = cells[used : used + out.cells][::-1]
         bins = np.empty(out.cells, np.int64)
         volume = np.empty(out.cells, np.int64)
@@ -114,28 +115,31 @@ def _merge_candles(store: Candles, i: int, number: int, per_candle: int, out: Re
 
 @kernel
 def _count_bins(store: Candles, i: int, from_number: int, to_number: int, step: int) -> int:
-    """Bins of all base candles with numbers in [from, to), each candle's counted on its own; of packed cells, each."""
+    """How many bins `_merge_cells` will write at most, of all base candles with numbers in [from, to)."""
     n = 0
     for number in range(from_number, to_number):
         slot = find(store, i, number)
         if slot >= 0:
             base = store.ring[slot, i]
             n += head(store, base)[0]
-            edge = np.int64(-1)
+            edge = np.int64(ABOVE_ALL)
             for at in range(base.cell_at, base.cell_at + base.cells):
-                if store.cells[at].price >= edge:
-                    edge = store.cells[at].price // step * step + step
+                if not edge <= store.cells[at].price < edge + step:
+                    edge = store.cells[at].price // step * step
                     n += 1
     return n
 
 
 @maker
-def _merge_cells(store: Candles, i: int, number: int, per_candle: int, step: int, out: NDArray[np.void]) -> int:
+def _merge_cells(
+    store: Candles, i: int, number: int, per_candle: int, step: int, out: NDArray[np.void],
+    starts: NDArray[np.int64], spare: NDArray[np.void],
+) -> int:  # fmt: skip
     """Add the tick-level cells of base candles up into bins of `step` ticks, highest first; returns how many.
 
-    Cells stand sorted in each base candle, so each is binned in one pass; then neighbours are merged two by two.
+    Cells are binned in one pass. Where they stand sorted that gives one run of falling prices for a base candle, else
+    several; runs are merged two by two, with `spare` and `starts` as room to work in.
     """
-    starts = np.empty(2 * per_candle + 1, np.int64)
     runs = n = 0
     for k in range(number, number + per_candle):
         slot = find(store, i, k)
@@ -143,43 +147,44 @@ def _merge_cells(store: Candles, i: int, number: int, per_candle: int, step: int
             continue
         base = store.ring[slot, i]
         if base.cells:
-            starts[runs] = n
-            runs += 1
-            n = _bin_cells(store, base, step, out, n)
+            runs, n = _bin_cells(store, base, step, out, n, starts, runs)
         if base.packed:
             starts[runs] = n
             runs += 1
             n = _bin_packed(store, base, step, out, n)
     starts[runs] = n
-    if runs > 1:
-        spare = np.empty(n, out.dtype)
-        while runs > 1:
-            spare[:n] = out[:n]
-            merged = n = 0
-            for k in range(0, runs, 2):
-                start, middle, stop = starts[k], starts[k + 1], starts[min(k + 2, runs)]
-                starts[merged] = n
-                merged += 1
-                n = _merge_two(spare, start, middle, stop, out, n)
+    while runs > 1:
+        spare[:n] = out[:n]
+        merged = n = 0
+        for k in range(0, runs, 2):
+            start, middle, stop = starts[k], starts[k + 1], starts[min(k + 2, runs)]
             starts[merged] = n
-            runs = merged
+            merged += 1
+            n = _merge_two(spare, start, middle, stop, out, n)
+        starts[merged] = n
+        runs = merged
     return n
 
 
 @kernel
-def _bin_cells(store: Candles, base: Record, step: int, out: NDArray[np.void], n: int) -> int:
-    """Write one base candle's bins to `out` from `n` on, highest first; returns the position behind them."""
-    edge = np.int64(ABOVE_ALL)
+def _bin_cells(
+    store: Candles, base: Record, step: int, out: NDArray[np.void], n: int, starts: NDArray[np.int64], runs: int
+) -> tuple[int, int]:
+    """Write one base candle's bins to `out` from `n` on, in runs of falling prices: how many runs and bins then are."""
+    edge = np.int64(-ABOVE_ALL)
     for at in range(base.cell_at + base.cells - 1, base.cell_at - 1, -1):
         cell = store.cells[at]
-        if cell.price < edge:
-            edge = cell.price // step * step
-            out[n] = cell
-            out[n].price = edge
-            n += 1
-        else:
+        if edge <= cell.price < edge + step:
             _add(out[n - 1], cell)
-    return n
+            continue
+        if cell.price > edge:
+            starts[runs] = n
+            runs += 1
+        edge = cell.price // step * step
+        out[n] = cell
+        out[n].price = edge
+        n += 1
+    return runs, n
 
 
 @kernel

@@ -316,10 +316,10 @@ def on_trade(s: Flow, row: Record, now_second: int) -> None:
             return
     sell = (row.flags & _SELL) != 0
     ts_ms, price, lots = row.ts_ms, row.price, row.qty
-    if not add_trade(s.minutes, i, number_of(ts_ms, MINUTE_MS), row.id, price, lots, sell):
+    if not add_trade(s.minutes, i, number_of(ts_ms, MINUTE_MS), row.id, price, lots, sell, False):
         trades.too_late += 1
         return
-    in_seconds = add_trade(s.seconds, i, number_of(ts_ms, SECOND_MS), row.id, price, lots, sell)
+    in_seconds = add_trade(s.seconds, i, number_of(ts_ms, SECOND_MS), row.id, price, lots, sell, True)
     sold = lots if sell else 0
     trades.seq += 1
     trades.count += 1

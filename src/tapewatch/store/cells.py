@@ -149,7 +149,7 @@ def _fold(store: Candles, rows: NDArray[np.void], places: NDArray[np.int64], sta
             return r
         row = rows[r]
         sell = (row.flags & _SELL) != 0
-        add_trade(store, places[r], row.ts_ms // store.meta[1], row.id, row.price, row.qty, sell)
+        add_trade(store, places[r], row.ts_ms // store.meta[1], row.id, row.price, row.qty, sell, False)
     return len(rows)
 
 
