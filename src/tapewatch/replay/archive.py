@@ -37,7 +37,8 @@ from ..venues.binance_archive import (
     read_trade,
     symbol_of,
 )
-from ..venues.binance_archive_kernel import LEFT, nothing_seen, read_trades
+from ..venues.binance_archive_form import new_form
+from ..venues.binance_archive_kernel import LEFT, read_trades
 from .archive_kernel import LEFT as NOT_READ
 from .archive_kernel import add_lines
 from .archive_source import Blocks, Source, block_buffer
@@ -259,22 +260,19 @@ class _Reader:
         self.account = Account()
         self._product = product
         self._instrument = instrument
-        self._grid = np.array(
-            [instrument.tick.units, instrument.tick.decimals, instrument.lot.units, instrument.lot.decimals], np.int64
-        )
-        self._seen = nothing_seen()
+        self._form = new_form(instrument.tick, instrument.lot)
         self._adder = Adder(cells)
         self._aggregate = product is Product.AGG_TRADES
         empty = np.zeros(0, np.uint8)
-        self._read = entry(read_trades, empty, 0, 0, self._aggregate, 0, self._grid, self._seen, self.rows)
-        self._add = entry(add_lines, empty, 0, 0, self._aggregate, self._grid, self._seen, self._adder.work)
+        self._read = entry(read_trades, empty, 0, 0, self._aggregate, 0, self._form, self.rows)
+        self._add = entry(add_lines, empty, 0, 0, self._aggregate, self._form, self._adder.work)
 
     def read(self, buffer: bytearray, start: int, end: int) -> Iterator[int]:
         """Read lines into `rows`; yields how many are there, again and again."""
         data = np.frombuffer(buffer, np.uint8)
         index = self._instrument.index
         while start < end:
-            status, start, n = self._read(data, start, end, self._aggregate, index, self._grid, self._seen, self.rows)
+            status, start, n = self._read(data, start, end, self._aggregate, index, self._form, self.rows)
             self.account.lines += n
             if n:
                 yield n
@@ -315,7 +313,7 @@ class _Reader:
         data, at = np.frombuffer(buffer, np.uint8), 0
         adder, in_order = self._adder, True
         while at < end and in_order:
-            outcome, at, n = self._add(data, at, end, self._aggregate, self._grid, self._seen, adder.work)
+            outcome, at, n = self._add(data, at, end, self._aggregate, self._form, adder.work)
             self.account.lines += n
             if outcome == NOT_READ:
                 left, at = self._left(buffer, at)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..compiled import kernel
 from ..flow.history import DONE, SKIP, Work, add, goes_on, opened, put_away, turn_to
+from ..venues.binance_archive_form import Form
 from ..venues.binance_archive_kernel import read_line
 from ..venues.scan import FAIL
 
@@ -20,15 +21,14 @@ def add_lines(
     start: int,
     end: int,
     aggregate: bool,
-    grid: NDArray[np.int64],
-    seen: NDArray[np.void],
+    form: Form,
     work: Work,
 ) -> tuple[int, int, int]:
     """Add up the lines from `start` to `end`: (outcome, position, lines taken). See `read_line` and `turn_to`."""
     p, n, outcome = start, 0, DONE
     o = opened(work)
     while p < end:
-        line = read_line(buf, p, end, aggregate, grid, seen)
+        line = read_line(buf, p, end, aggregate, form)
         if line.end == FAIL:
             outcome = LEFT
             break
