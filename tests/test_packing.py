@@ -15,11 +15,12 @@ from tapewatch import engine as engine_module
 from tapewatch import memory
 from tapewatch.engine import MINUTES_KEPT, OPEN_MINUTES, Engine
 from tapewatch.flow import packing
-from tapewatch.flow.candles import PACKED_CLASSES, packed_class
+from tapewatch.flow.candles import NO_BLOCK, PACKED_CLASSES, packed_class
 from tapewatch.model.instrument import Grid, Universe
 from tapewatch.model.tape import LEVEL, ROW, Flag, Kind, Tape
 from tapewatch.model.views import TIMEFRAMES_MS
 
+FREE_LEFT = packing.free_left
 LOTS = (1, 90, 20_000, 1 << 28)
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
@@ -42,8 +43,9 @@ def packed_candles(engine: Engine) -> int:
 
 @pytest.fixture
 def never(monkeypatch: pytest.MonkeyPatch) -> Engine:
-    """An engine that packs nothing."""
+    """An engine that packs nothing and frees nothing."""
     monkeypatch.setattr(engine_module, "OPEN_MINUTES", 1 << 30)
+    monkeypatch.setattr(packing, "free_left", lambda *_: None)
     return Engine(two())
 
 
@@ -75,6 +77,7 @@ def test_views_of_packed_minutes_are_those_of_open_ones(seed: int, never: Engine
     packs = Engine(two())
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(engine_module, "OPEN_MINUTES", OPEN_MINUTES)
+        patched.setattr(packing, "free_left", FREE_LEFT)
         for at in range(0, len(shown), 50):
             packs.apply(shown.slice(at, min(at + 50, len(shown))))
     assert packed_candles(packs) > 500
@@ -128,6 +131,26 @@ def many() -> Universe:
     one = universe()[0]
     names = [f"C{i}USDT" for i in range(INSTRUMENTS)]
     return Universe("binance", [replace(one, index=i, symbol=name, base=name[:-4]) for i, name in enumerate(names)])
+
+
+def test_seconds_without_prints_keep_no_cells_of_those_a_ring_ago() -> None:
+    """Prints come at random, so that it takes an hour to meet every second's slot again: cells go with their time."""
+    engine, rng = Engine(many()), np.random.default_rng(5)
+    used, each = [], 100
+    for part in range(12):
+        shown = one_hour(0, rng).slice(0, each * INSTRUMENTS)
+        rows = shown.rows
+        rows["id"] = rows["first_id"] = rows["last_id"] = part * each + np.arange(len(rows)) // INSTRUMENTS
+        rows["ts_ms"] = rows["event_ms"] = T0 + np.sort(part + rng.random(len(rows))) * HOUR // 4
+        engine.apply(shown)
+        used.append(int(engine.flow.seconds.meta[0]))
+    assert used[-1] <= used[1] * 1.1
+    seconds, held = engine.flow.seconds, engine.flow.seconds.ring
+    ago, traded = seconds.newest - held["number"], held["number"] > 0
+    assert (ago[traded] > 4 * len(held)).any(), "some slots were not met again for long"
+    with_cells = traded & (held["size_class"] != NO_BLOCK)
+    assert (ago[with_cells] < len(held) + 120).mean() > 0.98
+    assert ago[with_cells].max() < 2 * len(held) + 120, "who printed nothing for a minute is looked at a ring later"
 
 
 def test_days_of_prints_reach_the_declared_ceiling_and_stay_there() -> None:

@@ -58,7 +58,7 @@ MINUTES_KEPT = 2048
 OPEN_MINUTES = 30
 """Minutes whose cells stay as they were written; older ones are packed (`flow.packing`)."""
 SETTLED_AT_ONCE = 128
-"""Slots of the minute ring that are looked through in a minute: a quarter of an hour goes once around it."""
+"""Slots of the minute ring that are looked through in a minute for what came late: once around in 16 minutes."""
 SHORT_DEPTH = 100
 """Room for so many levels is made unasked: to look up how many stand there takes longer than to read them."""
 DAYS_OF_ROOM = 100
@@ -116,7 +116,7 @@ class Engine:
         self.klines = DayKlines()
         """What the venue's own candles tell of today, before the oldest trade held."""
         self._minute, self._settled = 0, 0
-        """Minute of the clock at the last beat, and the slot where the next look for what can be packed begins."""
+        """Minute of the clock at the last beat, and the slot where the next look for what came late begins."""
         self.lab = Lab(n, self.sync.ladders, self.flow, self.quotes)
         """Instruments that somebody studies more closely."""
         none = Tape.empty()
@@ -167,19 +167,21 @@ class Engine:
         minute = event_ms // MINUTE_MS
         if minute > self._minute:
             if self._minute:
-                self.settle(SETTLED_AT_ONCE * (minute - self._minute))
+                self.settle(minute - self._minute)
             self._minute = minute
 
-    def settle(self, slots: int = SETTLED_AT_ONCE) -> None:
-        """Pack what is old in the next `slots` of the minute ring, and forget klines of which nothing is shown now."""
+    def settle(self, passed: int = 1) -> None:
+        """Free what the rings have left in the last `passed` minutes, pack what has become old in them and came late,
+        and forget klines of which nothing is shown now.
+        """
         minutes, held = self.flow.minutes, len(self.flow.minutes.ring)
-        before = self.clock_ms // MINUTE_MS - OPEN_MINUTES
-        left = min(slots, held)
-        while left:
-            some = min(left, held - self._settled)
-            minutes = packing.pack(minutes, self._settled, some, before)
-            self._settled = (self._settled + some) % held
-            left -= some
+        minute = self.clock_ms // MINUTE_MS
+        before, late = minute - OPEN_MINUTES, min(passed * SETTLED_AT_ONCE, held)
+        packing.free_left(self.flow.seconds, (minute - passed) * 60, minute * 60)
+        packing.free_left(minutes, minute - passed, minute)
+        minutes = packing.pack(minutes, before - passed, min(passed, held), before)
+        minutes = packing.pack(minutes, self._settled, late, before)
+        self._settled = (self._settled + late) % held
         self.flow = self.flow._replace(minutes=minutes)
         self.klines.forget_old(minutes)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .book.ladder import PAGE
 from .derivs.history import FIGURES, MINUTES
-from .engine import MINUTES_KEPT, OPEN_MINUTES, SECONDS_KEPT, SETTLED_AT_ONCE, SPARE_INSTRUMENTS, Engine
+from .engine import MINUTES_KEPT, OPEN_MINUTES, SECONDS_KEPT, SPARE_INSTRUMENTS, Engine
 from .flow.candles import BASE, PACKED_CLASSES, Candles
 from .flow.holes import HOLE, USED
 from .flow.packing import WORD
@@ -21,7 +21,7 @@ from .flow.quotes import OFI_MINUTE
 from .lab.lab import MAX_STUDIED
 from .model.views import CELL
 
-OPEN_AT_MOST = OPEN_MINUTES + MINUTES_KEPT // SETTLED_AT_ONCE
+OPEN_AT_MOST = OPEN_MINUTES + 1
 """Minutes whose cells are not packed yet."""
 CELLS_A_MINUTE, CELLS_A_SECOND = 24, 4
 """Of one instrument with the blocks they stand in, for who has no market to look at: a generous market's mean."""

@@ -139,9 +139,9 @@ def _put_back(store: Candles, i: int, slot: int) -> bool:
 @kernel
 def _pack(store: Candles, start: int, stop: int, before: int) -> tuple[int, int]:
     """Pack candles `start` to `stop` (slot by slot) that are numbered below `before`: (where it ended, why)."""
-    instruments = store.ring.shape[1]
+    slots, instruments = store.ring.shape
     for place in range(start, stop):
-        slot, i = place // instruments, place % instruments
+        slot, i = place // instruments & (slots - 1), place % instruments
         candle = store.ring[slot, i]
         if candle.cells == 0 or candle.number >= before:
             continue
@@ -159,6 +159,26 @@ def _pack(store: Candles, start: int, stop: int, before: int) -> tuple[int, int]
 
 
 @kernel
+def free_left(store: Candles, first: int, stop: int) -> None:
+    """Free the cells of candles that the ring has left, in the slots of the candles numbered `first` to `stop`.
+
+    A candle goes when something trades in its slot again. Where trades are rare that takes many times around the ring,
+    and in the end every slot would hold the cells of some day.
+    """
+    slots = len(store.ring)
+    for number in range(max(first, stop - slots), stop):
+        for i in range(store.ring.shape[1]):
+            candle = store.ring[number & (slots - 1), i]
+            if candle.number == 0 or candle.number > store.newest[i] - slots:
+                continue
+            if candle.size_class != NO_BLOCK:
+                give_block(store, candle.cell_at, candle.size_class)
+                candle.cell_at, candle.cells, candle.size_class = 0, 0, NO_BLOCK
+            if candle.packed:
+                give_packed(store, candle)
+
+
+@kernel
 def _unpack(store: Candles, i: int, start: int) -> int:
     """Put all packed cells of one instrument back, from slot `start` on; returns where the arena has to grow."""
     for slot in range(start, len(store.ring)):
@@ -168,7 +188,10 @@ def _unpack(store: Candles, i: int, start: int) -> int:
 
 
 def pack(store: Candles, first_slot: int, slots: int, before: int) -> Candles:
-    """Pack candles numbered below `before` in some slots of the ring; returns the store, its arenas perhaps grown."""
+    """Pack candles numbered below `before` in some slots of the ring, which may go beyond its end and around.
+
+    Returns the store, its arenas perhaps grown.
+    """
     instruments = store.ring.shape[1]
     at, stop = first_slot * instruments, (first_slot + slots) * instruments
     while True:
