@@ -28,7 +28,7 @@ from tapewatch.journal.format import instruments_entry
 from tapewatch.journal.journal import note
 from tapewatch.node.sealing import Sealing
 from tapewatch.replay.report import state_hash
-from tapewatch.store import crash, tables
+from tapewatch.store import crash, heap, tables
 from tapewatch.store.reader import Reader, concatenated
 from tapewatch.store.sealer import Sealer, Status
 from tapewatch.store.segments import distinct
@@ -54,6 +54,39 @@ def rows_of(part: int) -> list[Row]:
             rows.append(trade(1 + k, at, 500 + (k * 31 + i) % 40, 1 + k % 9, sell=k % 2 == 0, i=i))
     rows += [liquidation(T0 + part * 630_000 + k * 1_000, 10**11, k, long=k % 2 == 0, i=k % 3) for k in range(1, 8)]
     return sorted(rows, key=lambda row: row.columns["ts_ms"])
+
+
+FREED = """
+import re
+from pathlib import Path
+from tapewatch.store import heap
+
+def anonymous():
+    return int(re.search(r"^Anonymous: +([0-9]+) kB", Path("/proc/self/smaps_rollup").read_text(), re.M)[1])
+
+begin = anonymous()
+many = [(str(k), [k] * 100, bytes(1000)) for k in range(100_000)]
+full = anonymous()
+kept = many[::1000]
+del many
+heap.give_back()
+print(full - begin, anonymous() - begin)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_what_a_sealer_frees_goes_back_though_some_of_it_is_kept() -> None:
+    """A thousandth of what was made is kept, spread over all of it."""
+    run = subprocess.run(
+        [sys.executable, "-c", FREED],
+        env={**os.environ, **heap.ENVIRONMENT},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    full, left = map(int, run.stdout.split())
+    assert full > 150_000
+    assert left < full / 20
 
 
 def fill(folder: Path, parts: int) -> None:

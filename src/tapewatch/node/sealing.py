@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import sys
 
 import msgspec
 
 from ..config import StoreConfig
+from ..store import heap
 from ..store.sealer import Status, Task
 
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ class Sealing:
             *(sys.executable, "-m", "tapewatch", "seal"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, **heap.ENVIRONMENT},
             start_new_session=True,  # Ctrl+C reaches only us, and we end it in order
         )
         if process.stdin is None or process.stdout is None:

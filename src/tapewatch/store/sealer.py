@@ -28,7 +28,7 @@ from ..model.tape import Tape
 from ..venues.general import GeneralCodec
 from ..venues.product import Codec
 from ..venues.registry import PRODUCTS
-from . import crash
+from . import crash, heap
 from .catalog import GapRow, StoreUnavailableError
 from .reader import concatenated
 from .upkeep import compact, expire
@@ -132,6 +132,7 @@ class Sealer:
         self.store.catalog.put_gaps(contents.holes)  # first: done again, it changes nothing
         consumed = Consumed(path.name, contents.records, contents.damaged, contents.rejected)
         tape = concatenated(contents.tapes)
+        contents.tapes.clear()  # copied, and as large again
         written = self.store.write(contents.universe, tape, name=path.stem, consumed=consumed)
         self._codecs = {key: codec for key, codec in self._codecs.items() if key[0] != venue} | {run: contents.codec}
         crash.point("before_removal")
@@ -171,6 +172,8 @@ class Sealer:
                     self.store.remove_strays()
                     opened = True
                 busy = self.step()
+                if busy:
+                    heap.give_back()
                 if time.monotonic() >= expire_at:
                     expire(self.store, time.time_ns() // 1_000_000, self.task.retention_s, self.task.max_bytes)
                     expire_at = time.monotonic() + EXPIRE_EVERY_S
