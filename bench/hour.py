@@ -3,8 +3,9 @@
 python -m bench.hour [--minutes 60] [--symbols 550] [--save]
 
 The same two programs and pages as in `bench.live`. Every ten seconds the resident memory of the program is read, split
-by process (the program itself, its sealer, its answerers), and what of it is anonymous: state, not libraries.
-The slope is fitted over the last half of the run.
+by process (the program itself, its sealer, its answerers), and what of it is anonymous: state, not libraries. Beside it
+stands what the program says its rings and books have taken (`/api/operations`, `memory.parts`): a young program fills
+them. What grows without them nobody has declared. Slopes are fitted over the last half of the run.
 """
 
 from __future__ import annotations
@@ -26,19 +27,22 @@ from .live import Load, Running, Sample, in_step, listen, sample, started, summa
 EVERY_S = 10.0
 FITTED_SHARE = 0.5
 STORM = 1.0
+LEAST_MB = 0.1
+"""Structures that have used less are not told one by one."""
 SHOWN_MIN = (1, 5, 10, 20, 30, 45, 60)
+HELD, UNDECLARED = "rings and books of run", "run, anonymous, without them"
 _PRIVATE = re.compile(r"^Anonymous:\s+(\d+) kB", re.MULTILINE)
 
 
 @dataclass(slots=True)
 class Memory:
-    """MB of every process, one entry a sample."""
+    """MB of every process and of what the program declares, one entry a sample."""
 
     at_s: list[float] = field(default_factory=list)
     of: dict[str, list[float]] = field(default_factory=dict)
 
     def take(self, at_s: float, now: dict[str, float]) -> None:
-        for name in {*self.of, *now}:
+        for name in dict.fromkeys([*self.of, *now]):
             # A process that was not there yet, or is gone, keeps nothing.
             self.of.setdefault(name, [0.0] * len(self.at_s)).append(now.get(name, 0.0))
         self.at_s.append(at_s)
@@ -71,6 +75,21 @@ def memory_of(pid: int) -> tuple[float, float]:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6, int(private[1]) * 1024 / 1e6 if private else 0.0
 
 
+async def declared(http: aiohttp.ClientSession) -> dict[str, float]:
+    """MB that each structure of the program's state has used, as the program says."""
+    async with http.get("/api/operations") as answer:
+        answer.raise_for_status()
+        parts = (await answer.json())["memory"]["parts"]
+    return {part["name"]: part["used"] / 1e6 for part in parts}
+
+
+def judged(now: dict[str, float], parts: dict[str, float]) -> dict[str, float]:
+    """A sample with what the program declares, and what of its anonymous memory it does not."""
+    held = sum(parts.values())
+    sums = {HELD: held, UNDECLARED: now["run, anonymous"] - held}
+    return now | sums | {f"of them {name}": used for name, used in parts.items() if used >= LEAST_MB}
+
+
 async def watch(one: Running, minutes: float, clients: int) -> tuple[list[Sample], Memory]:
     samples, memory = list[Sample](), Memory()
     async with aiohttp.ClientSession(one.url) as http, asyncio.TaskGroup() as tasks:
@@ -78,12 +97,13 @@ async def watch(one: Running, minutes: float, clients: int) -> tuple[list[Sample
         pages = [tasks.create_task(listen(http)) for _ in range(clients)]
         began = time.monotonic()
         while (at_s := time.monotonic() - began) < minutes * 60:
-            now = {}
+            now: dict[str, float] = {}
             for name, pid in {**family(one.pid), "simulated venue": one.venue_pid}.items():
                 try:
                     now[name], now[f"{name}, anonymous"] = memory_of(pid)
                 except OSError:  # an answerer ends when it has nothing to do
                     continue
+            now = judged(now, await declared(http))
             memory.take(at_s, now)
             samples.append(await sample(http, one.pid))
             report.say(f"{at_s / 60:5.1f} min  " + "  ".join(f"{k} {v:,.1f}" for k, v in now.items()))

@@ -15,7 +15,7 @@ pytest.importorskip(
     "sortedcontainers", reason="the references of the benchmarks are not installed: pip install '.[bench]'"
 )
 
-from bench import against, market, report  # noqa: E402  (the checkout is not on the path of an installed pytest)
+from bench import against, hour, market, report  # noqa: E402  (the checkout is not on the path of an installed pytest)
 from bench.ours import ParseOnly, Pipeline  # noqa: E402
 from bench.references import available  # noqa: E402
 from bench.slices import Cost, compare, disagreements  # noqa: E402
@@ -45,6 +45,17 @@ def test_contenders_end_in_the_same_state(workload: Workload) -> None:
 def test_a_contender_that_lost_something_does_not_count() -> None:
     right, wrong = Cost(1.0, 1.0, {"books": "a:2", "trades": "b:1"}), Cost(1.0, 1.0, {"books": "a:2", "trades": "c:1"})
     assert disagreements({"right": right, "wrong": wrong, "decoder": Cost(1.0, 1.0)}, right) == {"wrong": ["trades"]}
+
+
+def test_an_hour_tells_what_grows_beyond_what_the_program_declares() -> None:
+    memory = hour.Memory()
+    for k in range(61):
+        now = {"run": 500.0 + k, "run, anonymous": 300.0 + k}
+        memory.take(60.0 * k, hour.judged(now, {"minute cells": 10.0 + 0.75 * k, "gaps": 0.0}))
+    grown = {name: one["mb_per_hour"] for name, one in hour.growth(memory).items()}
+    assert grown == {
+        "run": 60.0, "run, anonymous": 60.0, hour.HELD: 45.0, hour.UNDECLARED: 15.0, "of them minute cells": 45.0,
+    }  # fmt: skip
 
 
 def test_the_readme_is_made_from_the_results() -> None:
