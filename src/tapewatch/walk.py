@@ -155,13 +155,10 @@ def _needs_a_look(book: Record) -> bool:
 
 @leaf
 def pass_time(flow: Flow, clock: Clock, event_ms: int) -> None:
-    if event_ms <= clock.now[0]:
-        return
-    clock.now[0] = event_ms
-    second = number_of(event_ms, SECOND_MS)
-    if second > clock.now[1]:
-        clock.now[1] = second
-        on_second(flow.big, flow.seconds, second, flow.meta[1])
+    clock.now[0] = max(clock.now[0], event_ms)
+    if event_ms >= (clock.now[1] + 1) * SECOND_MS:
+        clock.now[1] = number_of(event_ms, SECOND_MS)
+        on_second(flow.big, flow.seconds, clock.now[1], flow.meta[1])
 
 
 @leaf

@@ -206,13 +206,18 @@ def fetch_candle(store: Candles, i: int, number: int) -> None:
 
 
 @leaf
-def fetch_cell(store: Candles, i: int, number: int, price: int) -> None:
-    """Begin to fetch the cell of a price in the candle with this number, and its neighbours, two a cache line."""
+def fetch_cell(store: Candles, i: int, number: int, price: int, loose: bool) -> None:
+    """Begin to fetch the cell of a price in the candle with this number, and its neighbours, two a cache line, or the
+    place of a new one.
+    """
     candle = _at(store, number & (len(store.ring) - 1), i)
     at = candle.cell_at + candle.near[np.uint64(price & (SEATS - 1))]
-    prefetch(store.cells, at - 2)
     prefetch(store.cells, at)
-    prefetch(store.cells, at + 2)
+    if loose:
+        prefetch(store.cells, candle.cell_at + candle.cells)
+    else:
+        prefetch(store.cells, at - 2)
+        prefetch(store.cells, at + 2)
 
 
 @leaf
@@ -373,10 +378,10 @@ def add_trade(
     else:
         candle.high = max(candle.high, price)
         candle.low = min(candle.low, price)
-        if trade_id < candle.open_id:
-            candle.open, candle.open_id = price, trade_id
         if trade_id >= candle.close_id:
             candle.close, candle.close_id = price, trade_id
+        elif trade_id < candle.open_id:
+            candle.open, candle.open_id = price, trade_id
     at = _loose_cell_of(store, i, slot, price) if loose else cell_of(store, i, slot, price)
     cell = store.cells[np.uint64(at)]
     sold = lots if sell else 0

@@ -296,8 +296,8 @@ def fetch_cells(s: Flow, row: Record) -> None:
     """Begin to fetch the footprint cells near which a print falls, once its candles have come."""
     if row.kind == _TRADE:
         i = np.uint32(row.instrument)
-        fetch_cell(s.minutes, i, number_of(row.ts_ms, MINUTE_MS), row.price)
-        fetch_cell(s.seconds, i, number_of(row.ts_ms, SECOND_MS), row.price)
+        fetch_cell(s.minutes, i, number_of(row.ts_ms, MINUTE_MS), row.price, False)
+        fetch_cell(s.seconds, i, number_of(row.ts_ms, SECOND_MS), row.price, True)
 
 
 @leaf

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -38,8 +38,7 @@ class Rejected:
     """Rows that the frames before it gave."""
 
 
-@dataclass(slots=True)
-class Decoded:
+class Decoded(msgspec.Struct):
     """What a run of frames says: rows in order, control messages, frames set aside.
 
     `foreign` counts events of instruments that are not ours (COIN-M, dated, not configured) in all-symbol streams.
@@ -47,11 +46,11 @@ class Decoded:
 
     tape: Tape
     frames: int = 0
-    control: list[msgspec.Struct] = field(default_factory=list)
+    control: list[msgspec.Struct] = []
     """Messages that are no market events, in the venue's own types."""
-    rejected: list[Rejected] = field(default_factory=list)
+    rejected: list[Rejected] = []
     foreign: int = 0
-    off_grid: list[OffGridError] = field(default_factory=list)
+    off_grid: list[OffGridError] = []
     """Instruments whose grid has to be refined before frames like these (also in `rejected`) can be read."""
 
 
@@ -85,7 +84,8 @@ class Scratch:
 
     def load(self, buffer: bytes | bytearray, ends: Integers, recv_ns: int | Integers) -> None:
         """Take frames to decode. A buffer without `PADDING` zero bytes behind them is copied to where they are."""
-        size = int(ends[-1]) if len(ends) else 0
+        frames = len(ends)
+        size = int(ends[-1]) if frames else 0
         if buffer[size : size + PADDING] == _ZEROS:
             self._bytes = np.frombuffer(buffer, np.uint8)
         else:
@@ -95,7 +95,7 @@ class Scratch:
             self._bytes[:size] = np.frombuffer(buffer, np.uint8, count=size)
             self._bytes[size : size + PADDING] = 0
         if isinstance(ends, array) and ends.typecode == "q":  # a socket read: seen as it lies
-            self._ends = np.ndarray(len(ends), np.int64, ends)
+            self._ends = np.ndarray(frames, np.int64, ends)
         else:
             self._ends = np.asarray(ends, np.int64)
         if isinstance(recv_ns, int):
@@ -103,7 +103,7 @@ class Scratch:
             self._recv_ns[0] = recv_ns
         else:
             self._recv_ns = np.asarray(recv_ns, np.int64)
-        self._reserve(size // SHORTEST_EVENT + len(ends) + 1, size // SHORTEST_LEVEL + 1)
+        self._reserve(size // SHORTEST_EVENT + frames + 1, size // SHORTEST_LEVEL + 1)
         self.counts.fill(0)
 
     def recv_ns(self, k: int) -> int:
@@ -135,8 +135,8 @@ class Scratch:
         self.counts[ROWS] += len(tape.rows)
         self.counts[LEVELS] += len(tape.levels)
 
-    def tape(self) -> Tape:
-        """What was decoded; the caller's buffer is let go."""
+    def take(self) -> tuple[Tape, int]:
+        """What was decoded, and how many events were foreign; the caller's buffer is let go."""
         self._bytes = self._own_bytes
-        rows, levels, _ = self.counts.tolist()
-        return Tape(self.rows[:rows], self.levels[:levels])
+        rows, levels, foreign = self.counts.tolist()
+        return Tape(self.rows[:rows], self.levels[:levels]), foreign

@@ -17,7 +17,7 @@ from ..model.errors import FrameError, OffGridError
 from ..model.instrument import Instrument, Universe
 from ..model.tape import E8, Flag, Kind, Tape
 from ..model.ticker import Ticker
-from .batch import FOREIGN, ROWS, Decoded, Integers, Rejected, Rows, Scratch
+from .batch import ROWS, Decoded, Integers, Rejected, Rows, Scratch
 from .binance_kernel import decode
 from .binance_usdm_fields import COIN_MARGINED, MAX_LEVELS, MAX_UNITS
 from .binance_usdm_messages import (
@@ -92,8 +92,8 @@ class Codec:
             scratch.append(rows)
             self.general_frames += 1
             k += 1
-        decoded.tape = scratch.tape()
-        decoded.foreign += int(scratch.counts[FOREIGN])
+        decoded.tape, foreign = scratch.take()
+        decoded.foreign += foreign
         return decoded
 
     def _frame(self, frame: memoryview, k: int, recv_ns: int, rows: Rows, decoded: Decoded) -> None:
