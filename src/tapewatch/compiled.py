@@ -316,3 +316,17 @@ def prefetch(_: Any, array: Any, at: Any) -> Any:  # noqa: ARG001  (a type only;
         return context.get_dummy_value()
 
     return numba.void(array, numba.int64), generate
+
+
+@intrinsic
+def rare(_: Any, condition: Any) -> Any:  # noqa: ARG001  (a type only; the value is in `args`)
+    """`condition` itself, said to be seldom true: what is done then gets its place and its registers after the rest."""
+
+    def generate(_: Any, builder: Any, __: Any, args: Any) -> Any:
+        bit = ir.IntType(1)
+        kind = ir.FunctionType(bit, [bit, bit])
+        name = "llvm.expect.i1"
+        function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        return builder.call(function, [args[0], bit(0)])
+
+    return numba.boolean(numba.boolean), generate

@@ -63,13 +63,13 @@ def walk(
     """
     for r in range(start, len(rows)):
         row = rows[np.uint64(r)]
+        if r + LEVELS_AHEAD < len(rows):
+            _fetch_levels(rows[np.uint64(r + LEVELS_AHEAD)], levels, books)
         i = np.uint32(row.instrument)  # no index here is negative: unsigned, it costs no look whether it is
         if r + ROWS_AHEAD < len(rows):
             _fetch(rows[np.uint64(r + ROWS_AHEAD)], flow, quote)
         if r + CELLS_AHEAD < len(rows):
             fetch_cells(flow, rows[np.uint64(r + CELLS_AHEAD)])
-        if r + LEVELS_AHEAD < len(rows):
-            _fetch_levels(rows[np.uint64(r + LEVELS_AHEAD)], levels, books)
         if row.event_ms >= watch.due[0]:
             return BEAT, r
         if row.kind == _TRADE:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compiled import Record, kernel, leaf, prefetch, whole_lines, zeros
+from ..compiled import Record, kernel, leaf, prefetch, rare, whole_lines, zeros
 
 PAGE_BITS = 10
 PAGE = 1 << PAGE_BITS
@@ -25,6 +25,10 @@ NO_EDGE = 2**62
 _INSTRUMENT_BITS = 16
 _INSTRUMENT_MASK = (1 << _INSTRUMENT_BITS) - 1
 _HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_HALF = np.uint64(32)
+_NEIGHBOURS = 4
+"""Consecutive pages of a book whose entries lie together, in one line of the processor's cache."""
+_WHICH_NEIGHBOUR = (_NEIGHBOURS - 1) << _INSTRUMENT_BITS
 _WALK_LIMIT = 64
 """Neighbouring pages tried before all pages of the pool are searched for the next level."""
 
@@ -91,7 +95,7 @@ class Ladders(NamedTuple):
 def new_ladders(instruments: int, pages: int = 32_768) -> Ladders:
     books = zeros(instruments, BOOK)
     books["best_bid"] = books["best_ask"] = NO_PRICE
-    table = np.zeros(pages * 2, ENTRY)
+    table = zeros(max(2 * pages, _NEIGHBOURS), ENTRY)
     table["key"] = NO_PAGE
     return Ladders(
         books=books,
@@ -138,9 +142,10 @@ def _copy_entries(s: Ladders, to: Ladders) -> None:
 
 @leaf
 def _home(s: Ladders, key: int) -> int:
-    mask = np.uint64(len(s.table) - 1)
-    h = np.uint64(key) * _HASH_FACTOR
-    return np.int64((h ^ (h >> np.uint64(29))) & mask)
+    """Table slot where the search for `key` begins."""
+    mask = np.uint64(len(s.table) - _NEIGHBOURS)
+    h = np.uint64(key & ~_WHICH_NEIGHBOUR) * _HASH_FACTOR
+    return np.int64((h >> _HALF) & mask) | ((key & _WHICH_NEIGHBOUR) >> _INSTRUMENT_BITS)
 
 
 @leaf
@@ -148,7 +153,7 @@ def _slot_of(s: Ladders, key: int) -> int:
     """Table slot that holds `key`, or the empty slot where it would go."""
     mask = len(s.table) - 1
     slot = _home(s, key)
-    while s.table[slot].key != NO_PAGE and s.table[slot].key != key:
+    while s.table[np.uint64(slot)].key != key and s.table[np.uint64(slot)].key != NO_PAGE:
         slot = (slot + 1) & mask
     return slot
 
@@ -160,7 +165,7 @@ def _page_key(i: int, tick: int) -> int:
 
 @leaf
 def _find_page(s: Ladders, key: int) -> int:
-    entry = s.table[_slot_of(s, key)]
+    entry = s.table[np.uint64(_slot_of(s, key))]
     return np.int64(entry.page) if entry.key == key else NO_PAGE
 
 
@@ -244,19 +249,24 @@ def lots_at(s: Ladders, i: int, tick: int) -> int:
 def fetch_levels(s: Ladders, i: int, levels: NDArray[np.void], start: int, stop: int) -> None:
     """Begin to fetch what `set_levels` will change, all of it at once instead of one cache miss after the other."""
     prefetch(s.books, i)
-    number, base = np.int64(-1), np.int64(0)
-    for n in range(start, stop):
-        tick = levels[np.uint64(n)].price
-        if tick >> PAGE_BITS != number:
-            number = tick >> PAGE_BITS
-            base = _base(s, _home(s, _page_key(i, tick)), number)
-        prefetch(s.lots, base + tick)
+    n = start
+    while n < stop:
+        number = _page_of(levels, n)
+        base = _base(s, _home(s, _page_key(i, levels[np.uint64(n)].price)), number)
+        while n < stop and _page_of(levels, n) == number:
+            prefetch(s.lots, base + levels[np.uint64(n)].price)
+            n += 1
+
+
+@leaf
+def _page_of(levels: NDArray[np.void], n: int) -> int:
+    return levels[np.uint64(n)].price >> PAGE_BITS
 
 
 @leaf
 def _base(s: Ladders, slot: int, number: int) -> int:
     """What to add to a tick for its place in `lots`, where page `number` is that of this slot."""
-    return np.int64(s.table[slot].page - number) << PAGE_BITS
+    return np.int64(s.table[np.uint64(slot)].page - number) << PAGE_BITS
 
 
 @leaf
@@ -273,38 +283,34 @@ def set_levels(s: Ladders, i: int, levels: NDArray[np.void], start: int, bids: i
 def _set_side(s: Ladders, i: int, levels: NDArray[np.void], start: int, stop: int, side: int) -> None:
     book = s.books[i]
     held, best = (book.bids, book.best_bid) if side > 0 else (book.asks, book.best_ask)
-    none = np.int64(NO_PRICE if side > 0 else NO_EDGE)
-    best = best if held else none
-    number, slot, base, before = np.int64(-1), np.int64(0), np.int64(0), np.int64(0)
-    for n in range(start, stop):
-        tick, lots = levels[np.uint64(n)].price, levels[np.uint64(n)].qty * side
-        if tick >> PAGE_BITS != number:
-            if number >= 0:
-                _leave_page(s, slot, held - before)
-            number = tick >> PAGE_BITS
-            slot = _enter_page(s, _page_key(i, tick))
-            base, before = _base(s, slot, number), held - s.table[slot].used
-        at = np.uint64(base + tick)
-        old = s.lots[at]
-        # One rare condition stands before all others: what most levels have in common is one branch.
-        if (old * side < 0) | ((tick - best) * side >= 0):
-            if old * side < 0:
+    best = best if held else np.int64(NO_PRICE if side > 0 else NO_EDGE)
+    n = start
+    while n < stop:
+        number = _page_of(levels, n)
+        slot = _enter_page(s, _page_key(i, levels[np.uint64(n)].price))
+        base, before = _base(s, slot, number), held - s.table[np.uint64(slot)].used
+        while n < stop and _page_of(levels, n) == number:
+            tick, lots = levels[np.uint64(n)].price, levels[np.uint64(n)].qty * side
+            n += 1
+            at = np.uint64(base + tick)
+            old = s.lots[at]
+            if rare(old * side < 0):
                 if lots == 0:
                     continue  # what stands there is the other side's: a level that we never had is deleted
                 _lose_level(s, i, tick, -side)
                 old, before = np.int64(0), before + 1
-            if lots != 0:
-                best = tick if (tick - best) * side > 0 else best
-            elif tick == best:
-                best = next_level(s, i, tick, side) if held > 1 else none
-        s.lots[at] = lots
-        held += (lots != 0) - np.int64(old != 0)
-    if number >= 0:
+            best = tick if (lots != 0) & ((tick - best) * side > 0) else best
+            s.lots[at] = lots
+            held += (lots != 0) - np.int64(old != 0)
         _leave_page(s, slot, held - before)
+    if held == 0:
+        best = np.int64(NO_PRICE)
+    elif lots_at(s, i, best) * side <= 0:  # the best of old and new ones is gone
+        best = next_level(s, i, best, side)
     if side > 0:
         book.bids, book.best_bid = held, best
     else:
-        book.asks, book.best_ask = held, best if held else np.int64(NO_PRICE)
+        book.asks, book.best_ask = held, best
 
 
 @kernel
@@ -325,15 +331,15 @@ def _lose_level(s: Ladders, i: int, tick: int, side: int) -> None:
 def _enter_page(s: Ladders, key: int) -> int:
     """Table slot of the page of `key`, which is taken if there is none."""
     slot = _slot_of(s, key)
-    if s.table[slot].key != key:
+    if rare(s.table[np.uint64(slot)].key != key):
         _take_page(s, slot, key)
     return slot
 
 
 @leaf
 def _leave_page(s: Ladders, slot: int, used: int) -> None:
-    s.table[slot].used = used
-    if used == 0:
+    s.table[np.uint64(slot)].used = used
+    if rare(used == 0):
         _release_page(s, slot)
 
 
