@@ -225,6 +225,11 @@ def _joined(arrays: Sequence[NDArray[np.void]]) -> NDArray[np.void]:
     return np.concatenate([_plain(array) for array in arrays]).view(arrays[0].dtype)
 
 
+def _picked(records: NDArray[np.void], at: NDArray[np.int64]) -> NDArray[np.void]:
+    """A copy of some records, in this order."""
+    return _plain(records)[at].view(records.dtype)
+
+
 class Cells:
     """The cells of all parts in one array, in whatever order they come; threads put theirs there themselves.
 
@@ -365,12 +370,12 @@ def history(instrument: Instrument, parts: Sequence[Part], cells: Cells) -> Hist
 
 
 def _holes_between(parts: Sequence[Part]) -> NDArray[np.void]:
-    rows = []
-    for one, other in pairwise(parts):
-        first, last = int(one.account["last_id"]) + 1, int(other.account["first_id"]) - 1
-        if first <= last:
-            rows.append((first, last, int(one.account["last_ms"]), int(other.account["first_ms"])))
-    return np.array(rows, HOLE)
+    chain = np.array([part.account for part in parts], ACCOUNT)
+    one, other = chain[:-1], chain[1:]
+    holes = np.zeros(len(one), HOLE)
+    holes["first"], holes["last"] = one["last_id"] + 1, other["first_id"] - 1
+    holes["from_ms"], holes["to_ms"] = one["last_ms"], other["first_ms"]
+    return holes[holes["first"] <= holes["last"]]
 
 
 def _store(runs: NDArray[np.void], cells: NDArray[np.void]) -> Candles:
@@ -382,7 +387,7 @@ def _store(runs: NDArray[np.void], cells: NDArray[np.void]) -> Candles:
     slots = 1 << (span - 1).bit_length()
     store = new_candles(1, MINUTE_MS, slots, 1)
     if len(runs):
-        store.ring[runs["number"] & (slots - 1), 0] = runs
+        _plain(store.ring)[runs["number"] & (slots - 1), 0] = _plain(runs)
         store.newest[0], store.oldest[0] = runs["number"][-1], runs["number"][0]
     store.meta[0] = len(cells)
     return store._replace(cells=cells)
@@ -390,16 +395,16 @@ def _store(runs: NDArray[np.void], cells: NDArray[np.void]) -> Candles:
 
 def _merge_runs(runs: NDArray[np.void], cells: Cells) -> NDArray[np.void]:
     """Runs in order of time, one a minute; the cells of those made of several are put behind all others."""
-    runs = runs[np.argsort(runs["number"], kind="stable")]
+    runs = _picked(runs, np.argsort(runs["number"], kind="stable"))
     first = np.flatnonzero(np.diff(runs["number"], prepend=-1))
     counts = np.diff(first, append=len(runs))
     many = np.flatnonzero(counts > 1)
-    out = runs[first]
+    out = _picked(runs, first)
     if not len(many):
         return out
-    pieces = np.concatenate([np.arange(first[m], first[m] + counts[m]) for m in many])
+    pieces = np.flatnonzero(np.repeat(counts > 1, counts))
     pieces = pieces[np.lexsort((runs["open_id"][pieces], runs["number"][pieces]))]
-    part = runs[pieces]
+    part = _picked(runs, pieces)
     starts = np.cumsum([0, *counts[many][:-1]])
     last = np.cumsum(counts[many]) - 1
     merged = out[many]
@@ -409,13 +414,13 @@ def _merge_runs(runs: NDArray[np.void], cells: Cells) -> NDArray[np.void]:
     merged["low"] = np.minimum.reduceat(part["low"], starts)
     merged["open"], merged["open_id"] = part["open"][starts], part["open_id"][starts]
     merged["close"], merged["close_id"] = part["close"][last], part["close_id"][last]
-    place = zip(part["cell_at"].tolist(), part["cells"].tolist(), strict=True)
-    loose = _joined([cells.all[at : at + n] for at, n in place])
+    before = np.cumsum(part["cells"]) - part["cells"]
+    loose = _picked(cells.all, np.repeat(part["cell_at"] - before, part["cells"]) + np.arange(part["cells"].sum()))
     number = np.repeat(part["number"], part["cells"])
     order = np.lexsort((loose["price"], number))
-    loose, number = loose[order], number[order]
+    loose, number = _picked(loose, order), number[order]
     new = np.flatnonzero((np.diff(number, prepend=-1) != 0) | (np.diff(loose["price"], prepend=-1) != 0))
-    added = loose[new]
+    added = _picked(loose, new)
     for name in ("bid", "ask", "n"):
         added[name] = np.add.reduceat(loose[name], new)
     begins = np.searchsorted(number[new], merged["number"])
