@@ -7,22 +7,17 @@ once, and only where its price and its quantity end has to be searched for.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numba
 import numpy as np
-from llvmlite import ir
-from numba.extending import intrinsic as _intrinsic
 from numpy.typing import NDArray
 
 from ..compiled import kernel, leaf, zeros
 from ..model.instrument import Grid
 from .binance_usdm_fields import EARLIEST_MS, LATEST_MS
 from .scan import MAX_DIGITS
+from .wide import bytes_as
 from .words import WIDE, WORD, byte_at, digits_at, times_ten_to
-
-intrinsic: Any = _intrinsic
-"""Its decorator is made at run time, out of sight of a type checker."""
 
 ID, FIRST_ID, LAST_ID, TIME = range(4)
 """Whole numbers of a line."""
@@ -70,7 +65,7 @@ class Form(NamedTuple):
     """A row for prices, one for quantities: what to multiply the digits by, given how many bytes stand from the point
     to the end; 0 if that is too many."""
     patterns: NDArray[np.uint8]
-    """Of each the `WIDE` least values that bytes may have, then how much above these they may be."""
+    """As `wide.bytes_as` has them."""
 
 
 def new_form(tick: Grid, lot: Grid) -> Form:
@@ -85,28 +80,10 @@ def new_form(tick: Grid, lot: Grid) -> Form:
     )
 
 
-@intrinsic
-def _bytes_as(_: Any, buf: Any, p: Any, patterns: Any, at: Any) -> Any:
-    """Which of the `WIDE` bytes from `p` are as the pattern at `at` wants: a bit for each, the first byte lowest."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.VectorType(ir.IntType(8), WIDE)
-
-        def wide(array: int, position: Any) -> Any:
-            data = context.make_array(signature.args[array])(context, builder, args[array]).data
-            return builder.load(builder.bitcast(builder.gep(data, [position]), kind.as_pointer()), align=1)
-
-        least, above = wide(2, args[3]), wide(2, builder.add(args[3], ir.Constant(ir.IntType(64), WIDE)))
-        within = builder.icmp_unsigned("<=", builder.sub(wide(0, args[1]), least), above)
-        return builder.bitcast(within, ir.IntType(WIDE))
-
-    return numba.uint64(buf, numba.int64, patterns, numba.int64), generate
-
-
 @leaf
 def is_as_learnt(buf: NDArray[np.uint8], p: int, first_at: int, form: Form) -> bool:
     """Whether whole numbers and commas of a line, whose first id is at `first_at`, are as learnt."""
-    return bool(_bytes_as(buf, p, form.patterns, _HEAD) & _bytes_as(buf, first_at, form.patterns, _TAIL) == _AS_WANTED)
+    return bool(bytes_as(buf, p, form.patterns, _HEAD) & bytes_as(buf, first_at, form.patterns, _TAIL) == _AS_WANTED)
 
 
 @kernel

@@ -14,6 +14,7 @@ from ..model.tape import Flag
 from .binance_archive_form import FIRST_ID, ID, LAST_ID, PRICE, QTY, TIME, Form, Line, is_as_learnt, learn
 from .binance_usdm_fields import EARLIEST_MS, LATEST_MS, MAX_TICKS, MAX_UNITS
 from .scan import FAIL, read_digits, read_int
+from .wide import values_of
 from .words import (
     WIDE,
     WORD,
@@ -50,7 +51,7 @@ _REACH = 2 * WIDE
 _LAST_BIT = np.uint64(1 << (WIDE - 1))
 _FRACTION = np.array([256**WORD - 1, *(256**WORD - 256 ** (WORD - min(k, WORD)) for k in range(WIDE - 1))], np.uint64)
 """Masks of a word's last bytes that stand behind the point, given how many there are from it to the end."""
-_DIGITS = np.array([256**WORD - 256 ** (WORD - k) if k <= WORD else 0 for k in range(WIDE)], np.uint64)
+_LAST = np.array([256**WORD - 256 ** (WORD - k) if k <= WORD else 0 for k in range(WIDE)], np.uint64)
 """Masks of a word's last bytes; none of them where they are more than it holds."""
 
 
@@ -132,15 +133,21 @@ def _usual_line(buf: NDArray[np.uint8], p: int, form: Form) -> tuple[bool, Line]
     wrong = (strange != 0) | backward | (not (sell | buy)) | (end != flag_at + 6 - sell)
     wrong |= not is_as_learnt(buf, p, first_at, form)
 
-    price = _decimal(buf, price_at, np.int64(0), lowest(price_whole), lowest(price_end), form.scales, PRICE)
-    qty = _decimal(buf, price_at, lowest(price_end) + 1, lowest(qty_whole), lowest(qty_end), form.scales, QTY)
+    number, ts_ms, price, qty = values_of(
+        word_at(buf, price_at - 1 - WORD),
+        word_at(buf, flag_at - 1 - WORD),
+        _digits(buf, price_at, np.int64(0), lowest(price_whole), lowest(price_end)),
+        _digits(buf, price_at, lowest(price_end) + 1, lowest(qty_whole), lowest(qty_end)),
+    )
+    price *= form.scales[np.uint64(PRICE), np.uint64(lowest(price_end) - lowest(price_whole))]
+    qty *= form.scales[np.uint64(QTY), np.uint64(lowest(qty_end) - lowest(qty_whole))]
     ticks_end, price = _in_units(np.int64(0), price, form.decimals[PRICE].units)
     lots_end, qty = _in_units(np.int64(0), qty, form.decimals[QTY].units)
     # One comparison tells that both are positive and their product is small; others are judged one by one.
     wrong |= np.uint64((price - 1) | (qty - 1)) >= _SMALL
     wrong |= ticks_end | lots_end != 0
-    number, first_id, last_id = _number(buf, p, ids), _number(buf, first_at, firsts), _number(buf, last_at, lasts)
-    return not wrong, Line(end, number, first_id, last_id, _number(buf, time_at, times), price, qty, sell)
+    first_id, last_id = _number(buf, first_at, firsts), _number(buf, last_at, lasts)
+    return not wrong, Line(end, ids.high + number, first_id, last_id, times.high + ts_ms, price, qty, sell)
 
 
 @kernel
@@ -203,17 +210,15 @@ def _int(buf: NDArray[np.uint8], p: int) -> tuple[int, int]:
 
 
 @leaf
-def _decimal(
-    buf: NDArray[np.uint8], at: int, start: int, whole: int, end: int, scales: NDArray[np.int64], which: int
-) -> int:
-    """The decimal from `start` to `end`, its point behind the digits up to `whole`, as a whole number; 0 if it is not
-    written in at most eight digits, or in more decimals than there are. Positions are counted from `at`.
+def _digits(buf: NDArray[np.uint8], at: int, start: int, whole: int, end: int) -> int:
+    """The digits of the decimal from `start` to `end`, its point behind those up to `whole`, as the last of a word; all
+    zeros where there are more than eight. Positions are counted from `at`.
     """
     behind = end - whole
     fraction = _FRACTION[np.uint64(behind)]
     last, before = word_at(buf, at + end - WORD), word_at(buf, at + end - WORD - 1)
-    digits = no_zeros(last & fraction | before & ~fraction) & _DIGITS[np.uint64(end - start - (behind > 0))]
-    return value_of(no_zeros(digits), WORD) * scales[np.uint64(which), np.uint64(behind)]
+    digits = no_zeros(last & fraction | before & ~fraction) & _LAST[np.uint64(end - start - (behind > 0))]
+    return no_zeros(digits)
 
 
 @leaf

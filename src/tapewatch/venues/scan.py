@@ -228,21 +228,6 @@ def read_long_number(buf: NDArray[np.uint8], p: int, decimals: int, ending: int)
 
 
 @leaf
-def read_trimmed(buf: NDArray[np.uint8], p: int, whole: int, length: int, decimals: int) -> int:
-    """As `read_digits`, by the word: a number of `length` digits, but for a point behind `whole` of them, or FAIL."""
-    word = word_at(buf, p)
-    n = length - (whole < length)
-    low = np.uint64(8 * (whole & (WORD - 1)))
-    pointed = (word & ~(_ALL << low)) | (word_at(buf, p + whole + 1) << low)
-    digits = pointed if (whole < length) & (whole < WORD) else word  # `12345678.` is digits alone, too
-    left = decimals - (n - whole)
-    short = (whole > 0) & (n <= WORD) & (left >= 0) & (whole + decimals <= MAX_DIGITS)
-    if short:
-        return times_ten_to(value_of(digits, n), left)
-    return read_digits(buf, p, decimals, byte_at(buf, p + length))[1]
-
-
-@leaf
 def read_digits(buf: NDArray[np.uint8], p: int, decimals: int, ending: int) -> tuple[int, int]:
     """A plain decimal that goes up to the byte `ending`: (behind that, whole number of 10**-decimals)."""
     start = p
