@@ -153,6 +153,17 @@ def test_seconds_without_prints_keep_no_cells_of_those_a_ring_ago() -> None:
     assert ago[with_cells].max() < 2 * len(held) + 120, "who printed nothing for a minute is looked at a ring later"
 
 
+@pytest.mark.parametrize("silent", [1, 20, 45, 3 * MINUTES_KEPT])
+@pytest.mark.parametrize("shift", [0, 700])
+def test_after_a_silence_no_old_minute_stays_open(silent: int, shift: int) -> None:
+    """Whatever slots the look for what came late has come to: what a leap of the clock passed is packed at once."""
+    engine, begin = Engine(two()), T0 // MINUTE + shift
+    for number, minute in enumerate([*range(60), *range(59 + silent, 63 + silent)]):
+        engine.apply(tape([trade(number + 1, (begin + minute) * MINUTE, 60_000, 5)]))
+    held = engine.flow.minutes.ring[engine.flow.minutes.ring["cells"] > 0]
+    assert (engine.clock_ms // MINUTE - held["number"] < memory.OPEN_AT_MOST).all()
+
+
 def test_days_of_prints_reach_the_declared_ceiling_and_stay_there() -> None:
     """A week of event time: from the third day on neither arrays nor what is used of them grow any more."""
     engine, rng = Engine(many()), np.random.default_rng(7)
@@ -173,5 +184,5 @@ def test_days_of_prints_reach_the_declared_ceiling_and_stay_there() -> None:
         assert used[-1][name] == full[name]
     assert used[-1]["packed cells"] <= (full["packed cells"] or 0) * 1.05
     open_minutes = engine.flow.minutes.ring["cells"] > 0
-    assert int(open_minutes.any(1).sum()) <= memory.OPEN_AT_MOST + 1
+    assert int(open_minutes.any(1).sum()) <= memory.OPEN_AT_MOST
     assert engine.flow.trades["count"][:INSTRUMENTS].sum() == 7 * 24 * 60 * INSTRUMENTS * PRINTS

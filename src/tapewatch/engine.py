@@ -116,7 +116,7 @@ class Engine:
         self.klines = DayKlines()
         """What the venue's own candles tell of today, before the oldest trade held."""
         self._minute, self._settled = 0, 0
-        """Minute of the clock at the last beat, and the slot where the next look for what came late begins."""
+        """Minute of the clock from the last beat on, and the slot where the next look for what came late begins."""
         self.lab = Lab(n, self.sync.ladders, self.flow, self.quotes)
         """Instruments that somebody studies more closely."""
         none = Tape.empty()
@@ -164,21 +164,21 @@ class Engine:
     def _pass_time(self, event_ms: int) -> None:
         """The clock is about to become `event_ms`: what is done at certain moments, whatever comes in one batch."""
         self.lab.on_time(event_ms, self.sync.ladders, self.flow.big.adv)
-        minute = event_ms // MINUTE_MS
-        if minute > self._minute:
-            if self._minute:
-                self.settle(minute - self._minute)
+        before, minute = self._minute, event_ms // MINUTE_MS
+        if minute > before:
             self._minute = minute
+            if before:
+                self.settle(minute - before)
 
     def settle(self, passed: int = 1) -> None:
         """Free what the rings have left in the last `passed` minutes, pack what has become old in them and came late,
         and forget klines of which nothing is shown now.
         """
         minutes, held = self.flow.minutes, len(self.flow.minutes.ring)
-        minute = self.clock_ms // MINUTE_MS
-        before, late = minute - OPEN_MINUTES, min(passed * SETTLED_AT_ONCE, held)
-        packing.free_left(self.flow.seconds, (minute - passed) * 60, minute * 60)
-        packing.free_left(minutes, minute - passed, minute)
+        before, late = self._minute - OPEN_MINUTES, min(passed * SETTLED_AT_ONCE, held)
+        over = self._minute - 1  # a minute later, when nearly every instrument has printed again and left it
+        packing.free_left(self.flow.seconds, (over - passed) * 60, over * 60)
+        packing.free_left(minutes, over - passed, over)
         minutes = packing.pack(minutes, before - passed, min(passed, held), before)
         minutes = packing.pack(minutes, self._settled, late, before)
         self._settled = (self._settled + late) % held
