@@ -164,7 +164,8 @@ def _any_line(buf: NDArray[np.uint8], p: int, aggregate: bool, form: Form) -> Li
     else:
         q = _skip_decimal(buf, q)
     q, ts_ms = _time(buf, _comma(buf, q))
-    q, sell = _flag(buf, _comma(buf, q))
+    flag_at = _comma(buf, q)
+    q, sell = _flag(buf, flag_at)
     q = _line_end(buf, q)
     q, price = _in_units(q, price, form.grid[0])
     q, qty = _in_units(q, qty, form.grid[2])
@@ -172,7 +173,7 @@ def _any_line(buf: NDArray[np.uint8], p: int, aggregate: bool, form: Form) -> Li
     if not sound or np.float64(price) * np.float64(qty) >= MAX_UNITS / 2:
         q = np.int64(FAIL)
     line = Line(q, number, first_id, last_id, ts_ms, price, qty, sell)
-    if q != FAIL and aggregate:
+    if aggregate and q == flag_at + 6 - sell:  # what ends otherwise is never usual
         learn(buf, p, first_at, line, form)
     return line
 
